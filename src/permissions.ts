@@ -1,0 +1,102 @@
+/**
+ * The one table of what the program may read, write, run, connect to and look up in its environment.
+ * The flags of both forms, the tests' flags and the documentation are rendered from it; nothing else
+ * states a permission. It never grants "all" of anything.
+ */
+
+import { allSlots, socketPath, SOCKETS } from "./id.ts";
+
+/** Where the program's own things lie. */
+export const PATHS = {
+  dataRoot: "/var/rayos",
+  run: "/run/rayos",
+  proc: "/run/rayos/proc",
+  cgroup: "/run/rayos/cg",
+  plans: "/run/rayos/plan",
+  controlSocket: "/run/rayos/control.sock",
+  imageFacts: "/etc/rayos",
+  launchers: "/usr/lib/rayos",
+} as const;
+
+/** The launchers: the only programs that the program may start. */
+export const LAUNCHERS = ["jail", "mount", "fsck", "power"] as const;
+export type Launcher = typeof LAUNCHERS[number];
+
+export function launcherPath(name: Launcher): string {
+  return `${PATHS.launchers}/${name}`;
+}
+
+export type PermissionKind = "read" | "write" | "net" | "run" | "env";
+
+/** One row: what is granted, and the reason, which the documentation shows. */
+export interface Grant {
+  readonly kind: PermissionKind;
+  readonly what: readonly string[];
+  readonly why: string;
+}
+
+/** Every unix socket that the program ever listens on or connects to: slots make them known beforehand. */
+export function declaredSockets(): string[] {
+  return [
+    PATHS.controlSocket,
+    ...allSlots().flatMap((slot) => SOCKETS.map((name) => socketPath(slot, name))),
+  ];
+}
+
+/** The table. */
+export const GRANTS: readonly Grant[] = [
+  {
+    kind: "read",
+    what: [PATHS.imageFacts],
+    why: "facts of the image: keys, profile, host name, build",
+  },
+  { kind: "read", what: [PATHS.dataRoot], why: "policy, registry, disks' facts, logs" },
+  {
+    kind: "read",
+    what: [PATHS.run],
+    why: "proc and cgroup mounts made for the program by stage 0, its own state, sockets",
+  },
+  { kind: "write", what: [PATHS.dataRoot], why: "logs, boot history, registry, policy state" },
+  { kind: "write", what: [PATHS.run], why: "plans, sockets, guests' cgroups, harness port" },
+  {
+    kind: "net",
+    what: declaredSockets().map((path) => `unix:${path}`),
+    why: "the control socket, and each slot's QMP, agent and console sockets",
+  },
+  {
+    kind: "run",
+    what: LAUNCHERS.map(launcherPath),
+    why: "the launchers, which check what they are asked",
+  },
+  { kind: "env", what: ["NO_COLOR", "TERM"], why: "how the command line draws" },
+];
+
+/** The two forms of the program. `compiled` may run on a runtime that knows no `unix:` entries. */
+export type Form = "compiled" | "bundled";
+
+/**
+ * The `deno` flags of a form. Runtimes before 2.6 know no `unix:` entry of --allow-net and ask only
+ * read and write for a unix socket, so the entry is left out there.
+ *
+ * @param unixNet whether the form's runtime knows `--allow-net=unix:…`
+ */
+export function permissionFlags(unixNet: boolean): string[] {
+  const flags = ["--no-prompt"];
+  for (const kind of ["read", "write", "net", "run", "env"] as const) {
+    if (kind === "net" && !unixNet) continue;
+    const what = GRANTS.filter((grant) => grant.kind === kind).flatMap((grant) => grant.what);
+    flags.push(`--allow-${kind}=${what.join(",")}`);
+  }
+  return flags;
+}
+
+/** The table as Markdown, for the documentation. */
+export function renderGrants(): string {
+  const rows = GRANTS.map((grant) => {
+    const what = grant.what.length > 6
+      ? `${grant.what.length} sockets, \`${grant.what[0]}\` to \`${grant.what.at(-1)}\``
+      : grant.what.map((one) => `\`${one}\``).join(", ");
+    return `| ${grant.kind} | ${what} | ${grant.why} |`;
+  });
+  return ["| kind | what | why |", "| --- | --- | --- |", ...rows].join("\n");
+}
