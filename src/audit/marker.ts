@@ -1,0 +1,122 @@
+/**
+ * How each event of `event.ts` reads as a line: its marker or word, its level, its component and its
+ * fields. One row for every event, so that none can be forgotten; it never writes.
+ */
+
+import type { HostEvent, Subject } from "../event.ts";
+import { type FieldValue, type Line, marker } from "./line.ts";
+
+type Rows = {
+  readonly [Type in HostEvent["type"]]: (event: Extract<HostEvent, { type: Type }>) => Line;
+};
+
+type Fields = Readonly<Record<string, FieldValue>>;
+
+function info(component: string, event: string, fields: Fields = {}): Line {
+  return { level: "info", component, event, fields };
+}
+
+function warn(component: string, event: string, fields: Fields = {}): Line {
+  return { level: "warn", component, event, fields };
+}
+
+function error(component: string, event: string, fields: Fields = {}): Line {
+  return { level: "error", component, event, fields };
+}
+
+function of(subject: Subject): Fields {
+  return {
+    vm: subject.vm,
+    kind: subject.kind,
+    ...(subject.emulated ? { virtualization: "emulated" } : {}),
+  };
+}
+
+const READY_MARKER = { linux: "RAYOS_LINUX_VM_READY", windows: "RAYOS_WINDOWS_VM_READY" } as const;
+
+const ROWS: Rows = {
+  init_start: (e) =>
+    info("init", "RAYOS_INIT_START", {
+      version: e.version,
+      build: e.buildId,
+      boot: e.bootId,
+      form: e.form,
+      runtime: e.runtime,
+      profile: e.profile,
+      start: e.start,
+    }),
+  before_program: (e) =>
+    info("init", "before_program", {
+      kernel_ms: e.kernelMs,
+      stage0_ms: e.stage0Ms,
+      program_ms: e.programMs,
+    }),
+  boot_select: (e) => info("init", marker("RAYOS_BOOT_SELECT", e.entry, e.reason)),
+  phase_start: (e) => info("sequence", "phase_start", { phase: e.phase }),
+  phase_end: (e) =>
+    (e.result === "ok" ? info : error)("sequence", "phase_end", {
+      phase: e.phase,
+      ms: e.ms,
+      result: e.result,
+      code: e.code,
+    }),
+  data_mounted: (e) =>
+    info("data", "RAYOS_DATA_MOUNTED", { device: e.device, check: e.check, why: e.why }),
+  data_fault: (e) => error("data", "data_fault", { code: e.code, detail: e.detail }),
+  time_sync: (e) => info("clock", "RAYOS_TIME_SYNC", { mono_ms: e.monoMs, source: e.source }),
+  time_untrusted: (e) => warn("clock", "time_untrusted", { reason: e.reason }),
+  policy_ok: (e) =>
+    info("policy", marker("RAYOS_POLICY_OK", e.sha256), { serial: e.serial, key: e.key }),
+  policy_unsigned: () => warn("policy", "RAYOS_POLICY_UNSIGNED"),
+  violation: (e) =>
+    error("policy", marker("RAYOS_POLICY_VIOLATION", e.issue.rule, e.issue.path || e.issue.found), {
+      vm: e.vm,
+      line: e.issue.line,
+      column: e.issue.column,
+      expected: e.issue.expected,
+      found: e.issue.found,
+      hint: e.issue.hint || null,
+    }),
+  finding: (e) =>
+    (e.issue.severity === "warning" ? warn : info)("policy", "finding", {
+      rule: e.issue.rule,
+      path: e.issue.path,
+      line: e.issue.line,
+      expected: e.issue.expected,
+      found: e.issue.found,
+    }),
+  fault: (e) => error("init", "fault", { stage: e.stage, code: e.code, message: e.message }),
+  safe_mode: (e) => warn("init", marker("RAYOS_SAFE_MODE", e.reason)),
+  recovery_entered: (e) => warn("recovery", "RAYOS_RECOVERY_ENTERED", { shell: e.shell }),
+  no_virtualization: (e) => warn("virtualization", "RAYOS_NO_VIRTUALIZATION", { policy: e.policy }),
+  ready: (e) => info("init", "RAYOS_READY", { mode: e.mode, guests: e.guests }),
+  vm_state: (e) =>
+    (e.to === "failed" ? error : info)("vm", marker("RAYOS_VM_STATE", e.from, e.to), {
+      ...of(e.subject),
+      reason: e.reason,
+    }),
+  vm_confined: (e) =>
+    info("jail", "RAYOS_VM_CONFINED", { ...of(e.subject), pid: e.pid, checks: e.checks }),
+  vm_ready: (e) => info("vm", READY_MARKER[e.subject.kind], of(e.subject)),
+  vm_adopted: (e) => info("vm", "vm_adopted", { ...of(e.subject), pid: e.pid }),
+  device: (e) =>
+    info("plan", marker("RAYOS_DEVICE", e.device), { ...of(e.subject), exposes: e.exposes }),
+  guest_log_full: (e) => warn("vm", "guest_log_full", { ...of(e.subject), bytes: e.bytes }),
+  host_event: (e) =>
+    info("control", marker("RAYOS_HOST_EVENT_V0", e.op, e.target), { caller: e.caller }),
+  host_ack: (e) => info("control", marker("RAYOS_HOST_ACK", e.op, e.ok ? "ok" : "err", e.detail)),
+  control_fault: (e) => warn("control", "control_fault", { detail: e.detail }),
+  log_dropped: (e) => warn("log", "log_dropped", { sink: e.sink, lines: e.lines }),
+  retention: (e) => info("log", "retention", { removed: e.removed, bytes: e.bytes }),
+  guests_account: (e) =>
+    info("jail", "guests_account", { ever: e.ever, memory_peak: e.memoryPeakBytes }),
+  kernel: (e) => info("kernel", "kernel", { text: e.text }),
+  shutdown: (e) => info("init", marker("RAYOS_SHUTDOWN", e.how, e.reason)),
+};
+
+/** The line of an event. */
+export function lineOf(event: HostEvent): Line {
+  // The table has a row for each type, and the row takes that type: the compiler cannot see the pairing.
+  const row = ROWS[event.type] as (event: HostEvent) => Line;
+  return row(event);
+}

@@ -1,0 +1,74 @@
+/**
+ * The closed list of what the host can report. Folders return or emit these; only the runtime hands
+ * them to the sinks, and only `audit/marker.ts` turns them into lines. An event is an observation: no
+ * code takes a decision from one.
+ */
+
+import type { GuestKind, Slot, VmId } from "./id.ts";
+import type { Issue } from "./issue.ts";
+
+export type GuestState =
+  | "defined"
+  | "starting"
+  | "running"
+  | "paused"
+  | "stopping"
+  | "stopped"
+  | "suspending"
+  | "suspended"
+  | "resuming"
+  | "failed";
+
+/** The guest an event is about. `emulated`: it runs without hardware virtualisation. */
+export interface Subject {
+  readonly vm: VmId;
+  readonly kind: GuestKind;
+  readonly slot: Slot;
+  readonly emulated: boolean;
+}
+
+export type HostEvent =
+  | {
+    type: "init_start";
+    version: string;
+    buildId: string;
+    bootId: string;
+    form: string;
+    runtime: string;
+    profile: string;
+    start: number;
+  }
+  | { type: "before_program"; kernelMs: number; stage0Ms: number; programMs: number }
+  | { type: "boot_select"; entry: string; reason: string }
+  | { type: "phase_start"; phase: string }
+  | { type: "phase_end"; phase: string; ms: number; result: "ok" | "fault"; code: string | null }
+  | { type: "data_mounted"; device: string; check: string; why: string | null }
+  | { type: "data_fault"; code: string; detail: string }
+  | { type: "time_sync"; monoMs: number; source: string }
+  | { type: "time_untrusted"; reason: string }
+  | { type: "policy_ok"; sha256: string; serial: number | null; key: string | null }
+  | { type: "policy_unsigned" }
+  | { type: "violation"; issue: Issue; vm: VmId | null }
+  | { type: "finding"; issue: Issue }
+  | { type: "fault"; stage: string; code: string; message: string }
+  | { type: "safe_mode"; reason: string }
+  | { type: "recovery_entered"; shell: string }
+  | { type: "no_virtualization"; policy: string }
+  | { type: "ready"; mode: "normal" | "safe" | "recovery"; guests: number }
+  | { type: "vm_state"; subject: Subject; from: GuestState; to: GuestState; reason: string }
+  | { type: "vm_confined"; subject: Subject; pid: number; checks: number }
+  | { type: "vm_ready"; subject: Subject }
+  | { type: "vm_adopted"; subject: Subject; pid: number }
+  | { type: "device"; subject: Subject; device: string; exposes: string }
+  | { type: "guest_log_full"; subject: Subject; bytes: number }
+  | { type: "host_event"; op: string; target: string; caller: string }
+  | { type: "host_ack"; op: string; ok: boolean; detail: string }
+  | { type: "control_fault"; detail: string }
+  | { type: "log_dropped"; sink: string; lines: number }
+  | { type: "retention"; removed: number; bytes: number }
+  | { type: "guests_account"; ever: number; memoryPeakBytes: number | null }
+  | { type: "kernel"; text: string }
+  | { type: "shutdown"; how: "poweroff" | "reboot"; reason: string };
+
+/** How a folder hands an event upwards. */
+export type Emit = (event: HostEvent) => void;
