@@ -45,15 +45,20 @@ function encodeMarkerField(text: string): string {
   return out;
 }
 
-// Characters that could end a line, move a terminal's cursor, reorder what a person sees, or be
-// invisible: C0, DEL, C1, bidirectional controls, zero-width and line separators, lone surrogates.
-const UNSAFE =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/gu;
+// What could end a line, move a terminal's cursor, reorder what a person sees or be invisible: control
+// and format characters, lone surrogates, line and paragraph separators (Unicode general categories).
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const NEEDS_QUOTES = /[\s"=\\]/u;
 
 /** Text in which nothing can harm a terminal or a line: what is unsafe stands as `\uXXXX`. */
 export function escapeUnsafe(text: string): string {
-  return text.replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(UNSAFE, (char) => {
+    let out = "";
+    for (let i = 0; i < char.length; i++) {
+      out += `\\u${char.charCodeAt(i).toString(16).padStart(4, "0")}`;
+    }
+    return out;
+  });
 }
 
 /** A field's value: bare where it is harmless, else a JSON string with the unsafe escaped. */

@@ -1,0 +1,119 @@
+/**
+ * The interface of everything the operating system does for us. The folders that act take this as a
+ * parameter; only `main.ts`, `cli/` and `tools/` make the real one, and the tests' fake refuses every
+ * call that no scenario expects. It holds no decision.
+ */
+
+import type { Slot } from "../id.ts";
+import type { Launcher } from "../permissions.ts";
+
+/** What lstat(2) says of a path, as far as the host decides by it. */
+export interface FileFacts {
+  readonly type: "file" | "directory" | "symlink" | "other";
+  readonly size: number;
+  readonly uid: number;
+  readonly links: number;
+  readonly device: number;
+  readonly inode: number;
+  readonly modifiedMs: number;
+}
+
+/** What a launcher said: its exit code, and its one line of output in words. */
+export interface LauncherResult {
+  readonly code: number;
+  /** `ok …` or `fault <code> <detail>`, split at spaces; empty when it said nothing. */
+  readonly words: readonly string[];
+}
+
+/** A byte stream to a guest's process or a control client. */
+export interface Connection {
+  /** The next bytes, or null at the end of the stream. */
+  read(): Promise<Uint8Array | null>;
+  write(bytes: Uint8Array): Promise<void>;
+  close(): void;
+}
+
+export interface Listener {
+  /** The next client, or null once the listener was closed. */
+  accept(): Promise<Connection | null>;
+  close(): void;
+}
+
+/** A file that only grows. */
+export interface AppendFile {
+  readonly size: number;
+  append(bytes: Uint8Array): void;
+  /** fsync(2), then close(2). */
+  close(): void;
+}
+
+export interface Clock {
+  /** Milliseconds since the kernel started; goes on across restarts of the program. */
+  monoMs(): number;
+  wall(): Date;
+  /** Waits that long; `signal` ends the wait early without an error. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** What the kernel says of one task of a guest; every text is the file of procfs as it stands. */
+export interface TaskFacts {
+  readonly tid: number;
+  readonly status: string;
+}
+
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly tasks: readonly TaskFacts[];
+  readonly mountinfo: string;
+  readonly limits: string;
+  /** Namespace name to its identity, e.g. `net` → `net:[4026531840]`. */
+  readonly namespaces: Readonly<Record<string, string>>;
+  /** Target of each open descriptor, and device and inode of what is open. */
+  readonly files: readonly { fd: number; target: string; device: number; inode: number }[];
+}
+
+export interface Host {
+  readonly clock: Clock;
+
+  /** A file's bytes, at most `limit` of them; null where there is none. A larger file is a fault. */
+  read(path: string, limit: number): Uint8Array | null;
+  /** {@link read} as UTF-8; null also where it is not UTF-8. */
+  readText(path: string, limit: number): string | null;
+  /** lstat(2): links are not followed; null where there is nothing. */
+  lstat(path: string): FileFacts | null;
+  /** First `length` bytes, of a regular file opened without following a link; null where that fails. */
+  head(path: string, length: number): Uint8Array | null;
+  list(path: string): string[];
+  /** Writes through a sibling file, fsync, rename, fsync of the directory. Mode 0600. */
+  replace(path: string, bytes: Uint8Array | string): void;
+  /** Writes to a file of the kernel's (cgroup, proc) or of /run, in one write. */
+  put(path: string, text: string): void;
+  /** Makes a directory 0700 where there is none; parents must exist. */
+  makeDirectory(path: string): void;
+  remove(path: string): void;
+  rename(from: string, to: string): void;
+  append(path: string): AppendFile;
+  /** Free and whole bytes of the data root's file system, as an unprivileged writer sees them. */
+  launch(name: Launcher, args: readonly string[], timeoutMs: number): Promise<LauncherResult>;
+
+  connect(path: string, timeoutMs: number): Promise<Connection>;
+  listen(path: string): Listener;
+
+  /** Ids of the processes in a slot's cgroup; empty where there is no such cgroup. */
+  processesOf(slot: Slot): number[];
+  /** What procfs says of a process; null where it is gone. */
+  processFacts(pid: number): ProcessFacts | null;
+
+  /** Text to the serial console, in order. */
+  console(text: string): void;
+  /** Text to the harness's port; nothing where there is none. */
+  harness(text: string): void;
+  /** Lines that a person types on the console. */
+  consoleLines(): AsyncIterable<string>;
+  /** Calls back when the machine's power button was pressed. */
+  onPowerButton(callback: () => void): void;
+  /** Resolves when everything given to the console and the harness port was written, or after the time. */
+  drain(timeoutMs: number): Promise<void>;
+  /** Ends the program; PID 1 starts it again. */
+  exit(code: number): never;
+}
