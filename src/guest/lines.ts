@@ -1,0 +1,84 @@
+/**
+ * Cuts a byte stream into lines with a cap: for QMP, the guest agent and the control socket, whose
+ * other ends are not trusted. Bytes beyond the cap are dropped until the next newline and reported as
+ * one oversized line, so a peer can neither grow our memory nor end the stream by it.
+ */
+
+import type { Connection } from "../host/port.ts";
+
+export type ReadLine =
+  | { readonly kind: "line"; readonly text: string }
+  | { readonly kind: "oversized" }
+  | { readonly kind: "not_utf8" };
+
+/** Reads lines from a connection; at most `cap` bytes of one are held. */
+export class LineReader {
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #dropping = false;
+  #rest: Uint8Array | null = null;
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
+
+  constructor(readonly connection: Connection, readonly cap: number) {}
+
+  /** The next line without its newline; null at the end (what stands there without one is dropped). */
+  async next(): Promise<ReadLine | null> {
+    while (true) {
+      const chunk = this.#rest ?? await this.connection.read();
+      this.#rest = null;
+      if (chunk === null) return null;
+      const end = chunk.indexOf(0x0a);
+      if (end < 0) {
+        this.#hold(chunk);
+        continue;
+      }
+      if (end + 1 < chunk.length) this.#rest = chunk.subarray(end + 1);
+      this.#hold(chunk.subarray(0, end));
+      return this.#take();
+    }
+  }
+
+  #hold(bytes: Uint8Array): void {
+    if (this.#dropping) return;
+    if (this.#heldBytes + bytes.length > this.cap) {
+      this.#dropping = true;
+      this.#held = [];
+      this.#heldBytes = 0;
+      return;
+    }
+    this.#held.push(bytes.slice());
+    this.#heldBytes += bytes.length;
+  }
+
+  #take(): ReadLine {
+    const dropped = this.#dropping;
+    const whole = new Uint8Array(this.#heldBytes);
+    let at = 0;
+    for (const piece of this.#held) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#dropping = false;
+    if (dropped) return { kind: "oversized" };
+    try {
+      return { kind: "line", text: this.#decoder.decode(whole).replace(/\r$/, "") };
+    } catch {
+      return { kind: "not_utf8" };
+    }
+  }
+}
+
+/** A promise that fails with the given reason after that long. The timer never keeps the program up. */
+export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: no answer in ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * A QMP client: greeting, a closed list of commands, replies by id, events. It holds no idea of what a
+ * guest may do; it never sends a command that is not in the list, and every wait has a limit. QEMU is
+ * not trusted: each line is bounded and checked by shape, and a malformed one ends the connection.
+ *
+ * Source: QEMU 7.2, docs/interop/qmp-spec.txt.
+ */
+
+import * as v from "valibot";
+import type { Connection } from "../host/port.ts";
+import { Fault } from "../fault.ts";
+import { LineReader, within } from "./lines.ts";
+
+/** The commands that can be sent, and the shape of what each returns. */
+const COMMANDS = {
+  qmp_capabilities: v.looseObject({}),
+  "query-uuid": v.looseObject({ UUID: v.string() }),
+  "query-status": v.looseObject({ running: v.boolean(), status: v.string() }),
+  cont: v.looseObject({}),
+  stop: v.looseObject({}),
+  system_powerdown: v.looseObject({}),
+  quit: v.looseObject({}),
+} as const;
+export type QmpCommand = keyof typeof COMMANDS;
+type Returned<C extends QmpCommand> = v.InferOutput<typeof COMMANDS[C]>;
+
+const GREETING = v.looseObject({ QMP: v.looseObject({ version: v.unknown() }) });
+const EVENT = v.looseObject({
+  event: v.string(),
+  data: v.optional(v.record(v.string(), v.unknown())),
+});
+const RETURN = v.looseObject({ id: v.number(), return: v.unknown() });
+const ERROR = v.looseObject({
+  id: v.number(),
+  error: v.looseObject({ class: v.string(), desc: v.string() }),
+});
+
+/** What QEMU said without being asked. */
+export interface QmpEvent {
+  readonly name: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+const LINE_CAP = 1024 * 1024;
+/** Milliseconds for a greeting or a reply; generous, since an emulated host is slow. */
+export const QMP_TIMEOUT_MS = 20_000;
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/** One connection to one QEMU. */
+export class QmpClient {
+  readonly #waiting = new Map<number, Waiting>();
+  #nextId = 1;
+  #ended = false;
+
+  /** Resolves when QEMU closed the connection or broke the protocol. */
+  readonly closed: Promise<void>;
+
+  private constructor(
+    readonly connection: Connection,
+    reader: LineReader,
+    onEvent: (event: QmpEvent) => void,
+  ) {
+    this.closed = this.#readAll(reader, onEvent);
+  }
+
+  /**
+   * Takes the greeting and negotiates.
+   *
+   * @throws Fault `qmp.no_greeting` when none comes in time: QEMU serves one client at a time
+   */
+  static async open(
+    connection: Connection,
+    onEvent: (event: QmpEvent) => void,
+    timeoutMs = QMP_TIMEOUT_MS,
+  ): Promise<QmpClient> {
+    const reader = new LineReader(connection, LINE_CAP);
+    try {
+      const first = await within(timeoutMs, "QMP greeting", reader.next());
+      if (first?.kind !== "line" || !v.is(GREETING, parseJson(first.text))) {
+        throw new Error("the first line is no greeting");
+      }
+    } catch (error) {
+      connection.close();
+      throw new Fault(
+        "guest",
+        "qmp.no_greeting",
+        `QMP: ${error instanceof Error ? error.message : error}; the guest is not used`,
+        error,
+      );
+    }
+    const client = new QmpClient(connection, reader, onEvent);
+    await client.command("qmp_capabilities", timeoutMs);
+    return client;
+  }
+
+  /**
+   * Sends one command and waits for its reply.
+   *
+   * @throws Fault `qmp.refused` with QEMU's own words, `qmp.silent`, `qmp.closed`, `qmp.form`
+   */
+  async command<C extends QmpCommand>(
+    name: C,
+    timeoutMs = QMP_TIMEOUT_MS,
+  ): Promise<Returned<C>> {
+    if (this.#ended) throw fault("qmp.closed", `${name}: the connection is closed`);
+    const id = this.#nextId++;
+    const reply = new Promise<unknown>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+    });
+    // The reply can fail before anyone waits for it; the wait below reports it.
+    reply.catch(() => {});
+    const bytes = new TextEncoder().encode(`${JSON.stringify({ execute: name, id })}\n`);
+    try {
+      await within(timeoutMs, `QMP ${name}`, this.connection.write(bytes));
+      const value = await within(timeoutMs, `QMP ${name}`, reply);
+      const shaped = v.safeParse(COMMANDS[name], value);
+      if (!shaped.success) throw fault("qmp.form", `${name}: the reply has another shape`);
+      return shaped.output as Returned<C>;
+    } catch (error) {
+      if (error instanceof Fault) throw error;
+      throw fault("qmp.silent", error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#waiting.delete(id);
+    }
+  }
+
+  close(): void {
+    this.#end("closed by the host");
+  }
+
+  async #readAll(reader: LineReader, onEvent: (event: QmpEvent) => void): Promise<void> {
+    try {
+      while (true) {
+        const line = await reader.next();
+        if (line === null) return this.#end("QEMU closed the connection");
+        if (line.kind !== "line") return this.#end(`a line is ${line.kind}`);
+        if (!this.#take(parseJson(line.text), onEvent)) return this.#end("a line is no QMP");
+      }
+    } catch (error) {
+      this.#end(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #take(message: unknown, onEvent: (event: QmpEvent) => void): boolean {
+    if (v.is(EVENT, message)) {
+      onEvent({ name: message.event, data: message.data ?? {} });
+      return true;
+    }
+    if (v.is(RETURN, message)) {
+      this.#waiting.get(message.id)?.resolve(message.return);
+      return true;
+    }
+    if (v.is(ERROR, message)) {
+      this.#waiting.get(message.id)?.reject(fault("qmp.refused", message.error.desc));
+      return true;
+    }
+    return false;
+  }
+
+  #end(why: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.connection.close();
+    for (const one of this.#waiting.values()) one.reject(fault("qmp.closed", why));
+    this.#waiting.clear();
+  }
+}
+
+function fault(code: string, why: string): Fault {
+  return new Fault("guest", code, `QMP: ${why}; see the guest's state`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

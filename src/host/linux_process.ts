@@ -1,0 +1,69 @@
+/**
+ * What procfs and cgroupfs say of the processes of a guest. It reads the mounts that stage 0 made for
+ * the program and interprets nothing.
+ */
+
+import * as fs from "node:fs";
+import { type Slot, slotName } from "../id.ts";
+import { PATHS } from "../permissions.ts";
+import { list, readText } from "./linux_files.ts";
+import type { ProcessFacts, TaskFacts } from "./port.ts";
+
+const TEXT_LIMIT = 256 * 1024;
+
+/** The directory of a slot's cgroup. */
+export function guestCgroup(slot: Slot): string {
+  return `${PATHS.cgroup}/rayos/guests/${slotName(slot)}`;
+}
+
+export function processesOf(slot: Slot): number[] {
+  const text = readText(`${guestCgroup(slot)}/cgroup.procs`, TEXT_LIMIT) ?? "";
+  return text.split("\n").filter((line) => line !== "").map(Number);
+}
+
+export function processFacts(pid: number): ProcessFacts | null {
+  const root = `${PATHS.proc}/${pid}`;
+  try {
+    const tasks: TaskFacts[] = [];
+    for (const tid of list(`${root}/task`)) {
+      const status = readText(`${root}/task/${tid}/status`, TEXT_LIMIT);
+      if (status !== null) tasks.push({ tid: Number(tid), status });
+    }
+    const mountinfo = readText(`${root}/mountinfo`, TEXT_LIMIT);
+    const limits = readText(`${root}/limits`, TEXT_LIMIT);
+    if (mountinfo === null || limits === null) return null;
+    return { pid, tasks, mountinfo, limits, namespaces: namespaces(root), files: openFiles(root) };
+  } catch (error) {
+    // The process may end while it is looked at; then nothing of it can be believed.
+    const code = error as { code?: string; cause?: { code?: string } };
+    if (["ENOENT", "ESRCH"].includes(code.code ?? code.cause?.code ?? "")) return null;
+    throw error;
+  }
+}
+
+function namespaces(root: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of list(`${root}/ns`)) found[name] = fs.readlinkSync(`${root}/ns/${name}`);
+  return found;
+}
+
+function openFiles(root: string): { fd: number; target: string; device: number; inode: number }[] {
+  const found = [];
+  for (const fd of list(`${root}/fd`)) {
+    const path = `${root}/fd/${fd}`;
+    try {
+      // stat(2) of the magic link gives what is really open, whatever the path says (proc(5)).
+      const facts = fs.statSync(path);
+      found.push({
+        fd: Number(fd),
+        target: fs.readlinkSync(path),
+        device: facts.dev,
+        inode: facts.ino,
+      });
+    } catch (error) {
+      // Closed between the listing and the look.
+      if ((error as { code?: string }).code !== "ENOENT") throw error;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,70 @@
+/**
+ * Unix sockets for the port: connect with a time limit, listen, read, write. The directories they lie
+ * in are on a `nosymfollow` mount, so none can be a link. It knows no protocol.
+ */
+
+import * as fs from "node:fs";
+import { Fault, reasonOf } from "../fault.ts";
+import { within } from "../guest/lines.ts";
+import type { Connection, Listener } from "./port.ts";
+
+const CHUNK = 64 * 1024;
+
+function connection(socket: Deno.Conn): Connection {
+  const buffer = new Uint8Array(CHUNK);
+  let open = true;
+  return {
+    async read() {
+      try {
+        const count = await socket.read(buffer);
+        return count === null ? null : buffer.slice(0, count);
+      } catch {
+        // Reset by the peer or closed by us: the end of the stream either way.
+        return null;
+      }
+    },
+    async write(bytes) {
+      let at = 0;
+      while (at < bytes.length) at += await socket.write(bytes.subarray(at));
+    },
+    close() {
+      if (!open) return;
+      open = false;
+      socket.close();
+    },
+  };
+}
+
+/** @throws Fault `socket.unreachable` */
+export async function connect(path: string, timeoutMs: number): Promise<Connection> {
+  try {
+    const pending = Deno.connect({ transport: "unix", path });
+    return connection(await within(timeoutMs, path, pending));
+  } catch (error) {
+    throw new Fault(
+      "guest",
+      "socket.unreachable",
+      `${path}: ${reasonOf(error)}; check that its owner runs`,
+      error,
+    );
+  }
+}
+
+export function listen(path: string): Listener {
+  // A socket file that a killed program left behind.
+  fs.rmSync(path, { force: true });
+  const listener = Deno.listen({ transport: "unix", path });
+  fs.chmodSync(path, 0o600);
+  return {
+    async accept() {
+      try {
+        return connection(await listener.accept());
+      } catch {
+        return null;
+      }
+    },
+    close() {
+      listener.close();
+    },
+  };
+}

@@ -1,0 +1,198 @@
+/**
+ * What the kernel says of a running jail, held against its spec, field by field. Pure: the texts of
+ * procfs and cgroupfs come in as they stand, a list of differences comes out. An empty list is the only
+ * thing that lets a guest run its first instruction.
+ *
+ * Sources: proc(5) (status, mountinfo, limits), cgroup-v2.rst.
+ */
+
+import type { FileFacts, ProcessFacts } from "../host/port.ts";
+import { type Issue, issue } from "../issue.ts";
+import { type JailSpec, NAMESPACES } from "./spec.ts";
+
+/** Everything that is read back of one jail. */
+export interface ObservedJail {
+  /** Each process in the guest's cgroup. */
+  readonly processes: readonly ProcessFacts[];
+  /** Namespaces of the host's own first process. */
+  readonly hostNamespaces: Readonly<Record<string, string>>;
+  /** The files of the cgroup, by name, without their last newline. */
+  readonly cgroup: Readonly<Record<string, string | null>>;
+  /** Each file of the plan, as it was when it was checked before the start, by its name in the jail. */
+  readonly files: Readonly<Record<string, FileFacts>>;
+  /** `major:minor` of RayOS Data's file system, as mountinfo writes it. */
+  readonly dataDevice: string;
+}
+
+/** The cgroup files that are compared. */
+export const CGROUP_FILES = [
+  "cpu.max",
+  "memory.max",
+  "memory.oom.group",
+  "pids.max",
+] as const;
+
+/** How many comparisons a read-back makes is logged, so that a person sees that it was made. */
+export interface Verdict {
+  readonly issues: readonly Issue[];
+  readonly checks: number;
+}
+
+class Checks {
+  readonly issues: Issue[] = [];
+  count = 0;
+
+  /** One comparison; a difference names the field. */
+  equal(field: string, expected: string, found: string | null | undefined): void {
+    this.count++;
+    if (found !== expected) this.differ(field, expected, found ?? "nothing");
+  }
+
+  differ(field: string, expected: string, found: string): void {
+    this.issues.push(issue("vm.confinement", {
+      path: field,
+      expected,
+      found: found.slice(0, 200),
+      hint:
+        "the guest was killed before it ran an instruction; the image's launcher is not the one " +
+        "that this program expects",
+    }));
+  }
+}
+
+/** Holds what was read back against the spec. */
+export function confinementOf(spec: JailSpec, observed: ObservedJail): Verdict {
+  const checks = new Checks();
+  checks.equal("processes", "1", String(observed.processes.length));
+  for (const process of observed.processes) {
+    checks.equal("tasks", "some", process.tasks.length > 0 ? "some" : "none");
+    for (const task of process.tasks) checkTask(checks, spec, task.status);
+    for (const name of NAMESPACES) {
+      const own = process.namespaces[name];
+      checks.equal(
+        `namespace.${name}`,
+        "own",
+        own === undefined || own === observed.hostNamespaces[name] ? "the host's" : "own",
+      );
+    }
+    checkMounts(checks, spec, process.mountinfo, observed.dataDevice);
+    checkOpenFiles(checks, spec, process, observed.files);
+    checkLimit(checks, "limit.core", process.limits, "Max core file size");
+  }
+  const limits = spec.limits;
+  const expected: Record<typeof CGROUP_FILES[number], string> = {
+    "cpu.max": `${limits.cpuMaxUs} 100000`,
+    // The kernel keeps whole pages.
+    "memory.max": String(Math.floor(limits.memoryMaxBytes / 4096) * 4096),
+    "memory.oom.group": "1",
+    "pids.max": String(limits.pidsMax),
+  };
+  for (const file of CGROUP_FILES) {
+    checks.equal(`cgroup.${file}`, expected[file], observed.cgroup[file]);
+  }
+  return { issues: checks.issues, checks: checks.count };
+}
+
+const NO_CAPABILITY = "0000000000000000";
+
+function checkTask(checks: Checks, spec: JailSpec, status: string): void {
+  const field = (name: string): string | undefined =>
+    status.match(new RegExp(`^${name}:[ \\t]*(.*?)[ \\t]*$`, "m"))?.[1]?.replace(/\s+/g, " ");
+  const four = (id: number) => `${id} ${id} ${id} ${id}`;
+  checks.equal("uid", four(spec.uid), field("Uid"));
+  checks.equal("gid", four(spec.gid), field("Gid"));
+  checks.equal("groups", spec.groups.join(" "), field("Groups"));
+  for (const set of ["Inh", "Prm", "Eff", "Bnd", "Amb"]) {
+    checks.equal(`capabilities.${set.toLowerCase()}`, NO_CAPABILITY, field(`Cap${set}`));
+  }
+  checks.equal("no_new_privs", "1", field("NoNewPrivs"));
+  checks.equal("seccomp", "2", field("Seccomp"));
+  checks.equal("seccomp_filters", String(spec.seccompFilters), field("Seccomp_filters"));
+}
+
+interface MountLine {
+  readonly device: string;
+  readonly root: string;
+  readonly place: string;
+  readonly options: ReadonlySet<string>;
+  readonly type: string;
+}
+
+/** mountinfo's lines; octal escapes are left as they are, since no expected place has one. */
+function mountLines(mountinfo: string): MountLine[] {
+  return mountinfo.split("\n").filter((line) => line !== "").map((line) => {
+    const [front = "", back = ""] = line.split(" - ", 2);
+    const [, , device = "", root = "", place = "", options = ""] = front.split(" ");
+    return {
+      device,
+      root,
+      place,
+      options: new Set(options.split(",")),
+      type: back.split(" ")[0] ?? "",
+    };
+  });
+}
+
+function checkMounts(checks: Checks, spec: JailSpec, mountinfo: string, dataDevice: string): void {
+  const found = mountLines(mountinfo);
+  const places = new Map(found.map((mount) => [mount.place, mount]));
+  checks.equal("mounts", String(spec.mounts.length), String(found.length));
+  for (const mount of found) {
+    if (!spec.mounts.some((one) => one.place === mount.place)) {
+      checks.differ(`mount.${mount.place}`, "no such mount", `${mount.type} ${mount.root}`);
+    }
+  }
+  for (const expected of spec.mounts) {
+    const field = `mount.${expected.place}`;
+    const mount = places.get(expected.place);
+    if (mount === undefined) {
+      checks.differ(field, "a mount", "nothing");
+      continue;
+    }
+    checks.equal(field, expected.access, mount.options.has("ro") ? "ro" : "rw");
+    checks.equal(field, "nosuid", mount.options.has("nosuid") ? "nosuid" : "suid");
+    if (expected.root !== null) checks.equal(field, expected.root, mount.root);
+    if (expected.of === "data") checks.equal(field, dataDevice, mount.device);
+    if (expected.of === "tmpfs" || expected.of === "devtmpfs") {
+      checks.equal(field, expected.of, mount.type);
+    }
+    if (expected.of !== "devtmpfs") {
+      checks.equal(field, "nodev", mount.options.has("nodev") ? "nodev" : "dev");
+    }
+  }
+}
+
+// What QEMU opens that is no file: sockets it made, its event and KVM descriptors, its own memory.
+const HARMLESS =
+  /^(socket:\[\d+\]|pipe:\[\d+\]|anon_inode:.*|\/dev\/null|\/dev\/kvm|\/memfd:.*|anon_inode:\[.*\])$/;
+
+function checkOpenFiles(
+  checks: Checks,
+  spec: JailSpec,
+  process: ProcessFacts,
+  files: Readonly<Record<string, FileFacts>>,
+): void {
+  const same = (one: { device: number; inode: number }, facts: FileFacts | undefined): boolean =>
+    facts !== undefined && one.device === facts.device && one.inode === facts.inode;
+  for (const open of process.files) {
+    checks.count++;
+    if (HARMLESS.test(open.target)) continue;
+    const planned = spec.files.some((file) => same(open, files[file.name]));
+    if (!planned) checks.differ("open_files", "a file of the plan", open.target);
+  }
+  for (const file of spec.files) {
+    if (!file.heldOpen) continue;
+    const held = process.files.some((open) => same(open, files[file.name]));
+    checks.equal(
+      `file.${file.name}`,
+      "open, same device and inode",
+      held ? "open, same device and inode" : "another file or none",
+    );
+  }
+}
+
+function checkLimit(checks: Checks, field: string, limits: string, name: string): void {
+  const line = limits.split("\n").find((one) => one.startsWith(name)) ?? "";
+  const [soft, hard] = line.slice(name.length).trim().split(/\s+/);
+  checks.equal(field, "0 0", `${soft} ${hard}`);
+}

@@ -1,0 +1,96 @@
+/**
+ * The allow-list of what a guest can be given: each device's name in the log, its QEMU arguments, the
+ * policy key it comes from and what it exposes. The argv builder knows no other way to make a device.
+ * It never looks at the machine.
+ */
+
+/** A QEMU option and its value, as two elements of argv. */
+export type Option = readonly [name: string, value: string];
+
+/** What a row needs to know of the guest. */
+export type DeviceRequest =
+  | { readonly device: "serial-bus" }
+  | { readonly device: "console" }
+  | { readonly device: "agent" }
+  | {
+    readonly device: "disk";
+    /** The file's name in the jail, e.g. `disk0`. */
+    readonly file: string;
+    readonly format: "raw" | "qcow2";
+  };
+
+export type DeviceName = DeviceRequest["device"];
+
+interface DeviceRow<Name extends DeviceName> {
+  /** The key of the policy that gives it; null where every guest has it. */
+  readonly policyKey: string | null;
+  readonly exposes: string;
+  readonly options: (request: Extract<DeviceRequest, { device: Name }>) => Option[];
+}
+
+const json = (value: Record<string, unknown>): string => JSON.stringify(value);
+
+/** The table. A device that has no row here cannot be made. */
+export const DEVICES: { readonly [Name in DeviceName]: DeviceRow<Name> } = {
+  "serial-bus": {
+    policyKey: null,
+    exposes: "the bus that carries the console and the agent's port",
+    options: () => [["-device", json({ driver: "virtio-serial-pci", id: "serial0" })]],
+  },
+  console: {
+    policyKey: null,
+    exposes: "a text console, written to the guest's own log",
+    options: () => [
+      ["-chardev", "socket,id=console,path=/s/console.sock,server=on,wait=off"],
+      ["-device", json({ driver: "virtconsole", chardev: "console", bus: "serial0.0" })],
+    ],
+  },
+  agent: {
+    policyKey: "security.guest_agent",
+    exposes: "a serial port on which the host asks the guest's agent whether it is up",
+    options: () => [
+      ["-chardev", "socket,id=agent,path=/s/agent.sock,server=on,wait=off"],
+      [
+        "-device",
+        json({
+          driver: "virtserialport",
+          chardev: "agent",
+          bus: "serial0.0",
+          name: "org.qemu.guest_agent.0",
+        }),
+      ],
+    ],
+  },
+  disk: {
+    policyKey: "<profile>.storage",
+    exposes: "one file of RayOS Data as a block device",
+    options: ({ file, format }) => [
+      [
+        "-blockdev",
+        json({
+          driver: format,
+          "node-name": file,
+          "read-only": false,
+          discard: "unmap",
+          file: {
+            driver: "file",
+            filename: `/g/${file}`,
+            locking: "on",
+            aio: "threads",
+            discard: "unmap",
+          },
+          // A backing file or data file of a qcow2 is never opened, whatever its header says.
+          ...(format === "qcow2" ? { backing: null } : {}),
+        }),
+      ],
+      ["-device", json({ driver: "virtio-blk-pci", id: `${file}-device`, drive: file })],
+    ],
+  },
+};
+
+/** The QEMU options of one device. */
+export function deviceOptions(request: DeviceRequest): Option[] {
+  // The table's row for a name takes that name's request: the compiler cannot see the pairing.
+  const row = DEVICES[request.device] as DeviceRow<DeviceName>;
+  return row.options(request as never);
+}

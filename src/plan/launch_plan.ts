@@ -1,0 +1,114 @@
+/**
+ * Policy, record and host facts become a launch plan: plain data that says everything about a guest's
+ * start, that `vm plan` prints and that the executor checks again. Pure; it starts nothing.
+ */
+
+import type { DataPath } from "../data_path.ts";
+import { type GuestKind, type Slot, uidOf, type VmId } from "../id.ts";
+import type { Subject } from "../event.ts";
+import { memoryForGuests, type Policy } from "../policy/policy.ts";
+import type { EffectiveGuest } from "../registry/guest.ts";
+import type { DeviceRequest } from "./device.ts";
+import { qemuArgv, TCG_CACHE_MIB } from "./qemu_argv.ts";
+
+/** What the plan needs to know of the machine. */
+export interface HostFacts {
+  readonly kvm: boolean;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+}
+
+/** One file that the jail gets. */
+export interface PlannedFile {
+  readonly access: "ro" | "rw";
+  readonly path: DataPath;
+  /** Its name under /g in the jail. */
+  readonly name: string;
+}
+
+/** Everything about one start. */
+export interface LaunchPlan {
+  readonly vm: VmId;
+  readonly kind: GuestKind;
+  readonly slot: Slot;
+  readonly uuid: string;
+  readonly uid: number;
+  readonly emulated: boolean;
+  readonly vcpus: number;
+  readonly memoryMiB: number;
+  /** Text for `-append`; null: boot from the disk. */
+  readonly kernelCmdline: string | null;
+  readonly files: readonly PlannedFile[];
+  readonly devices: readonly DeviceRequest[];
+  readonly limits: GuestLimits;
+  /** QEMU's arguments without those that the launcher itself puts in front. */
+  readonly argv: readonly string[];
+}
+
+export interface GuestLimits {
+  /** CPU time in µs for each period of 100 000 µs (cgroup v2, cpu.max). */
+  readonly cpuMaxUs: number;
+  readonly memoryMaxBytes: number;
+  readonly pidsMax: number;
+  readonly consoleKibS: number;
+}
+
+const MIB = 1024 * 1024;
+/** QEMU's own memory beside the guest's: measured peak 40 MiB for one disk; the rest is room for I/O. */
+const QEMU_OVERHEAD_MIB = 192;
+/** QEMU's own threads (main loop, block I/O) may use this much of a CPU beside the vCPUs. */
+const QEMU_CPU_US = 25_000;
+const PIDS_MAX = 64;
+
+/** The plan of a guest that the policy lets start. */
+export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFacts): LaunchPlan {
+  const emulated = !host.kvm;
+  const disks = guest.disks.map((disk, index) => ({ disk, file: `disk${index}` }));
+  const files: PlannedFile[] = disks.map(({ disk, file }) => ({
+    access: "rw",
+    path: disk.path,
+    name: file,
+  }));
+  if (guest.kernel !== null) files.push({ access: "ro", path: guest.kernel, name: "kernel" });
+  if (guest.initrd !== null) files.push({ access: "ro", path: guest.initrd, name: "initrd" });
+  const devices: DeviceRequest[] = [{ device: "serial-bus" }, { device: "console" }];
+  if (policy.security.guestAgent) devices.push({ device: "agent" });
+  for (const { disk, file } of disks) devices.push({ device: "disk", file, format: disk.format });
+  const values = {
+    vm: guest.vmId,
+    kind: guest.kind,
+    slot: guest.slot,
+    uuid: guest.uuid,
+    uid: uidOf("qemu", guest.slot),
+    emulated,
+    vcpus: guest.vcpus,
+    memoryMiB: guest.memoryMiB,
+    kernelCmdline: guest.kernel === null ? null : guest.cmdline ?? "",
+    files,
+    devices,
+    limits: {
+      cpuMaxUs: guest.vcpus * 100_000 + QEMU_CPU_US,
+      memoryMaxBytes: (guest.memoryMiB + QEMU_OVERHEAD_MIB + (emulated ? TCG_CACHE_MIB : 0)) * MIB,
+      pidsMax: PIDS_MAX,
+      consoleKibS: guest.consoleKibS,
+    },
+  };
+  return { ...values, argv: qemuArgv(values) };
+}
+
+/** Limits of all guests together, as the cgroup above them holds them. */
+export function wholeLimits(
+  policy: Policy,
+  host: HostFacts,
+): { cpuMaxUs: number; memoryMaxBytes: number } {
+  const overhead = policy.limits.vms * QEMU_OVERHEAD_MIB;
+  return {
+    cpuMaxUs: Math.max(1000, Math.floor(policy.limits.cpuPercent * host.cpus * 1000)),
+    memoryMaxBytes: (memoryForGuests(policy, host.memoryMiB) + overhead) * MIB,
+  };
+}
+
+/** The plan's guest as events name it. */
+export function subjectOf(plan: LaunchPlan): Subject {
+  return { vm: plan.vm, kind: plan.kind, slot: plan.slot, emulated: plan.emulated };
+}

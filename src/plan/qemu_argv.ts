@@ -1,0 +1,42 @@
+/**
+ * The values of a launch plan become QEMU's argv. Devices and block nodes are JSON; whatever stands in
+ * a comma list is a constant or a number, so that no text of a document can add to one. The launcher
+ * puts `-no-user-config -nodefaults -S -sandbox …` in front by itself. Pure.
+ *
+ * Source: qemu-system-x86_64(1), QEMU 7.2.
+ */
+
+import { deviceOptions, type Option } from "./device.ts";
+import type { LaunchPlan } from "./launch_plan.ts";
+
+/** `q35` alone is an alias that changes with QEMU; saved state needs the version. */
+export const MACHINE = "pc-q35-7.2";
+
+/** TCG keeps translated code beside the guest's memory (`tb-size`). */
+export const TCG_CACHE_MIB = 64;
+
+/** QEMU's arguments, each option followed by its value. */
+export function qemuArgv(plan: Omit<LaunchPlan, "argv">): string[] {
+  const options: Option[] = [
+    ["-name", plan.vm],
+    ["-uuid", plan.uuid],
+    ["-machine", `${MACHINE},usb=off,vmport=off,dump-guest-core=off`],
+    ["-accel", plan.emulated ? `tcg,tb-size=${TCG_CACHE_MIB}` : "kvm"],
+    // A guest gets no hypervisor of its own.
+    ["-cpu", plan.emulated ? "max,svm=off,vmx=off" : "host,svm=off,vmx=off"],
+    ["-smp", String(plan.vcpus)],
+    ["-m", `${plan.memoryMiB}M`],
+    ["-display", "none"],
+    ["-vga", "none"],
+    ["-rtc", plan.kind === "windows" ? "base=localtime" : "base=utc"],
+    ["-chardev", "socket,id=qmp,path=/s/qmp.sock,server=on,wait=off"],
+    ["-mon", "chardev=qmp,mode=control"],
+    ...plan.devices.flatMap(deviceOptions),
+  ];
+  if (plan.kernelCmdline !== null) {
+    options.push(["-kernel", "/g/kernel"]);
+    if (plan.files.some((file) => file.name === "initrd")) options.push(["-initrd", "/g/initrd"]);
+    options.push(["-append", plan.kernelCmdline]);
+  }
+  return options.flat();
+}
