@@ -1,0 +1,226 @@
+/**
+ * Turns the options of a harness run into a machine that can be booted and what is expected of it:
+ * finds or builds the image, and makes the data disk. Writes only below the work directory it is
+ * given and below the checkout's own `build/`.
+ */
+import { resolve } from "node:path";
+import { Fault, reasonOf } from "../src/fault.ts";
+import {
+  type DiskFiles,
+  makeDataDisk,
+  makeEmptyDisk,
+  POLICY_PATH,
+  policyFiles,
+  signWith,
+} from "./boot_data.ts";
+import { type AutobootGuest, autobootGuests } from "./boot_guests.ts";
+import { type Expectation, goodBoot } from "./boot_judge.ts";
+import type { MachineOptions } from "./boot_machine.ts";
+import type { BootOptions, Form } from "./boot_options.ts";
+import type { OverlayFile } from "./boot_overlay.ts";
+import { buildImage } from "./build.ts";
+import { ToolError } from "./build_host.ts";
+
+/** The checkout that this file is part of. */
+export const PROJECT = resolve(import.meta.dirname ?? ".", "..");
+
+/** Kernel and initramfs of an image. */
+export interface Image {
+  readonly kernel: string;
+  readonly initramfs: string;
+}
+
+export interface Prepared {
+  readonly machine: MachineOptions;
+  readonly expectation: Expectation;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The image in a directory: `vmlinux`, else `vmlinuz`, and `initramfs.img`.
+ * @throws Fault `image.missing`
+ */
+export async function imageIn(directory: string): Promise<Image> {
+  const initramfs = `${directory}/initramfs.img`;
+  for (const name of ["vmlinux", "vmlinuz"]) {
+    const kernel = `${directory}/${name}`;
+    if (await exists(kernel) && await exists(initramfs)) return { kernel, initramfs };
+  }
+  throw new Fault(
+    "cli",
+    "image.missing",
+    `image ${directory}: it has no vmlinux or vmlinuz with an initramfs.img; build it first`,
+  );
+}
+
+/**
+ * This checkout's image in that form, built where it is not up to date.
+ * @throws Fault `image.build`
+ */
+export async function builtImage(form: Form, say: (text: string) => void): Promise<Image> {
+  const out = `${PROJECT}/build/${form}`;
+  try {
+    buildImage({
+      project: PROJECT,
+      form,
+      profile: "developer",
+      out,
+      entry: `${PROJECT}/main.ts`,
+      host: null,
+      say,
+    });
+  } catch (error) {
+    if (error instanceof ToolError) {
+      throw new Fault("cli", "image.build", `build of the image: ${error.message}`, error);
+    }
+    throw error;
+  }
+  return await imageIn(out);
+}
+
+/** Kernel and initrd of the test guest. */
+export interface GuestFiles {
+  readonly kernel: string;
+  readonly initrd: string;
+}
+
+/**
+ * The test guest's files, built where they are not there.
+ * @throws Fault `guest.build`
+ */
+export async function builtGuest(): Promise<GuestFiles> {
+  const files = {
+    kernel: `${PROJECT}/build/guest/vmlinuz`,
+    initrd: `${PROJECT}/build/guest/initrd.img`,
+  };
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "guest"],
+    cwd: PROJECT,
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn().status;
+  if (!success || !await exists(files.kernel) || !await exists(files.initrd)) {
+    throw new Fault("cli", "guest.build", "build of the test guest: it failed; see its message");
+  }
+  return files;
+}
+
+/** The files of a Linux guest that boots from kernel and initrd, below the data root. */
+export function guestDiskFiles(id: string, guest: GuestFiles, rootDisk: string): DiskFiles {
+  return {
+    [`vm/linux/${id}/vmlinuz`]: { copy: guest.kernel },
+    [`vm/linux/${id}/initrd.img`]: { copy: guest.initrd },
+    [`vm/linux/${id}/rootfs.ext4`]: { copy: rootDisk },
+  };
+}
+
+async function readOrFault(path: string): Promise<Uint8Array> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    throw new Fault("cli", "file.unreadable", `${path}: ${reasonOf(error)}; name another file`);
+  }
+}
+
+/** The developer's secret signing key of this checkout, made with the image. */
+export const DEVELOPER_KEY = `${PROJECT}/.rayos/keys/policy-dev.key`;
+export const DEFAULT_POLICY = `${PROJECT}/tools/boot_default_policy.toml`;
+
+const GUEST_DISK_MIB = 16;
+
+/** The policy of a run: the one that was named, or the harness's own, signed. */
+async function policyOf(options: BootOptions): Promise<{ files: DiskFiles; text: string }> {
+  const bytes = await readOrFault(options.policy ?? DEFAULT_POLICY);
+  const beside = `${options.policy}.minisig`;
+  const signature = options.policy === null || options.sign
+    ? await signWith(DEVELOPER_KEY, bytes)
+    : await exists(beside)
+    ? await Deno.readTextFile(beside)
+    : null;
+  return { files: policyFiles(bytes, signature), text: new TextDecoder().decode(bytes) };
+}
+
+/** The policy on a disk image, or nothing where it cannot be read (debugfs(8)). */
+async function policyOnDisk(image: string): Promise<string> {
+  const { stdout } = await new Deno.Command("debugfs", {
+    args: ["-R", `cat /${POLICY_PATH}`, image],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  return new TextDecoder().decode(stdout);
+}
+
+async function trustedKey(path: string): Promise<Record<string, OverlayFile>> {
+  const text = new TextDecoder().decode(await readOrFault(path));
+  if (/secret key/u.test(text.split("\n")[0] ?? "")) {
+    throw new Fault("cli", "key.secret", `--key ${path}: it is a secret key; name its .pub file`);
+  }
+  return { "/etc/rayos/keys/policy-of-this-run.pub": text };
+}
+
+function expectationOf(options: BootOptions, guests: readonly AutobootGuest[]): Expectation {
+  const { expect, refuse, interactive } = options;
+  if (interactive || expect.length > 0) return { expect, refuse };
+  const good = goodBoot(guests);
+  return { expect: good.expect, refuse: [...good.refuse, ...refuse] };
+}
+
+/**
+ * Prepares a run. The data disk is made at `<work>/data.img` unless the options name one.
+ * @param say told what is being done, a line at a time
+ * @throws Fault with what is missing
+ */
+export async function prepare(
+  options: BootOptions,
+  work: string,
+  say: (text: string) => void,
+): Promise<Prepared> {
+  const image = options.image === null
+    ? await builtImage(options.form, say)
+    : await imageIn(options.image);
+  let disk = options.data;
+  let policy: string;
+  if (disk === null) {
+    disk = `${work}/data.img`;
+    const { files, text } = await policyOf(options);
+    policy = text;
+    const guests = autobootGuests(text).filter(({ kind }) => kind === "linux");
+    let guestFiles: DiskFiles = {};
+    if (guests.length > 0) {
+      const guest = await builtGuest();
+      const root = `${work}/guest-root.img`;
+      await makeEmptyDisk(root, GUEST_DISK_MIB);
+      guestFiles = Object.assign({}, ...guests.map(({ id }) => guestDiskFiles(id, guest, root)));
+    }
+    say("making the RayOS Data disk");
+    await makeDataDisk(disk, { ...guestFiles, ...files });
+  } else {
+    await readable(disk);
+    policy = await policyOnDisk(disk);
+  }
+  return {
+    machine: {
+      ...image,
+      append: options.append,
+      disks: [{ path: resolve(disk) }],
+      kvm: options.kvm,
+      ...(options.key === null ? {} : { overlay: await trustedKey(options.key) }),
+    },
+    expectation: expectationOf(options, autobootGuests(policy)),
+  };
+}
+
+async function readable(path: string): Promise<void> {
+  if (!await exists(path)) {
+    throw new Fault("cli", "file.unreadable", `--data ${path}: no such file; make it first`);
+  }
+}
