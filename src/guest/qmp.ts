@@ -8,8 +8,9 @@
 
 import * as v from "valibot";
 import type { Connection } from "../host/port.ts";
+import { within } from "../within.ts";
 import { Fault } from "../fault.ts";
-import { LineReader, within } from "./lines.ts";
+import { LineReader } from "./lines.ts";
 
 /** The commands that can be sent, and the shape of what each returns. */
 const COMMANDS = {

@@ -5,7 +5,7 @@
 
 import * as fs from "node:fs";
 import { Fault, reasonOf } from "../fault.ts";
-import { within } from "../guest/lines.ts";
+import { within } from "../within.ts";
 import type { Connection, Listener } from "./port.ts";
 
 const CHUNK = 64 * 1024;

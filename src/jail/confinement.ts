@@ -6,6 +6,7 @@
  * Sources: proc(5) (status, mountinfo, limits), cgroup-v2.rst.
  */
 
+import { mountTable } from "../boot/mount_table.ts";
 import type { FileFacts, ProcessFacts } from "../host/port.ts";
 import { type Issue, issue } from "../issue.ts";
 import { type JailSpec, NAMESPACES } from "./spec.ts";
@@ -110,31 +111,8 @@ function checkTask(checks: Checks, spec: JailSpec, status: string): void {
   checks.equal("seccomp_filters", String(spec.seccompFilters), field("Seccomp_filters"));
 }
 
-interface MountLine {
-  readonly device: string;
-  readonly root: string;
-  readonly place: string;
-  readonly options: ReadonlySet<string>;
-  readonly type: string;
-}
-
-/** mountinfo's lines; octal escapes are left as they are, since no expected place has one. */
-function mountLines(mountinfo: string): MountLine[] {
-  return mountinfo.split("\n").filter((line) => line !== "").map((line) => {
-    const [front = "", back = ""] = line.split(" - ", 2);
-    const [, , device = "", root = "", place = "", options = ""] = front.split(" ");
-    return {
-      device,
-      root,
-      place,
-      options: new Set(options.split(",")),
-      type: back.split(" ")[0] ?? "",
-    };
-  });
-}
-
 function checkMounts(checks: Checks, spec: JailSpec, mountinfo: string, dataDevice: string): void {
-  const found = mountLines(mountinfo);
+  const found = mountTable(mountinfo);
   const places = new Map(found.map((mount) => [mount.place, mount]));
   checks.equal("mounts", String(spec.mounts.length), String(found.length));
   for (const mount of found) {

@@ -1,0 +1,61 @@
+/**
+ * A guest's console bytes go to the guest's own log, with a size cap and a rate. Not one of them
+ * reaches the host's log or console from here, and nothing reads them back to decide anything.
+ */
+
+import type { AppendFile, Connection, Host } from "../host/port.ts";
+import { MAX_FILE_BYTES } from "./retention.ts";
+
+/** One guest's console log: `console.log` and the one before it, `console.log.1`. */
+export class GuestConsoleLog {
+  #file: AppendFile;
+  readonly #path: string;
+
+  constructor(readonly host: Host, folder: string) {
+    this.#path = `${folder}/console.log`;
+    this.#file = host.append(this.#path);
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#file.size + bytes.length > MAX_FILE_BYTES) {
+      this.#file.close();
+      this.host.rename(this.#path, `${this.#path}.1`);
+      this.#file = this.host.append(this.#path);
+    }
+    this.#file.append(bytes);
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+/**
+ * Copies a guest's console to its log until the stream ends. The rate is held by not reading: QEMU's
+ * socket fills and the guest waits for its own console.
+ *
+ * @param kibPerSecond the policy's `limits.console_kib_s`
+ */
+export async function copyConsole(
+  host: Host,
+  connection: Connection,
+  log: GuestConsoleLog,
+  kibPerSecond: number,
+): Promise<void> {
+  const bytesPerMs = kibPerSecond * 1024 / 1000;
+  let readyAt = host.clock.monoMs();
+  try {
+    while (true) {
+      const bytes = await connection.read();
+      if (bytes === null) return;
+      log.write(bytes);
+      readyAt = Math.max(readyAt, host.clock.monoMs()) + bytes.length / bytesPerMs;
+      const wait = readyAt - host.clock.monoMs();
+      // Up to a second's worth may come at once, so that a boot's text is not slowed down.
+      if (wait > 1000) await host.clock.sleep(wait - 1000);
+    }
+  } finally {
+    connection.close();
+    log.close();
+  }
+}

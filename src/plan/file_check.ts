@@ -1,0 +1,89 @@
+/**
+ * The files of a plan as they are on RayOS Data, checked before a start: regular, one name, no link in
+ * any part of the path, on the same file system, owned by root or by this guest's own uid, and a disk
+ * header that names no other file. What is found here is compared later, by device and inode, with what
+ * QEMU really opened. It changes nothing.
+ */
+
+import type { FileFacts, Host } from "../host/port.ts";
+import { slotOfUid } from "../id.ts";
+import { type Issue, issue } from "../issue.ts";
+import { PATHS } from "../permissions.ts";
+import { diskHeaderIssue, HEADER_BYTES } from "./disk_header.ts";
+import type { LaunchPlan, PlannedFile } from "./launch_plan.ts";
+
+/** What was found, by the file's name in the jail, and what is wrong. */
+export interface CheckedFiles {
+  readonly files: Readonly<Record<string, FileFacts>>;
+  readonly issues: readonly Issue[];
+}
+
+/** Looks at every file of the plan. */
+export function checkFiles(host: Host, plan: LaunchPlan): CheckedFiles {
+  const device = host.lstat(PATHS.dataRoot)?.device ?? -1;
+  const files: Record<string, FileFacts> = {};
+  const issues: Issue[] = [];
+  for (const file of plan.files) {
+    const checked = checkFile(host, plan, file, device);
+    if ("rule" in checked) issues.push(checked);
+    else files[file.name] = checked;
+  }
+  return { files, issues };
+}
+
+function checkFile(
+  host: Host,
+  plan: LaunchPlan,
+  file: PlannedFile,
+  device: number,
+): FileFacts | Issue {
+  const refuse = (rule: string, expected: string, found: string, hint: string): Issue =>
+    issue(rule, { path: file.path, expected, found, hint });
+  const parts = file.path.split("/");
+  for (let n = 1; n < parts.length; n++) {
+    const place = parts.slice(0, n).join("/");
+    const facts = host.lstat(`${PATHS.dataRoot}/${place}`);
+    if (facts === null) {
+      return refuse("path.missing", "a file", "nothing", `put it at ${file.path}`);
+    }
+    if (facts.type !== "directory") {
+      return refuse(
+        "path.link",
+        "directories",
+        `${place} is a ${facts.type}`,
+        "put a directory there",
+      );
+    }
+    if (facts.device !== device) {
+      return refuse("path.mount", "RayOS Data itself", `${place} is a mount`, "unmount it");
+    }
+  }
+  const whole = `${PATHS.dataRoot}/${file.path}`;
+  const facts = host.lstat(whole);
+  if (facts === null) return refuse("path.missing", "a file", "nothing", `put it at ${file.path}`);
+  if (facts.type === "symlink") {
+    return refuse("path.link", "a regular file", "a symbolic link", "put the file itself there");
+  }
+  if (facts.type !== "file") {
+    return refuse("path.type", "a regular file", `a ${facts.type}`, "put a regular file there");
+  }
+  if (facts.links !== 1) {
+    return refuse("path.hard_link", "one name", `${facts.links} names`, "copy the file");
+  }
+  if (facts.device !== device) {
+    return refuse("path.mount", "a file of RayOS Data", "another file system", "copy the file");
+  }
+  if (facts.uid !== 0 && facts.uid !== plan.uid) {
+    const other = slotOfUid(facts.uid);
+    const owner = other === null ? `uid ${facts.uid}` : `the guest of slot ${other}`;
+    return refuse("path.owner", `root or uid ${plan.uid}`, owner, "chown it to root");
+  }
+  const disk = plan.devices.find((one) => one.device === "disk" && one.file === file.name);
+  if (disk?.device === "disk") {
+    const head = host.head(whole, HEADER_BYTES);
+    if (head === null) return refuse("path.unreadable", "readable", "an error", "check the disk");
+    const wrong = diskHeaderIssue(disk.format, head);
+    if (wrong !== null) return { ...wrong, path: file.path };
+  }
+  return facts;
+}

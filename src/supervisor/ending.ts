@@ -1,0 +1,63 @@
+/**
+ * How a guest's processes come to an end: asked, told, killed, each with a limit of its own. It knows a
+ * slot and nothing of policy; the kernel's list of the slot's processes says whether it worked.
+ */
+
+import type { QmpClient } from "../guest/qmp.ts";
+import type { Host } from "../host/port.ts";
+import { type Slot, slotName } from "../id.ts";
+import { PATHS } from "../permissions.ts";
+
+/** Milliseconds for each step; an ACPI power-down is the guest's own shutdown and takes its time. */
+export interface EndingLimits {
+  readonly powerDownMs: number;
+  readonly quitMs: number;
+  readonly killMs: number;
+}
+export const ENDING: EndingLimits = { powerDownMs: 30_000, quitMs: 5_000, killMs: 5_000 };
+
+const POLL_MS = 50;
+
+export type Ending = "powered_down" | "quit" | "killed" | "still_there";
+
+/** ACPI power-down, then QMP quit, then the cgroup is killed. */
+export async function endGuest(
+  host: Host,
+  slot: Slot,
+  qmp: QmpClient | null,
+  limits: EndingLimits = ENDING,
+): Promise<Ending> {
+  if (qmp !== null) {
+    try {
+      await qmp.command("system_powerdown", limits.quitMs);
+      if (await isGone(host, slot, limits.powerDownMs)) return "powered_down";
+      await qmp.command("quit", limits.quitMs);
+      if (await isGone(host, slot, limits.quitMs)) return "quit";
+    } catch {
+      // A QEMU that is gone or does not answer: the kernel is asked and told instead.
+      if (await isGone(host, slot, POLL_MS)) return "powered_down";
+    }
+  }
+  return await killGuest(host, slot, limits.killMs) ? "killed" : "still_there";
+}
+
+/**
+ * Kills everything in the slot's cgroup (cgroup.kill) and waits until it is gone.
+ *
+ * @returns whether no process is left
+ */
+export async function killGuest(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
+  if (host.processesOf(slot).length > 0) {
+    host.put(`${PATHS.cgroup}/rayos/guests/${slotName(slot)}/cgroup.kill`, "1");
+  }
+  return await isGone(host, slot, timeoutMs);
+}
+
+async function isGone(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
+  const end = host.clock.monoMs() + timeoutMs;
+  while (host.processesOf(slot).length > 0) {
+    if (host.clock.monoMs() >= end) return false;
+    await host.clock.sleep(POLL_MS);
+  }
+  return true;
+}

@@ -1,0 +1,283 @@
+/**
+ * One guest: carries out what `guest_state.ts` says, from the launch to the end, and reports each step
+ * as an event. It acts only with a permit that `authorize` made, believes only the kernel about what
+ * runs, and lets no guest run an instruction before its jail was read back.
+ */
+
+import { mountedAt } from "../boot/mount_table.ts";
+import type { Emit, GuestState, Subject } from "../event.ts";
+import { asFault, Fault } from "../fault.ts";
+import { AgentClient } from "../guest/agent.ts";
+import { QmpClient, type QmpEvent } from "../guest/qmp.ts";
+import type { Connection, FileFacts, Host } from "../host/port.ts";
+import { slotName, socketPath } from "../id.ts";
+import { type Issue, issue } from "../issue.ts";
+import { CGROUP_FILES, confinementOf } from "../jail/confinement.ts";
+import { renderPlan } from "../jail/render.ts";
+import { jailSpec } from "../jail/spec.ts";
+import { PATHS } from "../permissions.ts";
+import { DEVICES } from "../plan/device.ts";
+import { checkFiles } from "../plan/file_check.ts";
+import { type LaunchPlan, subjectOf } from "../plan/launch_plan.ts";
+import type { Allowed } from "../policy/authorize.ts";
+import { endGuest, killGuest } from "./ending.ts";
+import { type GuestEvent, transition } from "./guest_state.ts";
+
+/** Milliseconds. A launch is slow on an emulated host. */
+const LAUNCH_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const KILL_TIMEOUT_MS = 5_000;
+const AGENT_ANSWER_MS = 2_000;
+const AGENT_PAUSE_MS = 300;
+
+/** What a guest needs from whoever holds it. */
+export interface GuestSurroundings {
+  readonly host: Host;
+  readonly emit: Emit;
+  /** Takes the guest's console stream until it ends. */
+  readonly takeConsole: (plan: LaunchPlan, connection: Connection) => void;
+}
+
+type StopPermit = Allowed<"vm.stop"> | Allowed<"power.off"> | Allowed<"power.reboot">;
+
+export class Guest {
+  readonly subject: Subject;
+  #state: GuestState = "defined";
+  #qmp: QmpClient | null = null;
+  #sawShutdown = false;
+  #agentReady = false;
+  #violations: readonly Issue[] = [];
+
+  constructor(readonly plan: LaunchPlan, readonly around: GuestSurroundings) {
+    this.subject = subjectOf(plan);
+  }
+
+  get state(): GuestState {
+    return this.#state;
+  }
+
+  get agentReady(): boolean {
+    return this.#agentReady && this.#state === "running";
+  }
+
+  get violations(): readonly Issue[] {
+    return this.#violations;
+  }
+
+  /** Starts it: files, plan, launcher, QMP, read-back, then `cont`. Never throws; the state tells. */
+  async start(permit: Allowed<"vm.start">): Promise<void> {
+    if (permit.vm !== this.plan.vm) return;
+    if (!this.#go("start", permit.caller === "policy" ? "autoboot" : "asked")) return;
+    const { host, emit } = this.around;
+    const checked = checkFiles(host, this.plan);
+    if (checked.issues.length > 0) return await this.#deny(checked.issues);
+    for (const device of this.plan.devices) {
+      const name = device.device === "disk" ? device.file : device.device;
+      emit({
+        type: "device",
+        subject: this.subject,
+        device: name,
+        exposes: DEVICES[device.device].exposes,
+      });
+    }
+    try {
+      await this.#launch();
+      this.#qmp = await this.#connect();
+      const verdict = this.#readBack(checked.files);
+      if (verdict.issues.length > 0) return await this.#deny(verdict.issues);
+      emit({
+        type: "vm_confined",
+        subject: this.subject,
+        pid: host.processesOf(this.plan.slot)[0] ?? 0,
+        checks: verdict.checks,
+      });
+      await this.#qmp.command("cont");
+      this.#go("confined", "confined");
+      this.#attend();
+    } catch (error) {
+      await this.#fail(asFault(error, "launch", "launch.failed"));
+    }
+  }
+
+  /**
+   * Takes up a guest that the kernel says is there from before the program was started again.
+   *
+   * @returns whether there was one; what is found and does not hold is killed
+   */
+  async adopt(): Promise<boolean> {
+    const { host, emit } = this.around;
+    const pid = host.processesOf(this.plan.slot)[0];
+    if (pid === undefined) return false;
+    try {
+      const checked = checkFiles(host, this.plan);
+      if (checked.issues.length > 0) {
+        await this.#deny(checked.issues);
+        return true;
+      }
+      this.#qmp = await this.#connect();
+      const verdict = this.#readBack(checked.files);
+      if (verdict.issues.length > 0) {
+        await this.#deny(verdict.issues);
+        return true;
+      }
+      const status = await this.#qmp.command("query-status");
+      // Found between its start and `cont`: it was read back just now, so it may go on.
+      if (!status.running) await this.#qmp.command("cont");
+      emit({ type: "vm_adopted", subject: this.subject, pid });
+      this.#go("adopt", "adopted");
+      this.#attend();
+    } catch (error) {
+      await this.#fail(asFault(error, "launch", "launch.adoption"));
+    }
+    return true;
+  }
+
+  /** Ends it in order; resolves when no process is left, or says that one is. */
+  async stop(_permit: StopPermit, reason: string): Promise<void> {
+    const { host } = this.around;
+    const before = this.#state;
+    if (!this.#go("stop", reason)) return;
+    const qmp = before === "running" || before === "paused" ? this.#qmp : null;
+    const ending = await endGuest(host, this.plan.slot, qmp);
+    if (ending === "still_there") {
+      this.#go("fault", "unkillable");
+      return;
+    }
+    this.#qmp?.close();
+    this.#go("exited", ending);
+  }
+
+  #go(event: GuestEvent, reason: string): boolean {
+    const next = transition(this.#state, event);
+    if (next === null) return false;
+    const from = this.#state;
+    this.#state = next.to;
+    this.around.emit({ type: "vm_state", subject: this.subject, from, to: next.to, reason });
+    return true;
+  }
+
+  async #launch(): Promise<void> {
+    const { host } = this.around;
+    const name = slotName(this.plan.slot);
+    host.put(`${PATHS.plans}/${name}`, renderPlan(this.plan));
+    const result = await host.launch("jail", [String(this.plan.slot)], LAUNCH_TIMEOUT_MS);
+    if (result.code === 0 && result.words[0] === "ok") return;
+    const [, code = "jail.silent", ...detail] = result.words;
+    throw new Fault(
+      "launch",
+      code,
+      `start of ${this.plan.vm}: the launcher says ${detail.join(" ") || "nothing"}; ` +
+        `see what it refuses`,
+    );
+  }
+
+  async #connect(): Promise<QmpClient> {
+    const { host } = this.around;
+    const connection = await host.connect(socketPath(this.plan.slot, "qmp"), CONNECT_TIMEOUT_MS);
+    const qmp = await QmpClient.open(connection, (event) => this.#onQmpEvent(event));
+    const { UUID } = await qmp.command("query-uuid");
+    if (UUID.toLowerCase() !== this.plan.uuid.toLowerCase()) {
+      qmp.close();
+      throw new Fault(
+        "launch",
+        "launch.impostor",
+        `QMP of slot ${this.plan.slot}: another guest answers (${UUID}); it is killed`,
+      );
+    }
+    return qmp;
+  }
+
+  #readBack(files: Readonly<Record<string, FileFacts>>) {
+    const { host } = this.around;
+    const spec = jailSpec(this.plan);
+    const processes = [];
+    for (const pid of host.processesOf(this.plan.slot)) {
+      const facts = host.processFacts(pid);
+      if (facts !== null) processes.push(facts);
+    }
+    const own = host.readText(`${PATHS.proc}/1/mountinfo`, 256 * 1024) ?? "";
+    const cgroup = `${PATHS.cgroup}/rayos/guests/${spec.slotName}`;
+    return confinementOf(spec, {
+      processes,
+      hostNamespaces: host.processFacts(1)?.namespaces ?? {},
+      cgroup: Object.fromEntries(
+        CGROUP_FILES.map((
+          file,
+        ) => [file, host.readText(`${cgroup}/${file}`, 4096)?.trimEnd() ?? null]),
+      ),
+      files,
+      dataDevice: mountedAt(own, PATHS.dataRoot)?.device ?? "none",
+    });
+  }
+
+  #onQmpEvent(event: QmpEvent): void {
+    if (event.name === "SHUTDOWN") this.#sawShutdown = true;
+  }
+
+  /** Watches for the end, copies the console, asks the agent; none of them holds anything up. */
+  #attend(): void {
+    const { host, takeConsole } = this.around;
+    void this.#qmp?.closed.then(() => this.#onQmpClosed());
+    void host.connect(socketPath(this.plan.slot, "console"), CONNECT_TIMEOUT_MS)
+      .then((connection) => takeConsole(this.plan, connection), () => {});
+    if (this.plan.devices.some((one) => one.device === "agent")) void this.#awaitAgent();
+  }
+
+  async #onQmpClosed(): Promise<void> {
+    // A stop that is under way reports the end itself.
+    if (this.#state !== "running" && this.#state !== "paused") return;
+    const gone = await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
+    if (!gone) this.#go("fault", "unkillable");
+    else if (this.#sawShutdown) this.#go("exited", "guest_shutdown");
+    else this.#go("crashed", "qemu_gone");
+  }
+
+  async #awaitAgent(): Promise<void> {
+    const { host, emit } = this.around;
+    let agent: AgentClient;
+    try {
+      agent = new AgentClient(
+        await host.connect(socketPath(this.plan.slot, "agent"), CONNECT_TIMEOUT_MS),
+      );
+    } catch {
+      return;
+    }
+    while (this.#state === "running" && !this.#agentReady) {
+      if (await agent.answers(AGENT_ANSWER_MS)) {
+        if (this.#state !== "running") break;
+        this.#agentReady = true;
+        emit({ type: "vm_ready", subject: this.subject });
+      } else await host.clock.sleep(AGENT_PAUSE_MS);
+    }
+    agent.close();
+  }
+
+  async #deny(issues: readonly Issue[]): Promise<void> {
+    this.#violations = issues;
+    for (const one of issues) {
+      this.around.emit({ type: "violation", issue: one, vm: this.plan.vm });
+    }
+    await this.#end(issues[0]?.rule ?? "violation");
+  }
+
+  async #fail(fault: Fault): Promise<void> {
+    const { emit } = this.around;
+    if (fault.code.startsWith("jail.")) {
+      // The launcher refused a value: that is a denial like any other.
+      const one = issue(fault.code, {
+        path: this.plan.vm,
+        expected: "a plan that the launcher accepts",
+        found: fault.message,
+      });
+      return await this.#deny([one]);
+    }
+    emit({ type: "fault", stage: fault.stage, code: fault.code, message: fault.message });
+    await this.#end(fault.code);
+  }
+
+  async #end(reason: string): Promise<void> {
+    this.#qmp?.close();
+    await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
+    this.#go("fault", reason);
+  }
+}
