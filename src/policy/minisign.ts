@@ -135,7 +135,6 @@ function linesOf(text: string | Uint8Array): string[] | null {
   if (bytes.length > SIGNATURE_FILE_MAX) return null;
   const lines = bytes.toString("latin1").split("\n").map((line) => line.replace(/\r$/, ""));
   if (lines.at(-1) === "") lines.pop();
-  // deno-lint-ignore no-control-regex
   return lines.some((line) => /[\0\r]/.test(line)) ? null : lines;
 }
 

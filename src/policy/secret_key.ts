@@ -132,7 +132,6 @@ export function signDetached(
 /** @param room bytes for the comment, its line end and the reference tool's closing NUL */
 function commentBytes(comment: string, room: number): Buffer {
   const bytes = Buffer.from(comment, "utf8");
-  // deno-lint-ignore no-control-regex
   if (/[\0\r\n]/.test(comment) || bytes.length > room - 2) {
     throw new Fault(
       "cli",

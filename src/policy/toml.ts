@@ -1,0 +1,227 @@
+/**
+ * A TOML 1.0 document as plain data that remembers where everything stood: line and column of each
+ * key and value, and the words in which a value was written. It knows nothing of policies.
+ */
+import { parseTOML } from "toml-eslint-parser";
+import type { AST } from "toml-eslint-parser";
+import { type Issue, issue } from "../issue.ts";
+import { scanToml } from "./toml_scan.ts";
+
+export type TomlPath = readonly (string | number)[];
+
+/** A value of a kind that no policy has: a float, a date, an integer beyond 2^53. */
+export class TomlOther {
+  constructor(readonly kind: string) {}
+}
+
+export type TomlValue = string | number | boolean | TomlOther | TomlValue[] | TomlTable;
+export interface TomlTable {
+  [key: string]: TomlValue;
+}
+
+/** Where something stands, and how it is written, shortened. */
+export interface TomlPlace {
+  readonly line: number;
+  readonly column: number;
+  readonly source: string;
+}
+
+interface Node {
+  /** Where its key stands; a list's element has none of its own. */
+  key: TomlPlace;
+  /** Where its value stands; null for a table made by its header. */
+  value: TomlPlace | null;
+  readonly children: Map<string | number, Node>;
+}
+
+/** A parsed document. */
+export class TomlDocument {
+  /** Tables have no prototype, so `__proto__` and `constructor` are keys like any other. */
+  readonly data: TomlTable;
+  readonly #root: Node;
+
+  constructor(data: TomlTable, root: Node) {
+    this.data = data;
+    this.#root = root;
+  }
+
+  /** Place of the key at that path, or of the nearest table around it that stands in the text. */
+  keyPlace(path: TomlPath): TomlPlace {
+    return this.#find(path).node.key;
+  }
+
+  /** Place of the value at that path; of the key where the value has no place of its own. */
+  valuePlace(path: TomlPath): TomlPlace {
+    const { node, whole } = this.#find(path);
+    return (whole ? node.value : null) ?? node.key;
+  }
+
+  /** Whether the document says something at that path. */
+  has(path: TomlPath): boolean {
+    return this.#find(path).whole;
+  }
+
+  #find(path: TomlPath): { node: Node; whole: boolean } {
+    let node = this.#root;
+    for (const part of path) {
+      const next = node.children.get(part);
+      if (next === undefined) return { node, whole: false };
+      node = next;
+    }
+    return { node, whole: true };
+  }
+}
+
+/**
+ * Parses the exact bytes of a document.
+ *
+ * @returns the document, or its one syntax fault with a rule `toml.*`
+ */
+export function readToml(
+  bytes: Uint8Array,
+): { ok: true; document: TomlDocument; text: string } | { ok: false; issue: Issue } {
+  const scanned = scanToml(bytes);
+  if (!scanned.ok) return scanned;
+  const { text } = scanned;
+  try {
+    const [top] = parseTOML(text, { tomlVersion: "1.0" }).body;
+    return { ok: true, document: build(top, text), text };
+  } catch (error) {
+    return { ok: false, issue: syntaxIssue(error, text) };
+  }
+}
+
+/** A path as TOML writes it: `linux.limits`, `profiles."a b"`, `hosts[0]`. */
+export function showPath(path: TomlPath): string {
+  return path.map((part, index) => {
+    if (typeof part === "number") return `[${part}]`;
+    const short = part.length > 64 ? `${part.slice(0, 64)}…` : part;
+    const key = /^[A-Za-z0-9_-]+$/.test(short) ? short : JSON.stringify(short);
+    return index === 0 ? key : `.${key}`;
+  }).join("");
+}
+
+function syntaxIssue(error: unknown, text: string): Issue {
+  const hint = "correct the TOML at that place (https://toml.io/en/v1.0.0)";
+  // The parser's own error class is not exported; a stack overflow is told by what it lacks.
+  if (error instanceof Error && "lineNumber" in error && "column" in error) {
+    const line = Number(error.lineNumber);
+    const found = (text.split("\n")[line - 1] ?? "").trim().slice(0, 80);
+    const duplicate = error.message.startsWith("Defining a key multiple times");
+    return issue(duplicate ? "toml.duplicate_key" : "toml.syntax", {
+      line,
+      column: Number(error.column) + 1,
+      expected: duplicate ? "each key once" : "TOML 1.0",
+      found: duplicate ? found : `${found} (${error.message})`,
+      hint,
+    });
+  }
+  return issue("toml.depth", {
+    line: 1,
+    column: 1,
+    expected: "a document of moderate depth",
+    found: "one that cannot be parsed",
+    hint,
+  });
+}
+
+function build(top: AST.TOMLTopLevelTable, text: string): TomlDocument {
+  const data = emptyTable();
+  const root: Node = { key: { line: 1, column: 1, source: "" }, value: null, children: new Map() };
+
+  const place = (node: AST.TOMLNode): TomlPlace => {
+    const source = text.slice(node.range[0], Math.min(node.range[1], node.range[0] + 80));
+    return {
+      line: node.loc.start.line,
+      column: node.loc.start.column + 1,
+      source: source.split("\n", 1)[0] ?? "",
+    };
+  };
+
+  const value = (content: AST.TOMLContentNode, node: Node): TomlValue => {
+    node.value = place(content);
+    if (content.type === "TOMLArray") {
+      return content.elements.map((element, index) => {
+        const child: Node = { key: place(element), value: null, children: new Map() };
+        node.children.set(index, child);
+        return value(element, child);
+      });
+    }
+    if (content.type === "TOMLInlineTable") {
+      const table = emptyTable();
+      for (const pair of content.body) keyValue(pair, table, node);
+      return table;
+    }
+    return scalar(content);
+  };
+
+  const keyValue = (pair: AST.TOMLKeyValue, table: TomlTable, node: Node): void => {
+    const { keys } = pair.key;
+    const target = descend(keys.slice(0, -1).map((key) => [keyName(key), place(key)]), table, node);
+    const last = keys.at(-1);
+    if (last === undefined) return;
+    const child: Node = { key: place(last), value: null, children: new Map() };
+    target.node.children.set(keyName(last), child);
+    target.table[keyName(last)] = value(pair.value, child);
+  };
+
+  for (const entry of top.body) {
+    if (entry.type === "TOMLKeyValue") keyValue(entry, data, root);
+    else {
+      const at = place(entry.key);
+      const path = entry.resolvedKey.map((part): [string | number, TomlPlace] => [part, at]);
+      const target = descend(path, data, root);
+      for (const pair of entry.body) keyValue(pair, target.table, target.node);
+    }
+  }
+  return new TomlDocument(data, root);
+}
+
+/** Goes down a path, making tables and lists of tables that are not there yet. */
+function descend(
+  path: readonly (readonly [string | number, TomlPlace])[],
+  table: TomlTable,
+  node: Node,
+): { table: TomlTable; node: Node } {
+  let here: TomlTable | TomlValue[] = table;
+  let at = node;
+  path.forEach(([part, place], index) => {
+    let child = at.children.get(part);
+    if (child === undefined) {
+      child = { key: place, value: null, children: new Map() };
+      at.children.set(part, child);
+    }
+    const container = here as Record<string | number, TomlValue>;
+    const made: TomlValue = typeof path[index + 1]?.[0] === "number" ? [] : emptyTable();
+    const next = Object.hasOwn(container, part) ? container[part] : made;
+    if (next === undefined || !isContainer(next)) throw new TypeError("a key is no table");
+    container[part] = next;
+    here = next;
+    at = child;
+  });
+  return { table: here as unknown as TomlTable, node: at };
+}
+
+function isContainer(value: TomlValue): value is TomlTable | TomlValue[] {
+  return typeof value === "object" && !(value instanceof TomlOther);
+}
+
+function emptyTable(): TomlTable {
+  return Object.create(null) as TomlTable;
+}
+
+function keyName(key: AST.TOMLBare | AST.TOMLQuoted): string {
+  return key.type === "TOMLBare" ? key.name : key.value;
+}
+
+function scalar(node: AST.TOMLValue): TomlValue {
+  switch (node.kind) {
+    case "string":
+    case "boolean":
+      return node.value;
+    case "integer":
+      return Number.isSafeInteger(node.value) ? node.value : new TomlOther("integer");
+    default:
+      return new TomlOther(node.kind);
+  }
+}
