@@ -5,24 +5,12 @@
  * that said it. It never acts, never logs and never throws.
  */
 import type { GuestKind, VmId } from "../id.ts";
+import type { MachineState } from "./machine_state.ts";
 import { memoryForGuests, type Policy } from "./policy.ts";
 import type { DenyRule } from "./rules.ts";
 
 /** Who asks: the policy itself (autoboot), a person at the machine, a program, or a guest. */
 export type Caller = "policy" | "console" | "recovery" | "socket" | "agent";
-
-/** States of a guest's machine (contract §6). */
-export type MachineState =
-  | "defined"
-  | "starting"
-  | "running"
-  | "paused"
-  | "stopping"
-  | "stopped"
-  | "suspending"
-  | "suspended"
-  | "resuming"
-  | "failed";
 
 /** What a decision needs to know of one guest. */
 export interface GuestView {

@@ -188,10 +188,12 @@ function checkFiles(profiles: readonly ProfileEntry[], report: Report): void {
   ];
   for (const group of groups) {
     const files = group.flatMap((entry) =>
-      pathsOf(entry).flatMap((one): { path: DataPath; key: TomlPath }[] => {
+      pathsOf(entry).flatMap((one): { path: DataPath; key: TomlPath; of: string }[] => {
         const id = entry.vmId ?? vmId(`unnamed-${entry.kind}`);
         const filled = id === null ? null : fillPath(one.template, id);
-        return filled?.ok ? [{ path: filled.path, key: [...entry.path, ...one.key] }] : [];
+        return filled?.ok
+          ? [{ path: filled.path, key: [...entry.path, ...one.key], of: entry.name }]
+          : [];
       })
     );
     // Sorted with a closing slash, a folder stands right before what lies in it.
@@ -199,7 +201,7 @@ function checkFiles(profiles: readonly ProfileEntry[], report: Report): void {
     files.forEach((file, index) => {
       const before = files[index - 1];
       if (before === undefined || !overlaps(before.path, file.path)) return;
-      report("meaning.file_twice", file.key, {
+      report(before.of === file.of ? "meaning.file_twice" : "path.foreign", file.key, {
         expected: `a file or folder apart from ${showPath(before.key)}`,
         found: file.path,
         hint: "give each its own file",

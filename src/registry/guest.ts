@@ -5,24 +5,10 @@
 import type { DataPath } from "../data_path.ts";
 import type { GuestKind, Slot, VmId } from "../id.ts";
 import type { Issue } from "../issue.ts";
+import type { MachineState } from "../policy/machine_state.ts";
 import type { DiskBus, Gpu, Networking, OnShutdown } from "../policy/policy.ts";
 
 export type DiskFormat = "raw" | "qcow2";
-
-/** States that a record can hold (contract §6). */
-export const RECORD_STATES = [
-  "defined",
-  "starting",
-  "running",
-  "paused",
-  "stopping",
-  "stopped",
-  "suspending",
-  "suspended",
-  "resuming",
-  "failed",
-] as const;
-export type RecordState = typeof RECORD_STATES[number];
 
 /** One disk of a guest. */
 export interface GuestDisk {
@@ -43,7 +29,7 @@ export interface GuestRecord {
   readonly uuid: string;
   readonly slot: Slot;
   /** The last state written; what really runs is asked of the kernel. */
-  readonly state: RecordState;
+  readonly state: MachineState;
   readonly disks: readonly GuestDisk[];
   readonly vcpus: number;
   readonly memoryMiB: number;
