@@ -41,7 +41,13 @@ export type HostEvent =
   | { type: "before_program"; kernelMs: number; stage0Ms: number; programMs: number }
   | { type: "boot_select"; entry: string; reason: string }
   | { type: "phase_start"; phase: string }
-  | { type: "phase_end"; phase: string; ms: number; result: "ok" | "fault"; code: string | null }
+  | {
+    type: "phase_end";
+    phase: string;
+    ms: number;
+    result: "ok" | "fault" | "skipped";
+    code: string | null;
+  }
   | { type: "data_mounted"; device: string; check: string; why: string | null }
   | { type: "data_fault"; code: string; detail: string }
   | { type: "time_sync"; monoMs: number; source: string }

@@ -54,7 +54,7 @@ const ROWS: Rows = {
   boot_select: (e) => info("init", marker("RAYOS_BOOT_SELECT", e.entry, e.reason)),
   phase_start: (e) => info("sequence", "phase_start", { phase: e.phase }),
   phase_end: (e) =>
-    (e.result === "ok" ? info : error)("sequence", "phase_end", {
+    (e.result === "fault" ? error : info)("sequence", "phase_end", {
       phase: e.phase,
       ms: e.ms,
       result: e.result,

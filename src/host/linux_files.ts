@@ -123,6 +123,15 @@ export function list(path: string): string[] {
   }
 }
 
+export function canOpen(path: string): boolean {
+  try {
+    fs.closeSync(fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Writes a whole file so that a power cut leaves the old one or the new one (rename(2)). */
 export function replace(path: string, bytes: Uint8Array | string): void {
   const sibling = `${path}.new`;

@@ -18,11 +18,14 @@ export function linuxHost(): Host {
   const port = harnessPort();
   return {
     clock: linuxClock(),
+    pid: Deno.pid,
+    cpus: navigator.hardwareConcurrency,
     read: files.readFile,
     readText: files.readText,
     lstat: files.lstat,
     head: files.head,
     list: files.list,
+    canOpen: files.canOpen,
     replace: files.replace,
     put: files.put,
     makeDirectory: files.makeDirectory,

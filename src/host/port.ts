@@ -74,6 +74,10 @@ export interface ProcessFacts {
 
 export interface Host {
   readonly clock: Clock;
+  /** The program's own process id. */
+  readonly pid: number;
+  /** Logical CPUs that the kernel has online. */
+  readonly cpus: number;
 
   /** A file's bytes, at most `limit` of them; null where there is none. A larger file is a fault. */
   read(path: string, limit: number): Uint8Array | null;
@@ -84,6 +88,8 @@ export interface Host {
   /** First `length` bytes, of a regular file opened without following a link; null where that fails. */
   head(path: string, length: number): Uint8Array | null;
   list(path: string): string[];
+  /** Whether the node can be opened: a device without a driver cannot (ENODEV, ENXIO). */
+  canOpen(path: string): boolean;
   /** Writes through a sibling file, fsync, rename, fsync of the directory. Mode 0600. */
   replace(path: string, bytes: Uint8Array | string): void;
   /** Writes to a file of the kernel's (cgroup, proc) or of /run, in one write. */
@@ -93,7 +99,7 @@ export interface Host {
   remove(path: string): void;
   rename(from: string, to: string): void;
   append(path: string): AppendFile;
-  /** Free and whole bytes of the data root's file system, as an unprivileged writer sees them. */
+  /** Runs a launcher and waits for its line. */
   launch(name: Launcher, args: readonly string[], timeoutMs: number): Promise<LauncherResult>;
 
   connect(path: string, timeoutMs: number): Promise<Connection>;

@@ -1,0 +1,83 @@
+/**
+ * The program as PID 1 starts it: makes the runtime, runs the sequence, then serves until the machine
+ * ends. It composes and decides nothing itself.
+ */
+
+import { LogSinks } from "./audit/sinks.ts";
+import { beforeProgram, type ImageFacts, imageFacts, nextStart } from "./boot/session.ts";
+import type { Host } from "./host/port.ts";
+import { PATHS } from "./permissions.ts";
+import { POWER_BUTTON_NOTE, STARTS_FILE } from "./phase/session.ts";
+import { onLine, PROMPT, renderWhy } from "./recovery/prompt.ts";
+import { Runtime } from "./runtime.ts";
+import { runSequence } from "./sequence.ts";
+
+const FACT_LIMIT = 256 * 1024;
+const LOG_LINES = 40;
+
+/** What is believed of an image that says nothing: nothing that would loosen anything. */
+const UNKNOWN_IMAGE: ImageFacts = {
+  version: "unknown",
+  buildId: "unknown",
+  profile: "release",
+  form: "unknown",
+  runtime: "unknown",
+  built: new Date(0),
+};
+
+/** Runs the host; returns only when the program is to end. */
+export async function init(host: Host): Promise<void> {
+  const startedMs = host.clock.monoMs();
+  const text = (path: string) => host.readText(path, FACT_LIMIT);
+  const image = imageFacts(text(`${PATHS.imageFacts}/build.json`));
+  const bootId = text(`${PATHS.proc}/sys/kernel/random/boot_id`)?.trim() ?? "unknown";
+  const starts = nextStart(text(STARTS_FILE), bootId);
+  const sinks = new LogSinks(host);
+  const runtime = new Runtime(host, sinks, image ?? UNKNOWN_IMAGE, bootId, starts);
+  const { version, buildId, form, runtime: inside, profile } = runtime.image;
+  runtime.emit({
+    type: "init_start",
+    version,
+    buildId,
+    bootId,
+    form,
+    runtime: inside,
+    profile,
+    start: starts.start,
+  });
+  const before = beforeProgram(text(`${PATHS.run}/stage0`), startedMs);
+  if (before !== null && starts.start === 1) runtime.emit({ type: "before_program", ...before });
+  host.onPowerButton(() => void runtime.powerButton());
+  await runSequence(runtime);
+  // Pressed before the handler could reach this program.
+  if (host.lstat(POWER_BUTTON_NOTE) !== null) await runtime.powerButton();
+  if (runtime.mode !== "normal") await serveConsole(runtime);
+}
+
+/** The prompt on the serial line, until the line or the program ends. */
+async function serveConsole(runtime: Runtime): Promise<void> {
+  const { host, sinks } = runtime;
+  host.console(renderWhy(runtime) + PROMPT);
+  for await (const line of host.consoleLines()) {
+    const { action, text } = onLine(line, runtime);
+    host.console(text);
+    switch (action) {
+      case "none":
+        break;
+      case "retry":
+        runtime.restart();
+        break;
+      case "log":
+        host.console(sinks.lastLines(LOG_LINES).map((one) => `${one}\n`).join(""));
+        break;
+      case "status":
+      case "power.off":
+      case "power.reboot": {
+        const outcome = await runtime.handle("console", action, {});
+        host.console(`${JSON.stringify(outcome.ok ? outcome.result : outcome, null, 2)}\n`);
+        break;
+      }
+    }
+    host.console(PROMPT);
+  }
+}

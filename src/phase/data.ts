@@ -1,0 +1,205 @@
+/**
+ * Phase `data`: finds RayOS Data, has it checked and mounted, makes the directories, opens the logs and
+ * decides whether the wall clock can be believed. Whatever goes wrong ends in an empty data root in
+ * memory and a fault, so that a person can still look and act; a damaged disk is not touched again.
+ */
+
+import { type LogFile, MAX_FILES, surplus, toFree } from "../audit/retention.ts";
+import { mountedAt } from "../boot/mount_table.ts";
+import { whyNotTrusted } from "../boot/session.ts";
+import type { BlockSource } from "../boot/cmdline.ts";
+import { asFault, Fault } from "../fault.ts";
+import type { LauncherResult } from "../host/port.ts";
+import { PATHS } from "../permissions.ts";
+import type { Runtime } from "../runtime.ts";
+
+/** What the mount launcher calls a data root in memory. */
+const TMPFS_SOURCE = "rayos-data";
+const DIRECTORIES = [
+  "policy",
+  "vm",
+  "vm/linux",
+  "vm/windows",
+  "logs",
+  "logs/audit",
+  "logs/boot",
+  "crash",
+  "boot",
+  "boot/history",
+] as const;
+/** The host writes on only with so much room, root's reserve included. */
+const LEAST_FREE_BYTES = 4 * 1024 * 1024;
+/** Real disks can come up later than the program. */
+const FIND_PATIENCE_MS = 3_000;
+const FIND_PAUSE_MS = 250;
+const MOUNT_TIMEOUT_MS = 60_000;
+/** A check of a large file system takes its time; a machine that hangs here is the watchdog's. */
+const FSCK_TIMEOUT_MS = 600_000;
+
+export async function phaseData(runtime: Runtime): Promise<void> {
+  const { host, emit, cmdline } = runtime;
+  const mounted = mountedAt(
+    host.readText(`${PATHS.proc}/1/mountinfo`, 256 * 1024) ?? "",
+    PATHS.dataRoot,
+  );
+  if (mounted !== null && (mounted.source !== TMPFS_SOURCE || cmdline.data.by === "tmpfs")) {
+    // The program was started again; what was checked and mounted then still is.
+    settle(runtime, mounted.source, "already_mounted", null);
+    return;
+  }
+  if (mounted !== null) await ask(runtime, "release", [], MOUNT_TIMEOUT_MS);
+  if (cmdline.data.by === "tmpfs") {
+    await ask(runtime, "tmpfs", [], MOUNT_TIMEOUT_MS);
+    settle(runtime, "tmpfs", "none", "asked");
+    return;
+  }
+  try {
+    const device = await find(runtime, cmdline.data);
+    const check = await checkDisk(runtime, device);
+    await ask(runtime, "data", [device], MOUNT_TIMEOUT_MS);
+    await makeRoom(runtime);
+    settle(runtime, device, check, null);
+  } catch (error) {
+    const fault = asFault(error, "data", "data.failed");
+    emit({ type: "data_fault", code: fault.code, detail: fault.message });
+    // Not mounted, or not fit for use: either way it is let go before memory takes its place.
+    runtime.sinks.closeFiles();
+    await ask(runtime, "release", [], MOUNT_TIMEOUT_MS);
+    await ask(runtime, "tmpfs", [], MOUNT_TIMEOUT_MS);
+    settle(runtime, "tmpfs", "none", fault.code);
+    throw fault;
+  }
+}
+
+const HINTS: Record<string, string> = {
+  "data.not_found": "attach the disk, or name it with rayos.data= on the kernel command line",
+  "data.ambiguous": "name one of them by UUID= or /dev/ with rayos.data=, or detach the other",
+  "data.read_only": "make the disk writable and boot again",
+  "data.unrepairable": "it was not mounted; save a copy, then run e2fsck by hand",
+  "data.full": "free space on the disk from another system, then boot again",
+  "data.mount_failed": "check that it is ext4 and what the kernel log says",
+};
+
+async function ask(
+  runtime: Runtime,
+  verb: string,
+  args: readonly string[],
+  timeoutMs: number,
+): Promise<string[]> {
+  return read(await runtime.host.launch("mount", [verb, ...args], timeoutMs));
+}
+
+/** The words after `ok`. @throws Fault with the launcher's own code */
+function read(result: LauncherResult): string[] {
+  const [kind, ...rest] = result.words;
+  if (result.code === 0 && kind === "ok") return rest;
+  const [code = "data.launcher", ...detail] = kind === "fault" ? rest : [];
+  const why = detail.join(" ") || `the launcher ended with ${result.code}`;
+  throw new Fault(
+    "data",
+    code,
+    `RayOS Data: ${why}; ${HINTS[code] ?? "see the kernel's log, then boot again"}`,
+  );
+}
+
+async function find(runtime: Runtime, source: BlockSource): Promise<string> {
+  const { clock } = runtime.host;
+  const spec = source.by === "label"
+    ? `LABEL=${source.label}`
+    : source.by === "uuid"
+    ? `UUID=${source.uuid}`
+    : source.path;
+  const end = clock.monoMs() + FIND_PATIENCE_MS;
+  while (true) {
+    try {
+      const [device = ""] = await ask(runtime, "find", [spec], MOUNT_TIMEOUT_MS);
+      return device;
+    } catch (error) {
+      const again = error instanceof Fault && error.code === "data.not_found";
+      if (!again || clock.monoMs() >= end) throw error;
+    }
+    await clock.sleep(FIND_PAUSE_MS);
+  }
+}
+
+async function checkDisk(runtime: Runtime, device: string): Promise<string> {
+  const [state = ""] = read(await runtime.host.launch("fsck", [device], FSCK_TIMEOUT_MS));
+  return state;
+}
+
+/** Old logs go until the host can write; nothing else is ever removed. */
+async function makeRoom(runtime: Runtime): Promise<void> {
+  const free = async () => Number((await ask(runtime, "space", [], MOUNT_TIMEOUT_MS))[0] ?? 0);
+  const boots = logFiles(runtime, "logs/boot");
+  const rotated = logFiles(runtime, "logs").filter((file) => /\.log\.\d$/.test(file.path));
+  let removed = [...surplus(boots)];
+  const missing = LEAST_FREE_BYTES - await free();
+  if (missing > 0) removed = toFree([...boots, ...rotated], missing) ?? [...boots, ...rotated];
+  for (const file of removed) runtime.host.remove(`${PATHS.dataRoot}/${file.path}`);
+  if (removed.length > 0) {
+    const bytes = removed.reduce((sum, file) => sum + file.size, 0);
+    runtime.emit({ type: "retention", removed: removed.length, bytes });
+  }
+  if (missing > 0 && await free() < LEAST_FREE_BYTES) {
+    throw new Fault(
+      "data",
+      "data.full",
+      `RayOS Data: less than ${
+        LEAST_FREE_BYTES / 1024 / 1024
+      } MiB free after old logs were removed; ` +
+        HINTS["data.full"],
+    );
+  }
+}
+
+function logFiles(runtime: Runtime, directory: string): LogFile[] {
+  const files: LogFile[] = [];
+  for (const name of runtime.host.list(`${PATHS.dataRoot}/${directory}`)) {
+    const facts = runtime.host.lstat(`${PATHS.dataRoot}/${directory}/${name}`);
+    if (facts?.type === "file") {
+      files.push({ path: `${directory}/${name}`, size: facts.size, modifiedMs: facts.modifiedMs });
+    }
+  }
+  return files;
+}
+
+/** The data root is there: directories, logs, history, clock. */
+function settle(runtime: Runtime, device: string, check: string, why: string | null): void {
+  const { host, sinks, emit, bootId } = runtime;
+  for (const directory of DIRECTORIES) host.makeDirectory(`${PATHS.dataRoot}/${directory}`);
+  runtime.dataDevice = device;
+  emit({ type: "data_mounted", device, check, why });
+  trustClock(runtime);
+  sinks.openFiles(PATHS.dataRoot, bootId);
+  host.replace(`${PATHS.dataRoot}/boot/current_boot_id`, `${bootId}\n`);
+  trimHistory(runtime);
+  runtime.recordBoot(null);
+}
+
+function trustClock(runtime: Runtime): void {
+  const { host, sinks, emit, image } = runtime;
+  const why = whyNotTrusted(host.clock.wall(), image.built, lastBoot(runtime));
+  if (why === null) {
+    sinks.trustWallClock();
+    emit({ type: "time_sync", monoMs: Math.round(host.clock.monoMs()), source: "rtc" });
+  } else emit({ type: "time_untrusted", reason: why });
+}
+
+/** When the last remembered boot wrote its history. */
+function lastBoot(runtime: Runtime): Date | null {
+  const times = logFiles(runtime, "boot/history")
+    .filter((file) => file.path !== `boot/history/${runtime.bootId}.json`)
+    .map((file) => file.modifiedMs);
+  return times.length === 0 ? null : new Date(Math.max(...times));
+}
+
+function trimHistory(runtime: Runtime): void {
+  const old = logFiles(runtime, "boot/history");
+  // Room for this boot's own record.
+  const most = MAX_FILES * 10 - 1;
+  const removed = old.toSorted((a, b) => a.modifiedMs - b.modifiedMs).slice(
+    0,
+    Math.max(0, old.length - most),
+  );
+  for (const file of removed) runtime.host.remove(`${PATHS.dataRoot}/${file.path}`);
+}

@@ -1,0 +1,66 @@
+/**
+ * Phase `launch`: takes up guests that already run, then starts those that the policy starts at boot.
+ * Each start needs a permit of its own; a denied one is reported and hinders no other.
+ */
+
+import { copyConsole, GuestConsoleLog } from "../audit/guest_console.ts";
+import type { Connection } from "../host/port.ts";
+import { guestFolder } from "../id.ts";
+import { issue } from "../issue.ts";
+import { PATHS } from "../permissions.ts";
+import type { LaunchPlan } from "../plan/launch_plan.ts";
+import { authorize } from "../policy/authorize.ts";
+import type { Runtime } from "../runtime.ts";
+import { Guest } from "../supervisor/guest.ts";
+
+export async function phaseLaunch(runtime: Runtime): Promise<void> {
+  const { host, emit } = runtime;
+  for (const plan of runtime.plans) {
+    const takeConsole = (of: LaunchPlan, from: Connection) => keepConsole(runtime, of, from);
+    runtime.guests.set(plan.vm, new Guest(plan, { host, emit, takeConsole }));
+  }
+  const found = await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
+  if (found.some((one) => one)) emit({ type: "boot_select", entry: "current", reason: "adopted" });
+  const starts: Promise<void>[] = [];
+  for (const guest of runtime.guests.values()) {
+    if (guest.state !== "defined") continue;
+    const policy = runtime.inForce?.policy ?? null;
+    const decision = authorize(policy, runtime.state(), "policy", {
+      op: "vm.start",
+      vm: guest.plan.vm,
+    });
+    if (decision.allow) {
+      starts.push(guest.start(decision.permit));
+    } else if (!QUIET.has(decision.rule)) {
+      const denied = issue(decision.rule, {
+        path: guest.plan.vm,
+        expected: "a start that the policy allows",
+        found: decision.detail,
+      });
+      runtime.violation(denied, guest.plan.vm);
+    }
+  }
+  await Promise.all(starts);
+}
+
+/** Guests that are simply not meant to start at boot. */
+const QUIET: ReadonlySet<string> = new Set(["vm.no_autoboot", "vm.disabled"]);
+
+function keepConsole(runtime: Runtime, plan: LaunchPlan, connection: Connection): void {
+  const { host } = runtime;
+  const folder = `${PATHS.dataRoot}/${guestFolder(plan.kind, plan.vm)}/logs`;
+  try {
+    host.makeDirectory(folder);
+    const log = new GuestConsoleLog(host, folder);
+    void copyConsole(host, connection, log, plan.limits.consoleKibS).catch(() => {});
+  } catch (error) {
+    connection.close();
+    runtime.emit({
+      type: "fault",
+      stage: "guest",
+      code: "guest.console_log",
+      message: `console log of ${plan.vm}: ${error instanceof Error ? error.message : error}; ` +
+        "check the guest's folder",
+    });
+  }
+}

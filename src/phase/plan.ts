@@ -1,0 +1,38 @@
+/**
+ * Phase `plan`: policy, records and the machine become launch plans, and the limits of all guests
+ * together are set. Nothing is started.
+ */
+
+import { Fault } from "../fault.ts";
+import { PATHS } from "../permissions.ts";
+import { launchPlan, wholeLimits } from "../plan/launch_plan.ts";
+import { effectiveGuests } from "../registry/effective.ts";
+import type { Runtime } from "../runtime.ts";
+
+export function phasePlan(runtime: Runtime): void {
+  const { host, emit, facts, inForce, registry } = runtime;
+  if (inForce === null || registry === null) return;
+  const { policy } = inForce;
+  if (!facts.kvm) {
+    emit({ type: "no_virtualization", policy: policy.security.virtualization });
+    if (policy.security.virtualization === "required") {
+      throw new Fault(
+        "plan",
+        "plan.no_virtualization",
+        "guests: no usable /dev/kvm and the policy requires it; switch virtualization on in the " +
+          'firmware, or set security.virtualization = "emulated_ok" and sign the policy',
+      );
+    }
+  }
+  const { guests, broken, warnings } = effectiveGuests(policy, registry);
+  for (const one of warnings) emit({ type: "finding", issue: one });
+  for (const one of broken) {
+    for (const found of one.issues) runtime.violation(found);
+    runtime.broken.push({ vm: one.vmId, issues: one.issues });
+  }
+  runtime.plans = [...guests.values()].map((guest) => launchPlan(policy, guest, facts));
+  const whole = wholeLimits(policy, facts);
+  const cgroup = `${PATHS.cgroup}/rayos/guests`;
+  host.put(`${cgroup}/cpu.max`, `${whole.cpuMaxUs} 100000`);
+  host.put(`${cgroup}/memory.max`, String(whole.memoryMaxBytes));
+}

@@ -1,0 +1,89 @@
+/**
+ * Phase `registry`: who exists. A missing file on a data root that never had one is made from the
+ * policy; a damaged one is left as it is and means safe mode; a damaged record fails that guest alone.
+ * When both documents were accepted, the policy's serial is remembered.
+ */
+
+import { randomUUID } from "node:crypto";
+import { Fault } from "../fault.ts";
+import { type Issue, issue } from "../issue.ts";
+import { PATHS } from "../permissions.ts";
+import { nextAccepted, parseAccepted, renderAccepted } from "../policy/accepted.ts";
+import {
+  MAX_REGISTRY_BYTES,
+  parseRegistry,
+  registryFromPolicy,
+  renderRegistry,
+} from "../registry/registry.ts";
+import type { PolicyInForce, Runtime } from "../runtime.ts";
+import { ACCEPTED_FILE } from "./policy.ts";
+
+const REGISTRY_FILE = `${PATHS.dataRoot}/vm/registry.json`;
+
+export function phaseRegistry(runtime: Runtime): void {
+  const { host, inForce } = runtime;
+  if (inForce === null) return;
+  const bytes = readRegistry(runtime);
+  if (bytes === null) {
+    if (hasHistory(runtime)) {
+      deny(runtime, [
+        issue("registry.lost", {
+          path: "vm/registry.json",
+          expected: "the registry, since guests have been here",
+          found: "no such file",
+          hint: "put back the registry from a backup",
+        }),
+      ]);
+    }
+    const registry = registryFromPolicy(inForce.policy, randomUUID);
+    host.replace(REGISTRY_FILE, renderRegistry(registry));
+    runtime.registry = registry;
+  } else {
+    const parsed = parseRegistry(bytes);
+    if (parsed.registry === null) deny(runtime, parsed.issues);
+    runtime.registry = parsed.registry;
+    for (const one of parsed.broken) {
+      for (const found of one.issues) runtime.violation(found);
+      runtime.broken.push({ vm: one.vmId, issues: one.issues });
+    }
+  }
+  remember(runtime, inForce);
+}
+
+function readRegistry(runtime: Runtime): Uint8Array | null {
+  try {
+    return runtime.host.read(REGISTRY_FILE, MAX_REGISTRY_BYTES);
+  } catch (error) {
+    return deny(runtime, [
+      issue("registry.unreadable", {
+        path: "vm/registry.json",
+        expected: `a readable file of at most ${MAX_REGISTRY_BYTES} bytes`,
+        found: error instanceof Error ? error.message : String(error),
+        hint: "put back a registry that was saved before",
+      }),
+    ]);
+  }
+}
+
+/** A remembered serial means that a policy was accepted here, and so a registry was written. */
+function hasHistory(runtime: Runtime): boolean {
+  return runtime.cmdline.data.by !== "tmpfs" && runtime.host.lstat(ACCEPTED_FILE) !== null;
+}
+
+function remember(runtime: Runtime, inForce: PolicyInForce): void {
+  if (runtime.cmdline.data.by === "tmpfs") return;
+  const { host } = runtime;
+  const remembered = parseAccepted(host.readText(ACCEPTED_FILE, 4096));
+  if (remembered !== null && "rule" in remembered) deny(runtime, [remembered]);
+  const next = nextAccepted(remembered, {
+    serial: inForce.policy.serial,
+    sha256: inForce.sha256,
+  });
+  if (next !== null) host.replace(ACCEPTED_FILE, renderAccepted(next));
+}
+
+function deny(runtime: Runtime, issues: readonly Issue[]): never {
+  for (const one of issues) runtime.violation(one);
+  const rule = issues[0]?.rule ?? "registry.refused";
+  throw new Fault("registry", rule, `registry: refused by ${rule}; see the violations above`);
+}

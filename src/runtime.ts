@@ -1,0 +1,287 @@
+/**
+ * The host while it runs: what this boot knows, which mode it is in, which guests there are, and the
+ * loop after the boot. Every request, whoever makes it, passes `authorize` here; events go to the sinks
+ * here and nowhere else. It touches the machine only through the port.
+ */
+
+import type { LogSinks } from "./audit/sinks.ts";
+import { type Cmdline, CMDLINE_DEFAULTS } from "./boot/cmdline.ts";
+import type { ImageFacts, Starts } from "./boot/session.ts";
+import type { Outcome } from "./control/protocol.ts";
+import type { HostEvent } from "./event.ts";
+import type { Host, Listener } from "./host/port.ts";
+import { allSlots, type VmId, vmId } from "./id.ts";
+import type { Issue } from "./issue.ts";
+import { PATHS } from "./permissions.ts";
+import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
+import {
+  type Allowed,
+  authorize,
+  type Caller,
+  type GuestView,
+  type HostState,
+} from "./policy/authorize.ts";
+import type { Policy } from "./policy/policy.ts";
+import type { Registry } from "./registry/guest.ts";
+import { endGuest } from "./supervisor/ending.ts";
+import type { Guest } from "./supervisor/guest.ts";
+
+/** The policy in force, and where its right comes from. */
+export interface PolicyInForce {
+  readonly policy: Policy;
+  readonly sha256: string;
+  readonly keyId: string | null;
+}
+
+/** What is wrong, as a person is told. */
+export interface Trouble {
+  /** Rule or fault code. */
+  readonly code: string;
+  readonly text: string;
+  readonly hint: string;
+}
+
+/** A guest that cannot start, and why. */
+export interface BrokenRecord {
+  readonly vm: string;
+  readonly issues: readonly Issue[];
+}
+
+/** How the program ends: with the machine, or to be started again by PID 1. */
+export type End = "poweroff" | "reboot" | "restart";
+
+export class Runtime {
+  cmdline: Cmdline = CMDLINE_DEFAULTS;
+  facts: HostFacts = { kvm: false, cpus: 1, memoryMiB: 0 };
+  mode: "normal" | "safe" | "recovery" = "normal";
+  inForce: PolicyInForce | null = null;
+  registry: Registry | null = null;
+  plans: readonly LaunchPlan[] = [];
+  broken: BrokenRecord[] = [];
+  /** Device of the data root, `tmpfs` included; null while nothing is mounted. */
+  dataDevice: string | null = null;
+  control: Listener | null = null;
+  ready = false;
+  readonly guests = new Map<VmId, Guest>();
+  readonly troubles: Trouble[] = [];
+  #ending = false;
+
+  constructor(
+    readonly host: Host,
+    readonly sinks: LogSinks,
+    readonly image: ImageFacts,
+    readonly bootId: string,
+    readonly starts: Starts,
+  ) {}
+
+  /** To the sinks; bound, so that it can be handed on. */
+  readonly emit = (event: HostEvent): void => this.sinks.emit(event);
+
+  /** Reports a denial of a document's and remembers it for a person. */
+  violation(issue: Issue, vm: VmId | null = null): void {
+    this.emit({ type: "violation", issue, vm });
+    const place = issue.line === null ? issue.path : `${issue.path} (line ${issue.line})`;
+    this.troubles.push({
+      code: issue.rule,
+      text: `${place ? `${place}: ` : ""}expected ${issue.expected}, found ${issue.found}`,
+      hint: issue.hint,
+    });
+  }
+
+  /** No guest starts from here on; the first reason is the one that is told. */
+  enterSafeMode(reason: string): void {
+    if (this.mode !== "normal") return;
+    this.mode = "safe";
+    this.emit({ type: "safe_mode", reason });
+  }
+
+  /** What `authorize` needs to know. */
+  state(): HostState {
+    const guests = new Map<VmId, GuestView>();
+    for (const [id, guest] of this.guests) {
+      guests.set(id, {
+        kind: guest.plan.kind,
+        profile: this.registry?.guests.get(id)?.profile ?? "",
+        state: guest.state,
+        memoryMiB: guest.plan.memoryMiB,
+        violations: guest.state === "failed" ? guest.violations.map((one) => one.rule) : [],
+      });
+    }
+    return {
+      mode: this.mode,
+      virtualization: this.facts.kvm ? "kvm" : "none",
+      memoryMiB: this.facts.memoryMiB,
+      guests,
+    };
+  }
+
+  /** Decides and carries out one request; the request and its outcome are reported around it. */
+  async handle(
+    caller: Caller,
+    op: string,
+    args: Readonly<Record<string, unknown>>,
+  ): Promise<Outcome> {
+    const vm = vmId(args.vm);
+    this.emit({ type: "host_event", op, target: vm ?? "host", caller });
+    const outcome = await this.#answer(caller, op, vm);
+    this.emit({ type: "host_ack", op, ok: outcome.ok, detail: outcome.ok ? "done" : outcome.rule });
+    return outcome;
+  }
+
+  async #answer(caller: Caller, op: string, vm: VmId | null): Promise<Outcome> {
+    const decision = authorize(
+      this.inForce?.policy ?? null,
+      this.state(),
+      caller,
+      vm === null ? { op } : { op, vm },
+    );
+    if (!decision.allow) return { ok: false, rule: decision.rule, detail: decision.detail };
+    const permit = decision.permit as Allowed;
+    switch (permit.op) {
+      case "status":
+        return { ok: true, result: this.status() };
+      case "vm.list":
+        return { ok: true, result: this.listGuests() };
+      case "vm.start":
+        await this.#guestOf(permit)?.start(permit as Allowed<"vm.start">);
+        return { ok: true, result: { state: this.#guestOf(permit)?.state ?? "unknown" } };
+      case "vm.stop":
+        await this.#guestOf(permit)?.stop(permit as Allowed<"vm.stop">, "asked");
+        return { ok: true, result: { state: this.#guestOf(permit)?.state ?? "unknown" } };
+      case "power.off":
+      case "power.reboot":
+        // The answer goes out first; the end takes its time.
+        setTimeout(() => this.end(permit as Allowed<"power.off" | "power.reboot">, caller), 50);
+        return { ok: true, result: { ending: true } };
+    }
+  }
+
+  #guestOf(permit: Allowed): Guest | undefined {
+    return permit.vm === null ? undefined : this.guests.get(permit.vm);
+  }
+
+  /** The answer to `status`. */
+  status(): Record<string, unknown> {
+    const { inForce } = this;
+    return {
+      version: this.image.version,
+      build_id: this.image.buildId,
+      boot_id: this.bootId,
+      start: this.starts.start,
+      mode: this.mode,
+      ready: this.ready,
+      uptime_ms: Math.round(this.host.clock.monoMs()),
+      data: this.dataDevice,
+      virtualization: this.facts.kvm ? "kvm" : "none",
+      policy: inForce === null ? null : {
+        sha256: inForce.sha256,
+        serial: inForce.policy.serial,
+        key: inForce.keyId,
+      },
+      troubles: this.troubles,
+      guests: this.listGuests(),
+    };
+  }
+
+  /** The answer to `vm.list`. */
+  listGuests(): Record<string, unknown>[] {
+    const running = [...this.guests.values()].map((guest) => ({
+      vm: guest.plan.vm,
+      kind: guest.plan.kind,
+      slot: guest.plan.slot,
+      state: guest.state,
+      agent: guest.agentReady,
+      emulated: guest.plan.emulated,
+      memory_mib: guest.plan.memoryMiB,
+      vcpus: guest.plan.vcpus,
+      violations: guest.violations.map((one) => one.rule),
+    }));
+    const broken = this.broken.map((one) => ({
+      vm: one.vm,
+      state: "failed",
+      violations: one.issues.map((issue) => issue.rule),
+    }));
+    return [...running, ...broken];
+  }
+
+  /** The power button: as if a person at the machine asked. */
+  async powerButton(): Promise<void> {
+    const decision = authorize(this.inForce?.policy ?? null, this.state(), "console", {
+      op: "power.off",
+    });
+    if (decision.allow) await this.end(decision.permit, "power_button");
+  }
+
+  /** Ends guests, then the machine. Whoever comes second is ignored: it is ending already. */
+  async end(permit: Allowed<"power.off" | "power.reboot">, reason: string): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    const how = permit.op === "power.off" ? "poweroff" : "reboot";
+    this.control?.close();
+    await Promise.all([...this.guests.values()].map((guest) => guest.stop(permit, how)));
+    // What runs in a slot without a plan, e.g. after a restart into safe mode.
+    await Promise.all(
+      allSlots().filter((slot) => this.host.processesOf(slot).length > 0).map((slot) =>
+        endGuest(this.host, slot, null)
+      ),
+    );
+    this.#account();
+    this.recordBoot(how);
+    this.emit({ type: "shutdown", how, reason });
+    this.sinks.closeFiles();
+    await this.host.drain(2_000);
+    await this.host.launch("power", [how === "poweroff" ? "off" : "reboot"], 60_000);
+  }
+
+  /** Ends the program; PID 1 starts it again, and guests run on. */
+  restart(): never {
+    this.control?.close();
+    this.sinks.closeFiles();
+    this.host.exit(0);
+  }
+
+  /** What the kernel counted in the guests' cgroup: whether a QEMU process ever ran. */
+  #account(): void {
+    const guests = `${PATHS.cgroup}/rayos/guests`;
+    const number = (file: string) => {
+      const text = this.host.readText(`${guests}/${file}`, 4096);
+      return text === null ? null : Number(text);
+    };
+    this.emit({
+      type: "guests_account",
+      ever: number("pids.peak") ?? -1,
+      memoryPeakBytes: number("memory.peak"),
+    });
+  }
+
+  /** This boot's line of history; null: it goes on. */
+  recordBoot(ended: "poweroff" | "reboot" | null): void {
+    if (this.dataDevice === null) return;
+    const record = {
+      boot_id: this.bootId,
+      version: this.image.version,
+      build_id: this.image.buildId,
+      start: this.starts.start,
+      wall: this.host.clock.wall().toISOString(),
+      uptime_ms: Math.round(this.host.clock.monoMs()),
+      mode: this.mode,
+      ready: this.ready,
+      troubles: this.troubles.map((one) => one.code),
+      policy: this.inForce?.sha256 ?? null,
+      ended,
+    };
+    try {
+      this.host.replace(
+        `${PATHS.dataRoot}/boot/history/${this.bootId}.json`,
+        `${JSON.stringify(record)}\n`,
+      );
+    } catch (error) {
+      this.emit({
+        type: "fault",
+        stage: "data",
+        code: "boot.history",
+        message: `boot history: ${error instanceof Error ? error.message : error}; check the disk`,
+      });
+    }
+  }
+}
