@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { escapeUnsafe, fieldValue, marker, MAX_LINE_BYTES, renderLine } from "./line.ts";
+
+// The grammar, written apart from the code that renders it.
+const GRAMMAR =
+  /^(mono:\d+|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (ERROR|WARN|INFO|DEBUG|TRACE) [a-z]+ ([A-Z0-9_]+(:[A-Za-z0-9._/+%-]*)*|[a-z0-9_]+)( [a-z_]+=("([^"\\]|\\.)*"|[^\s"=]+))*$/;
+
+Deno.test("renderLine gives one line of the grammar whatever a value holds", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 200 }), fc.string(), (value, detail) => {
+      const text = renderLine("mono:12", {
+        level: "error",
+        component: "policy",
+        event: marker("RAYOS_POLICY_VIOLATION", "sig.mismatch", detail),
+        fields: { found: value, line: 3, nothing: null },
+      });
+      assert.match(text, GRAMMAR);
+      assert.ok(new TextEncoder().encode(text).length <= MAX_LINE_BYTES);
+    }),
+  );
+});
+
+Deno.test("renderLine cuts at 4 KiB, at a character's border, and says so", () => {
+  const text = renderLine("mono:1", {
+    level: "info",
+    component: "x",
+    event: "word",
+    fields: { a: "é".repeat(5000) },
+  });
+  const bytes = new TextEncoder().encode(text);
+  assert.ok(bytes.length <= MAX_LINE_BYTES && bytes.length > MAX_LINE_BYTES - 4);
+  assert.match(text, / cut=true$/);
+  assert.ok(!text.includes("\ufffd"));
+});
+
+Deno.test("marker percent-encodes what could end a field and keeps it under 200 bytes", () => {
+  assert.equal(marker("M", "a:b c\n", "ä"), "M:a%3Ab%20c%0A:%C3%A4");
+  assert.equal(marker("M", "x".repeat(300)).length, 2 + 200);
+  // A cut never leaves half an encoded character.
+  assert.match(marker("M", "ä".repeat(100)), /^M:(%C3%A4)+$/);
+});
+
+Deno.test("escapeUnsafe leaves no control, bidirectional or invisible character", () => {
+  const hostile = "\u001b[2J\r\n\u202e\u200b\u2028\ud800\ufeff\u{e0041}";
+  assert.match(escapeUnsafe(hostile), /^(\\u[0-9a-f]{4}|\[2J)+$/);
+  assert.equal(escapeUnsafe("plain äöü 漢字"), "plain äöü 漢字");
+});
+
+Deno.test("fieldValue quotes what has spaces, quotes or equals signs, and the empty text", () => {
+  assert.equal(fieldValue("plain"), "plain");
+  assert.equal(fieldValue(""), '""');
+  assert.equal(fieldValue('a="b"'), '"a=\\"b\\""');
+  assert.equal(JSON.parse(fieldValue("a\nb")), "a\nb");
+});

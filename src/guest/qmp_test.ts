@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { Fault } from "../fault.ts";
+import { FakeConnection } from "./fake_connection.ts";
+import { QmpClient, type QmpEvent } from "./qmp.ts";
+
+const GREETING = '{"QMP":{"version":{"qemu":{"major":7}},"capabilities":[]}}\n';
+
+/** A QEMU that greets and answers each command by the given function. */
+function qemu(answer: (command: string, id: number) => string): FakeConnection {
+  const connection = new FakeConnection();
+  connection.feed(GREETING);
+  connection.onWrite = (text) => {
+    const { execute, id } = JSON.parse(text);
+    connection.feed(
+      execute === "qmp_capabilities" ? `{"return":{},"id":${id}}\n` : answer(execute, id),
+    );
+  };
+  return connection;
+}
+
+async function code(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    return error instanceof Fault ? error.code : String(error);
+  }
+  return "no fault";
+}
+
+Deno.test("QmpClient gives each command its own reply, out of order and between events", async () => {
+  const events: QmpEvent[] = [];
+  const held: string[] = [];
+  const connection = qemu((name, id) => {
+    held.push(
+      name === "query-uuid"
+        ? `{"id":${id},"return":{"UUID":"u"}}\n`
+        : `{"event":"RESUME","data":{"a":1},"timestamp":{}}\n{"id":${id},"return":{"running":true,"status":"running"}}\n`,
+    );
+    return held.length === 2 ? held.toReversed().join("") : "";
+  });
+  const client = await QmpClient.open(connection, (event) => events.push(event));
+  const [uuid, status] = await Promise.all([
+    client.command("query-uuid"),
+    client.command("query-status"),
+  ]);
+  assert.equal(uuid.UUID, "u");
+  assert.equal(status.status, "running");
+  assert.deepEqual(events, [{ name: "RESUME", data: { a: 1 } }]);
+  client.close();
+});
+
+Deno.test("QmpClient.open refuses a socket that does not greet in time", async () => {
+  assert.equal(await code(QmpClient.open(new FakeConnection(), () => {}, 20)), "qmp.no_greeting");
+});
+
+Deno.test("QmpClient.open refuses a first line that is no greeting", async () => {
+  const connection = new FakeConnection();
+  connection.feed('{"event":"STOP"}\n');
+  assert.equal(await code(QmpClient.open(connection, () => {}, 1000)), "qmp.no_greeting");
+  assert.ok(connection.closed);
+});
+
+Deno.test("QmpClient reports an error, silence, a wrong shape and an end, each by its code", async () => {
+  const answers: Record<string, (id: number) => string> = {
+    cont: (id) => `{"id":${id},"error":{"class":"GenericError","desc":"no"}}\n`,
+    stop: () => "",
+    "query-uuid": (id) => `{"id":${id},"return":{"UUID":7}}\n`,
+    quit: () => "not json\n",
+  };
+  const client = await QmpClient.open(qemu((name, id) => answers[name]?.(id) ?? ""), () => {});
+  assert.equal(await code(client.command("cont")), "qmp.refused");
+  assert.equal(await code(client.command("stop", 20)), "qmp.silent");
+  assert.equal(await code(client.command("query-uuid")), "qmp.form");
+  assert.equal(await code(client.command("quit")), "qmp.closed");
+  await client.closed;
+  assert.equal(await code(client.command("cont")), "qmp.closed");
+});
+
+Deno.test("QmpClient ends the connection on a line longer than its cap", async () => {
+  const connection = qemu(() => "");
+  const client = await QmpClient.open(connection, () => {});
+  const megabyte = new Uint8Array(1024 * 1024).fill(0x78);
+  for (let n = 0; n < 10; n++) connection.feed(megabyte);
+  connection.feed("\n");
+  await client.closed;
+  assert.ok(connection.closed);
+});
