@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import type { FileFacts, ProcessFacts } from "../host/port.ts";
+import { confinementOf, type ObservedJail } from "./confinement.ts";
+import { type JailSpec, jailSpec } from "./spec.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
+
+const spec: JailSpec = jailSpec(samplePlan());
+const DISK: FileFacts = {
+  type: "file",
+  size: 1,
+  uid: 61000,
+  links: 1,
+  device: 64768,
+  inode: 12,
+  modifiedMs: 0,
+};
+
+const STATUS = `Name:\tqemu
+Uid:\t61000\t61000\t61000\t61000
+Gid:\t61000\t61000\t61000\t61000
+Groups:\t36
+CapInh:\t0000000000000000
+CapPrm:\t0000000000000000
+CapEff:\t0000000000000000
+CapBnd:\t0000000000000000
+CapAmb:\t0000000000000000
+NoNewPrivs:\t1
+Seccomp:\t2
+Seccomp_filters:\t1
+`;
+
+const DATA = "/vm/linux/demo";
+const MOUNTS: Record<string, string> = {
+  "/": "1 0 0:2 /usr/lib/rayos/root/qemu / ro,nosuid,nodev,relatime - rootfs rootfs rw",
+  "/dev": "2 1 0:30 / /dev ro,nosuid,nodev,relatime - tmpfs tmpfs rw",
+  "/dev/null": "3 2 0:5 /null /dev/null rw,nosuid,relatime - devtmpfs dev rw",
+  "/dev/kvm": "4 2 0:5 /kvm /dev/kvm rw,nosuid,relatime - devtmpfs dev rw",
+  "/g": "5 1 0:31 / /g ro,nosuid,nodev,relatime - tmpfs tmpfs rw",
+  "/g/disk0": `6 5 254:0 ${DATA}/rootfs.ext4 /g/disk0 rw,nosuid,nodev - ext4 /dev/vda rw`,
+  "/g/kernel": `7 5 254:0 ${DATA}/vmlinuz /g/kernel ro,nosuid,nodev - ext4 /dev/vda rw`,
+  "/s": "8 1 0:21 /rayos/g/00 /s rw,nosuid,nodev,relatime - tmpfs run rw",
+  "/tmp": "9 1 0:32 / /tmp rw,nosuid,nodev,relatime - tmpfs tmpfs rw",
+};
+
+const NAMESPACES = Object.fromEntries(
+  ["mnt", "pid", "net", "ipc", "uts", "cgroup"].map((name) => [name, `${name}:[2]`]),
+);
+const HOST_NAMESPACES = Object.fromEntries(
+  Object.keys(NAMESPACES).map((name) => [name, `${name}:[1]`]),
+);
+
+function process(changes: Partial<ProcessFacts> = {}): ProcessFacts {
+  return {
+    pid: 7,
+    tasks: [{ tid: 7, status: STATUS }, { tid: 8, status: STATUS }],
+    mountinfo: Object.values(MOUNTS).join("\n") + "\n",
+    limits: "Max core file size        0                    0                    bytes     \n",
+    namespaces: { ...NAMESPACES, user: "user:[1]" },
+    files: [
+      { fd: 0, target: "/dev/null", device: 5, inode: 4 },
+      { fd: 5, target: "socket:[99]", device: 8, inode: 99 },
+      { fd: 9, target: "/g/disk0", device: DISK.device, inode: DISK.inode },
+      { fd: 10, target: "anon_inode:kvm-vm", device: 13, inode: 1 },
+    ],
+    ...changes,
+  };
+}
+
+function observed(changes: Partial<ObservedJail> = {}): ObservedJail {
+  return {
+    processes: [process()],
+    hostNamespaces: HOST_NAMESPACES,
+    cgroup: {
+      "cpu.max": `${spec.limits.cpuMaxUs} 100000`,
+      "memory.max": String(spec.limits.memoryMaxBytes),
+      "memory.oom.group": "1",
+      "pids.max": String(spec.limits.pidsMax),
+    },
+    files: { disk0: DISK, kernel: { ...DISK, inode: 13 } },
+    dataDevice: "254:0",
+    ...changes,
+  };
+}
+
+function fields(jail: ObservedJail): string[] {
+  return [...new Set(confinementOf(spec, jail).issues.map((one) => one.path))];
+}
+
+Deno.test("confinementOf finds nothing in a jail that is as planned, and says how much it looked at", () => {
+  const verdict = confinementOf(spec, observed());
+  assert.deepEqual(verdict.issues, []);
+  assert.ok(verdict.checks > 60, String(verdict.checks));
+});
+
+const status = (from: string, to: string): ProcessFacts =>
+  process({ tasks: [{ tid: 7, status: STATUS }, { tid: 8, status: STATUS.replace(from, to) }] });
+const mount = (place: string, from: string, to: string): ProcessFacts => {
+  const line = MOUNTS[place]!;
+  assert.ok(line.includes(from), `${line} has no ${from}`);
+  return process({
+    mountinfo: Object.values({ ...MOUNTS, [place]: line.replace(from, to) }).join("\n"),
+  });
+};
+
+// One row for each field: what is weakened, in one task or one mount alone, and what must be named.
+const WEAKENED: readonly [field: string, jail: () => ProcessFacts][] = [
+  ["uid", () => status("Uid:\t61000\t61000", "Uid:\t61000\t0")],
+  ["gid", () => status("Gid:\t61000", "Gid:\t0")],
+  ["groups", () => status("Groups:\t36", "Groups:\t36 0")],
+  ["capabilities.inh", () => status("CapInh:\t0000000000000000", "CapInh:\t0000000000000001")],
+  ["capabilities.prm", () => status("CapPrm:\t0000000000000000", "CapPrm:\t0000000000000080")],
+  ["capabilities.eff", () => status("CapEff:\t0000000000000000", "CapEff:\t000001ffffffffff")],
+  ["capabilities.bnd", () => status("CapBnd:\t0000000000000000", "CapBnd:\t00000000000000c0")],
+  ["capabilities.amb", () => status("CapAmb:\t0000000000000000", "CapAmb:\t0000000000000001")],
+  ["no_new_privs", () => status("NoNewPrivs:\t1", "NoNewPrivs:\t0")],
+  ["seccomp", () => status("Seccomp:\t2", "Seccomp:\t0")],
+  ["seccomp_filters", () => status("Seccomp_filters:\t1", "Seccomp_filters:\t0")],
+  ...Object.keys(NAMESPACES).map((name): [string, () => ProcessFacts] => [
+    `namespace.${name}`,
+    () => process({ namespaces: { ...NAMESPACES, [name]: `${name}:[1]` } }),
+  ]),
+  ["namespace.net", () => process({ namespaces: { ...NAMESPACES, net: undefined! } })],
+  ["mount./", () => mount("/", "ro,nosuid", "rw,nosuid")],
+  ["mount./", () => mount("/", "/usr/lib/rayos/root/qemu", "/")],
+  ["mount./g/disk0", () => mount("/g/disk0", "rootfs.ext4", "other.ext4")],
+  ["mount./g/disk0", () => mount("/g/disk0", "254:0", "254:16")],
+  ["mount./g/kernel", () => mount("/g/kernel", "ro,nosuid", "rw,nosuid")],
+  ["mount./tmp", () => mount("/tmp", "nosuid,", "")],
+  ["mount./s", () => mount("/s", "nodev,", "")],
+  ["mount./s", () => mount("/s", "/rayos/g/00", "/rayos/g")],
+  ["mounts", () => process({ mountinfo: Object.values(MOUNTS).slice(1).join("\n") })],
+  ["mount./etc", () =>
+    process({
+      mountinfo: Object.values(MOUNTS).join("\n") +
+        "\n10 1 0:2 /etc /etc ro,nosuid,nodev - rootfs rootfs rw\n",
+    })],
+  [
+    "open_files",
+    () =>
+      process({
+        files: [...process().files, { fd: 11, target: "/g/x", device: 64768, inode: 99 }],
+      }),
+  ],
+  ["file.disk0", () => process({ files: [] })],
+  ["limit.core", () => process({ limits: "Max core file size  0  unlimited  bytes\n" })],
+  ["tasks", () => process({ tasks: [] })],
+];
+
+for (const [field, jail] of WEAKENED) {
+  Deno.test(
+    `confinementOf names ${field} when that alone is weakened (${jail})`.slice(0, 150),
+    () => {
+      assert.ok(fields(observed({ processes: [jail()] })).includes(field));
+    },
+  );
+}
+
+for (const file of ["cpu.max", "memory.max", "memory.oom.group", "pids.max"]) {
+  Deno.test(`confinementOf names cgroup.${file} when it is unlimited or not there`, () => {
+    for (const value of ["max", null]) {
+      const cgroup = { ...observed().cgroup, [file]: value };
+      assert.deepEqual(fields(observed({ cgroup })), [`cgroup.${file}`]);
+    }
+  });
+}
+
+Deno.test("confinementOf lets neither no process nor a second one pass", () => {
+  assert.deepEqual(fields(observed({ processes: [] })), ["processes"]);
+  assert.deepEqual(fields(observed({ processes: [process(), process()] })), ["processes"]);
+});
