@@ -1,0 +1,251 @@
+/**
+ * The launchers, called as a captured program would call them: in a root of their own that holds
+ * busybox and the launchers alone, so that a refusal is the launcher's and nothing else's. A call that
+ * is not refused would reach for bubblewrap, which is not there, and say `jail.exited`.
+ */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+const SKELETON = path.resolve(import.meta.dirname ?? ".", "../../initramfs/skeleton");
+const BUSYBOX = "/usr/bin/busybox";
+const canRun = Deno.uid() === 0 && fs.existsSync(BUSYBOX);
+/** Why these cannot run; the runner counts them as skipped. */
+const ignore = !canRun;
+
+const GOOD = `rayos-jail 0
+vm demo
+kind linux
+cpu_max 125000
+memory_max 469762048
+pids_max 64
+kvm 0
+rw vm/linux/demo/rootfs.ext4 disk0
+ro vm/linux/demo/vmlinuz kernel
+arg -display
+arg none
+`;
+
+interface Root {
+  readonly dir: string;
+  readonly data: string;
+  run(launcher: string, ...args: string[]): string;
+  plan(text: string | Uint8Array): void;
+}
+
+async function withRoot(work: (root: Root) => void | Promise<void>): Promise<void> {
+  const dir = fs.mkdtempSync("/tmp/rayos-launchers-");
+  const at = (name: string) => path.join(dir, name);
+  try {
+    for (const one of ["bin", "usr/lib", "proc", "sys/class/block", "dev", "run/rayos"]) {
+      fs.mkdirSync(at(one), { recursive: true });
+    }
+    fs.cpSync(`${SKELETON}/usr/lib/rayos`, at("usr/lib/rayos"), { recursive: true });
+    fs.copyFileSync(BUSYBOX, at("bin/busybox"));
+    for (const one of ["plan", "g", "err", "cg/rayos/guests/00"]) {
+      fs.mkdirSync(at(`run/rayos/${one}`), { recursive: true });
+    }
+    fs.writeFileSync(at("run/rayos/cg/rayos/guests/00/cgroup.events"), "populated 0\n");
+    fs.writeFileSync(at("proc/mounts"), "");
+    fs.writeFileSync(at("dev/null"), "");
+    const data = at("var/rayos");
+    fs.mkdirSync(`${data}/vm/linux/demo/state`, { recursive: true });
+    fs.mkdirSync(`${data}/vm/linux/other`, { recursive: true });
+    fs.mkdirSync(`${data}/policy`, { recursive: true });
+    for (const one of ["demo/rootfs.ext4", "demo/vmlinuz", "demo/state/saved", "other/disk"]) {
+      fs.writeFileSync(`${data}/vm/linux/${one}`, one);
+    }
+    fs.writeFileSync(`${data}/policy/rayos-policy.toml`, "version = 0\n");
+    await work({
+      dir,
+      data,
+      run(launcher, ...args) {
+        const result = new Deno.Command("chroot", {
+          args: [dir, `/usr/lib/rayos/${launcher}`, ...args],
+          clearEnv: true,
+          env: { PATH: "/usr/sbin:/usr/bin" },
+          stdin: "null",
+        }).outputSync();
+        return new TextDecoder().decode(result.stdout).trim();
+      },
+      plan(text) {
+        fs.writeFileSync(at("run/rayos/plan/00"), text, { mode: 0o600 });
+      },
+    });
+  } finally {
+    fs.rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function change(from: string | RegExp, to: string): string {
+  const text = GOOD.replace(from, to);
+  assert.notEqual(text, GOOD);
+  return text;
+}
+
+Deno.test({
+  name:
+    "launcher jail comes as far as bubblewrap with a good plan, so that a refusal means something",
+  ignore,
+  fn: () =>
+    withRoot((root) => {
+      root.plan(GOOD);
+      assert.match(root.run("jail", "0"), /^fault jail\.exited /);
+      const owner = (name: string) => fs.statSync(`${root.data}/vm/linux/demo/${name}`);
+      assert.deepEqual([owner("rootfs.ext4").uid, owner("rootfs.ext4").mode & 0o777], [
+        61000,
+        0o600,
+      ]);
+      assert.deepEqual([owner("vmlinuz").uid, owner("vmlinuz").gid], [0, 61000]);
+    }),
+});
+
+const PLANS: readonly [what: string, plan: string, refusal: string][] = [
+  ["an empty plan", "", "jail.version"],
+  ["another version", change("rayos-jail 0", "rayos-jail 1"), "jail.version"],
+  ["a plan cut in the middle of a line", GOOD.slice(0, -3), "jail.truncated"],
+  ["a plan cut after a line", GOOD.slice(0, GOOD.indexOf("pids_max")), "jail.option"],
+  ["an unknown key", change("kvm 0", "kvm 0\nbwrap --share-net"), "jail.key"],
+  ["a uid", change("kvm 0", "kvm 0\nuid 0"), "jail.key"],
+  ["an option that QEMU runs a program by", change("-display", "-runas"), "jail.option"],
+  ["a weaker sandbox", change("-display", "-sandbox"), "jail.option"],
+  ["a device from a configuration file", change("-display", "-readconfig"), "jail.option"],
+  ["a migration source", change("-display", "-incoming"), "jail.option"],
+  ["a network", change("-display", "-netdev"), "jail.option"],
+  ["an option without a value", change("arg none\n", ""), "jail.option"],
+  [
+    "a path that climbs",
+    change("vm/linux/demo/rootfs.ext4", "vm/linux/demo/../../../etc/shadow"),
+    "jail.path",
+  ],
+  ["an absolute path", change("vm/linux/demo/rootfs.ext4", "/etc/shadow"), "jail.path"],
+  [
+    "a path with a blank",
+    change("rw vm/linux/demo/rootfs.ext4", "rw vm/linux/demo/a b"),
+    "jail.path",
+  ],
+  ["a path with a wildcard", change("demo/rootfs.ext4", "demo/root*"), "jail.path"],
+  ["a path of 256 bytes", change("rootfs.ext4", "x".repeat(250)), "jail.path"],
+  ["another guest's disk", change("demo/rootfs.ext4", "other/disk"), "jail.foreign"],
+  ["the policy", change("vm/linux/demo/rootfs.ext4", "policy/rayos-policy.toml"), "jail.foreign"],
+  ["the host's part of the folder", change("demo/rootfs.ext4", "demo/state/saved"), "jail.foreign"],
+  ["another kind's folder", change("kind linux", "kind windows"), "jail.foreign"],
+  ["a file that is not there", change("rootfs.ext4", "missing"), "jail.type"],
+  ["a directory", change("demo/rootfs.ext4", "demo/sub"), "jail.type"],
+  ["a symbolic link", change("demo/rootfs.ext4", "demo/link"), "jail.link"],
+  [
+    "a link in the path",
+    change("vm/linux/demo/rootfs.ext4", "vm/linux/demo/away/disk"),
+    "jail.link",
+  ],
+  ["a second name", change("demo/rootfs.ext4", "demo/hard"), "jail.hardlink"],
+  ["a file of another slot", change("demo/rootfs.ext4", "demo/theirs"), "jail.owner"],
+  ["a FIFO", change("demo/rootfs.ext4", "demo/fifo"), "jail.type"],
+  ["one file twice", change("demo/vmlinuz", "demo/rootfs.ext4"), "jail.path"],
+  ["one name twice", change("vmlinuz kernel", "vmlinuz disk0"), "jail.name"],
+  ["a name that climbs", change("rootfs.ext4 disk0", "rootfs.ext4 ../../etc/x"), "jail.name"],
+  ["a guest's name with a path", change("vm demo", "vm ../demo"), "jail.vm"],
+  ["a guest's name that is an option", change("vm demo", "vm -demo"), "jail.vm"],
+  ["two guests", change("vm demo", "vm demo\nvm other"), "jail.twice"],
+  ["memory without limit", change("469762048", "max"), "jail.number"],
+  ["memory beyond any machine", change("469762048", "999999999999999"), "jail.limit"],
+  ["a number that overflows", change("469762048", "9".repeat(40)), "jail.limit"],
+  ["CPU time below what runs", change("125000", "1"), "jail.limit"],
+  ["octal", change("pids_max 64", "pids_max 0100"), "jail.number"],
+  ["arithmetic", change("pids_max 64", "pids_max $((1+1))"), "jail.number"],
+  ["no limit of processes", change("pids_max 64\n", ""), "jail.missing"],
+  ["a command in a value", change("vm demo", "vm $(touch /pwned)"), "jail.vm"],
+  ["a file after the arguments", `${GOOD}rw vm/linux/other/disk disk9\n`, "jail.order"],
+  ["KVM by another word", change("kvm 0", "kvm yes"), "jail.kvm"],
+  ["a plan larger than the cap", GOOD + `arg ${"x".repeat(70_000)}\n`, "jail.plan_size"],
+];
+
+for (const [what, plan, refusal] of PLANS) {
+  Deno.test({
+    name: `launcher jail refuses ${what}`,
+    ignore,
+    fn: () =>
+      withRoot((root) => {
+        const demo = `${root.data}/vm/linux/demo`;
+        fs.mkdirSync(`${demo}/sub`);
+        fs.symlinkSync("../other/disk", `${demo}/link`);
+        fs.symlinkSync("../other", `${demo}/away`);
+        fs.linkSync(`${root.data}/vm/linux/other/disk`, `${demo}/hard`);
+        fs.writeFileSync(`${demo}/theirs`, "");
+        fs.chownSync(`${demo}/theirs`, 61001, 61001);
+        new Deno.Command("mkfifo", { args: [`${demo}/fifo`] }).outputSync();
+        root.plan(plan);
+        const said = root.run("jail", "0");
+        assert.equal(said.split(" ").slice(0, 2).join(" "), `fault ${refusal}`, said);
+        assert.ok(!fs.existsSync(`${root.dir}/pwned`));
+        assert.equal(fs.statSync(`${root.data}/vm/linux/other/disk`).uid, 0);
+      }),
+  });
+}
+
+const CALLS: readonly [launcher: string, args: string[], refusal: RegExp][] = [
+  ["jail", [], /^fault usage/],
+  ["jail", ["64"], /^fault jail\.slot/],
+  ["jail", ["-1"], /^fault jail\.slot/],
+  ["jail", ["../plan/00"], /^fault jail\.slot/],
+  ["jail", ["0", "--share-net"], /^fault usage/],
+  ["jail", ["1"], /^fault jail\.no_plan/],
+  ["mount", [], /^fault usage/],
+  ["mount", ["data", "/dev/vda", "-o", "suid"], /^fault usage/],
+  ["mount", ["data", "/dev/../etc"], /^fault data\.bad_spec/],
+  ["mount", ["data", "/dev/nothing"], /^fault data\.not_found/],
+  ["mount", ["data", "tmpfs"], /^fault data\.bad_spec/],
+  ["mount", ["find", "LABEL=a b"], /^fault data\.bad_spec/],
+  ["mount", ["find", 'LABEL=x" TYPE="ext4'], /^fault data\.bad_spec/],
+  ["mount", ["find", "LABEL="], /^fault data\.bad_spec/],
+  ["mount", ["find", "PATH=/etc"], /^fault data\.bad_spec/],
+  ["mount", ["tmpfs", "/"], /^fault usage/],
+  ["mount", ["--bind", "/etc"], /^fault usage/],
+  ["fsck", [], /^fault usage/],
+  ["fsck", ["/dev/vda", "-y"], /^fault usage/],
+  ["fsck", ["-y"], /^fault data\.bad_spec/],
+  ["fsck", ["/dev/disk/by-label"], /^fault data\.bad_spec/],
+  ["fsck", ["/dev/nothing"], /^fault data\.not_found/],
+  ["power", [], /^fault usage/],
+  ["power", ["kexec"], /^fault usage/],
+  ["power", ["off", "-d"], /^fault usage/],
+];
+
+for (const [launcher, args, refusal] of CALLS) {
+  Deno.test({
+    name: `launcher ${launcher} refuses ${JSON.stringify(args)}`,
+    ignore,
+    fn: () => withRoot((root) => assert.match(root.run(launcher, ...args), refusal)),
+  });
+}
+
+Deno.test({
+  name: "launcher jail refuses a plan that is a link, has a second name, or is not root's",
+  ignore,
+  fn: () =>
+    withRoot((root) => {
+      const plan = `${root.dir}/run/rayos/plan/00`;
+      fs.writeFileSync(`${root.dir}/elsewhere`, GOOD);
+      fs.symlinkSync("/elsewhere", plan);
+      assert.match(root.run("jail", "0"), /^fault jail\.no_plan/);
+      fs.rmSync(plan);
+      fs.linkSync(`${root.dir}/elsewhere`, plan);
+      assert.match(root.run("jail", "0"), /^fault jail\.plan_owner/);
+      fs.rmSync(`${root.dir}/elsewhere`);
+      fs.chownSync(plan, 61000, 61000);
+      assert.match(root.run("jail", "0"), /^fault jail\.plan_owner/);
+    }),
+});
+
+Deno.test({
+  name: "launcher jail refuses a slot whose cgroup has a process",
+  ignore,
+  fn: () =>
+    withRoot((root) => {
+      root.plan(GOOD);
+      const events = `${root.dir}/run/rayos/cg/rayos/guests/00/cgroup.events`;
+      fs.writeFileSync(events, "populated 1\n");
+      assert.match(root.run("jail", "0"), /^fault jail\.running/);
+    }),
+});
