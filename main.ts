@@ -3,12 +3,30 @@
  * real host and hands over.
  */
 
+import { run } from "@stricli/core";
+import project from "./deno.json" with { type: "json" };
+import { rayApplication } from "./src/cli/app.ts";
+import type { CliProcess } from "./src/cli/context.ts";
+import { linuxDesk } from "./src/host/desk.ts";
 import { linuxHost } from "./src/host/linux_host.ts";
+import { connect } from "./src/host/linux_sockets.ts";
+import { probePermissions } from "./src/host/probes.ts";
 import { init } from "./src/init.ts";
 
 if (Deno.args[0] === "init") {
   await init(linuxHost());
 } else {
-  console.error("rayos: command line: not there yet");
-  Deno.exit(2);
+  const encoder = new TextEncoder();
+  const stream = (to: { writeSync(bytes: Uint8Array): number }) => ({
+    write(text: string) {
+      const bytes = encoder.encode(text);
+      for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+    },
+  });
+  const process: CliProcess = { stdout: stream(Deno.stdout), stderr: stream(Deno.stderr) };
+  const context = { process, desk: linuxDesk(), host: { connect }, probe: probePermissions };
+  await run(rayApplication(project.version), Deno.args, context);
+  const code = Number(process.exitCode ?? 0);
+  // What the parser refuses is negative there and 2 in the contract (§9).
+  Deno.exit(code < 0 ? 2 : code);
 }

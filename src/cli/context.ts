@@ -1,0 +1,48 @@
+/**
+ * What a command of `ray` has at hand, and how its result reaches the terminal: one place for exit
+ * codes, JSON and errors.
+ */
+
+import type { CommandContext } from "@stricli/core";
+import { Fault } from "../fault.ts";
+import type { Desk } from "../host/desk.ts";
+import type { Host } from "../host/port.ts";
+import type { Probe } from "../host/probes.ts";
+import { type CommandResult, printable } from "./policy_result.ts";
+
+export interface CliProcess {
+  readonly stdout: { write(text: string): void };
+  readonly stderr: { write(text: string): void };
+  exitCode?: number | string | null;
+}
+
+export interface CliContext extends CommandContext {
+  readonly process: CliProcess;
+  readonly desk: Desk;
+  readonly host: Pick<Host, "connect">;
+  readonly probe: () => Promise<Probe[]>;
+}
+
+/** Writes a result and sets the exit code (contract §9). */
+export function finish(context: CliContext, result: CommandResult): void {
+  if (result.stdout !== "") context.process.stdout.write(result.stdout);
+  if (result.stderr !== "") context.process.stderr.write(result.stderr);
+  context.process.exitCode = result.exit;
+}
+
+/** Runs a command's body; a fault becomes a line on standard error and an exit code. */
+export async function guarded(
+  context: CliContext,
+  work: () => Promise<CommandResult> | CommandResult,
+): Promise<void> {
+  try {
+    finish(context, await work());
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    finish(context, {
+      exit: 3,
+      stdout: "",
+      stderr: `rayos: ${printable(error.message)}\n`,
+    });
+  }
+}

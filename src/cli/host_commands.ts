@@ -1,0 +1,119 @@
+/**
+ * `ray status`, `ray vm list`, `ray vm start|stop`, `ray power …`: ask the running host over its
+ * control socket and show the answer. They decide nothing; a denial is the host's.
+ */
+
+import * as v from "valibot";
+import { ask } from "../control/client.ts";
+import { escapeUnsafe } from "../audit/line.ts";
+import type { CliContext } from "./context.ts";
+import type { CommandResult } from "./policy_result.ts";
+
+const GUEST = v.looseObject({
+  vm: v.string(),
+  state: v.string(),
+  kind: v.optional(v.string(), "-"),
+  slot: v.optional(v.number()),
+  agent: v.optional(v.boolean(), false),
+  emulated: v.optional(v.boolean(), false),
+  memory_mib: v.optional(v.number()),
+  violations: v.array(v.string()),
+});
+const STATUS = v.looseObject({
+  version: v.string(),
+  boot_id: v.string(),
+  start: v.number(),
+  mode: v.string(),
+  ready: v.boolean(),
+  uptime_ms: v.number(),
+  data: v.nullable(v.string()),
+  virtualization: v.string(),
+  policy: v.nullable(
+    v.looseObject({
+      sha256: v.string(),
+      serial: v.nullable(v.number()),
+      key: v.nullable(v.string()),
+    }),
+  ),
+  troubles: v.array(v.looseObject({ code: v.string(), text: v.string(), hint: v.string() })),
+  guests: v.array(GUEST),
+});
+
+/** Asks, and shows the result by the given function or as JSON. */
+export async function hostCommand(
+  context: CliContext,
+  op: string,
+  args: Record<string, unknown>,
+  json: boolean,
+  render: (result: unknown) => string,
+): Promise<CommandResult> {
+  const answer = await ask(context.host, op, args);
+  if (!answer.ok) {
+    const { rule, detail } = answer.error;
+    const body = JSON.stringify({ ok: false, error: answer.error }, null, 2);
+    return {
+      exit: 1,
+      stdout: json ? `${body}\n` : "",
+      stderr: json ? "" : `rayos: ${op}: denied by ${rule}: ${escapeUnsafe(detail)}\n`,
+    };
+  }
+  const stdout = json ? `${JSON.stringify(answer.result, null, 2)}\n` : render(answer.result);
+  return { exit: 0, stdout, stderr: "" };
+}
+
+/** `ray status` for a person. */
+export function renderStatus(result: unknown): string {
+  const status = v.safeParse(STATUS, result);
+  if (!status.success) return "rayos: status: the host answered in another shape; use --json\n";
+  const one = status.output;
+  const rows: [string, string][] = [
+    ["mode", `${one.mode}${one.ready ? "" : ", not ready yet"}`],
+    ["version", one.version],
+    ["boot", `${one.boot_id}, start ${one.start}`],
+    ["up", `${(one.uptime_ms / 1000).toFixed(1)} s`],
+    ["data", one.data ?? "none"],
+    ["virtualization", one.virtualization],
+    [
+      "policy",
+      one.policy === null
+        ? "none"
+        : `${one.policy.sha256.slice(0, 16)}, serial ${one.policy.serial ?? "none"}, key ${
+          one.policy.key ?? "none (unsigned)"
+        }`,
+    ],
+  ];
+  const head = rows.map(([name, value]) => `${name.padEnd(15)}${escapeUnsafe(value)}\n`).join("");
+  const troubles = one.troubles.map((trouble) =>
+    `! ${escapeUnsafe(`${trouble.code}: ${trouble.text}`)}\n` +
+    (trouble.hint === "" ? "" : `  -> ${escapeUnsafe(trouble.hint)}\n`)
+  ).join("");
+  return head + troubles + renderGuests(one.guests);
+}
+
+/** `ray vm list` for a person. */
+export function renderGuests(result: unknown): string {
+  const guests = v.safeParse(v.array(GUEST), result);
+  if (!guests.success) return "rayos: vm list: the host answered in another shape; use --json\n";
+  if (guests.output.length === 0) return "no guests\n";
+  const rows = [
+    ["guest", "kind", "slot", "state", "agent", "memory", ""],
+    ...guests.output.map((one) => [
+      one.vm,
+      one.kind,
+      one.slot === undefined ? "-" : String(one.slot),
+      one.state,
+      one.agent ? "ready" : "-",
+      one.memory_mib === undefined ? "-" : `${one.memory_mib} MiB`,
+      [one.emulated ? "emulated" : "", ...one.violations].filter((word) => word !== "").join(" "),
+    ]),
+  ];
+  const widths = rows[0]?.map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0))
+  );
+  return rows.map((row) =>
+    `${
+      row.map((cell, column) => escapeUnsafe(cell).padEnd(widths?.[column] ?? 0)).join("  ")
+        .trimEnd()
+    }\n`
+  ).join("");
+}
