@@ -106,7 +106,9 @@ function syntaxIssue(error: unknown, text: string): Issue {
   // The parser's own error class is not exported; a stack overflow is told by what it lacks.
   if (error instanceof Error && "lineNumber" in error && "column" in error) {
     const line = Number(error.lineNumber);
-    const found = (text.split("\n")[line - 1] ?? "").trim().slice(0, 80);
+    const source = (text.split("\n")[line - 1] ?? "").trim().slice(0, 80);
+    // A finding ends up in a log; the hash of a passphrase does not belong there.
+    const found = source.includes("passphrase") ? "a line that is not shown" : source;
     const duplicate = error.message.startsWith("Defining a key multiple times");
     return issue(duplicate ? "toml.duplicate_key" : "toml.syntax", {
       line,
@@ -168,8 +170,13 @@ function build(top: AST.TOMLTopLevelTable, text: string): TomlDocument {
   for (const entry of top.body) {
     if (entry.type === "TOMLKeyValue") keyValue(entry, data, root);
     else {
-      const at = place(entry.key);
-      const path = entry.resolvedKey.map((part): [string | number, TomlPlace] => [part, at]);
+      const places = entry.key.keys.map(place);
+      let next = 0;
+      const path = entry.resolvedKey.map((part): [string | number, TomlPlace] => [
+        part,
+        // A list's own element has no key; it stands where the list's name does.
+        places[typeof part === "number" ? next - 1 : next++] ?? place(entry.key),
+      ]);
       const target = descend(path, data, root);
       for (const pair of entry.body) keyValue(pair, target.table, target.node);
     }

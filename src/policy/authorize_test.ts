@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { VmId } from "../id.ts";
+import {
+  type Allowed,
+  authorize,
+  type Caller,
+  type GuestView,
+  type HostState,
+  type LiveOp,
+  OPS,
+} from "./authorize.ts";
+import { MACHINE_STATES, type MachineState } from "./machine_state.ts";
+import type { Policy, Profile } from "./policy.ts";
+import { resolvePolicy } from "./resolve.ts";
+import { DENY_RULES } from "./rules.ts";
+import { policySchema } from "./schema.ts";
+
+const desk = "desk" as VmId;
+const lab = "lab" as VmId;
+const CALLERS: readonly Caller[] = ["policy", "console", "recovery", "socket", "agent"];
+const LIVE: readonly LiveOp[] = [
+  "status",
+  "vm.list",
+  "vm.start",
+  "vm.stop",
+  "power.off",
+  "power.reboot",
+];
+
+function policyOf(document: Record<string, unknown> = {}): Policy {
+  return resolvePolicy(policySchema.parse({
+    version: 0,
+    linux: { enabled: true, vm_id: "desk", autoboot: true },
+    profiles: { lab: { kind: "linux", enabled: true, autoboot: true } },
+    ...document,
+  }));
+}
+
+function guest(parts: Partial<GuestView> = {}): GuestView {
+  return {
+    kind: "linux",
+    profile: "linux",
+    state: "stopped",
+    memoryMiB: 512,
+    violations: [],
+    ...parts,
+  };
+}
+
+function host(parts: Partial<HostState> = {}): HostState {
+  return {
+    mode: "normal",
+    virtualization: "kvm",
+    memoryMiB: 4096,
+    guests: new Map([[desk, guest()]]),
+    ...parts,
+  };
+}
+
+function start(policy: Policy | null, state = host(), caller: Caller = "policy", vm = desk) {
+  const decision = authorize(policy, state, caller, { op: "vm.start", vm });
+  return decision.allow ? "allow" : decision.rule;
+}
+
+Deno.test("authorize allows the policy to start an enabled autoboot guest", () => {
+  const decision = authorize(policyOf(), host(), "policy", { op: "vm.start", vm: desk });
+  assert(decision.allow);
+  assert.deepEqual(
+    [decision.permit.op, decision.permit.caller, decision.permit.vm],
+    ["vm.start", "policy", desk],
+  );
+});
+
+Deno.test("authorize names what stands against a start", () => {
+  const linux = { enabled: true, vm_id: "desk", autoboot: true };
+  const with_ = (parts: Partial<GuestView>) => host({ guests: new Map([[desk, guest(parts)]]) });
+  assert.equal(start(policyOf(), host({ mode: "safe" })), "vm.safe_mode");
+  assert.equal(start(policyOf(), host({ mode: "recovery" })), "vm.safe_mode");
+  assert.equal(start(null), "vm.safe_mode");
+  assert.equal(start(policyOf(), host(), "policy", lab), "vm.unknown");
+  assert.equal(start(policyOf(), with_({ violations: ["path.escape"] })), "vm.violation");
+  assert.equal(start(policyOf(), with_({ profile: "none" })), "vm.no_profile");
+  assert.equal(start(policyOf({ linux: { ...linux, vm_id: "other" } })), "vm.no_profile");
+  assert.equal(start(policyOf({ linux: { ...linux, enabled: false } })), "vm.disabled");
+  assert.equal(start(policyOf({ linux: { ...linux, autoboot: false } })), "vm.no_autoboot");
+  assert.equal(start(policyOf({ defaults: { autoboot_vms: false } })), "vm.no_autoboot");
+  assert.equal(
+    start(policyOf({ linux: { ...linux, autoboot: false } }), host(), "socket"),
+    "allow",
+  );
+  assert.equal(start(policyOf(), host({ virtualization: "none" })), "vm.no_virtualization");
+  const emulated = policyOf({ security: { virtualization: "emulated_ok" } });
+  assert.equal(start(emulated, host({ virtualization: "none" })), "allow");
+  assert.equal(start(policyOf(), host(), "agent"), "op.caller");
+});
+
+Deno.test("authorize starts and stops from exactly the states of the contract", () => {
+  const startable: MachineState[] = ["defined", "stopped", "failed", "suspended"];
+  const stoppable: MachineState[] = ["starting", "running", "paused", "resuming"];
+  for (const state of MACHINE_STATES) {
+    const one = host({ guests: new Map([[desk, guest({ state })]]) });
+    assert.equal(start(policyOf(), one), startable.includes(state) ? "allow" : "vm.state", state);
+    const stop = authorize(policyOf(), one, "socket", { op: "vm.stop", vm: desk });
+    assert.equal(stop.allow, stoppable.includes(state), state);
+  }
+});
+
+Deno.test("authorize counts the guests that run against limits.vms and limits.mem_mib", () => {
+  const running = host({
+    guests: new Map([
+      [desk, guest()],
+      [lab, guest({ profile: "lab", state: "running", memoryMiB: 1000 })],
+    ]),
+  });
+  assert.equal(start(policyOf({ limits: { vms: 1 } }), running), "vm.limit_vms");
+  assert.equal(start(policyOf({ limits: { vms: 2 } }), running), "allow");
+  assert.equal(start(policyOf({ limits: { mem_mib: 1511 } }), running), "vm.limit_memory");
+  assert.equal(start(policyOf({ limits: { mem_mib: 1512 } }), running), "allow");
+  // Without a limit of its own: three quarters of the host's memory.
+  assert.equal(start(policyOf(), { ...running, memoryMiB: 2016 }), "allow");
+  assert.equal(start(policyOf(), { ...running, memoryMiB: 2015 }), "vm.limit_memory");
+  const resting = host({
+    guests: new Map([[desk, guest()], [lab, guest({ profile: "lab", state: "failed" })]]),
+  });
+  assert.equal(start(policyOf({ limits: { vms: 1 } }), resting), "allow");
+});
+
+Deno.test("authorize lets a guest be stopped in safe mode and without a policy", () => {
+  const state = host({ mode: "safe", guests: new Map([[desk, guest({ state: "running" })]]) });
+  assert(authorize(null, state, "console", { op: "vm.stop", vm: desk }).allow);
+  assert(!authorize(null, state, "policy", { op: "vm.stop", vm: desk }).allow);
+});
+
+Deno.test("authorize gives each live operation to its callers and to no other", () => {
+  const state = host({ guests: new Map([[desk, guest({ state: "running" })]]) });
+  for (const op of LIVE) {
+    for (const caller of CALLERS) {
+      const decision = authorize(policyOf(), state, caller, { op, vm: desk });
+      const person = ["console", "recovery", "socket"].includes(caller);
+      if (op === "vm.start") {
+        assert.equal(!decision.allow && decision.rule === "op.caller", caller === "agent");
+      } else assert.equal(decision.allow, person, `${op} ${caller}`);
+    }
+  }
+});
+
+Deno.test("authorize denies what this version does not have, and what no version has", () => {
+  for (const op of OPS.filter((one) => !LIVE.some((live) => live === one))) {
+    for (const caller of CALLERS) {
+      const decision = authorize(policyOf(), host(), caller, { op, vm: desk });
+      assert(!decision.allow && decision.rule === "op.not_yet", op);
+    }
+  }
+  for (
+    const op of ["", "vm", "vm.start ", "VM.START", "__proto__", "constructor", "x".repeat(999)]
+  ) {
+    const decision = authorize(policyOf(), host(), "console", { op });
+    assert(!decision.allow && decision.rule === "op.unknown", op);
+    assert(decision.detail.length < 200);
+  }
+  const unnamed = authorize(policyOf(), host(), "console", { op: "vm.start" });
+  assert(!unnamed.allow && unnamed.rule === "vm.unnamed");
+});
+
+const anyGuest = fc.record({
+  kind: fc.constantFrom("linux" as const, "windows" as const),
+  profile: fc.constantFrom("linux", "lab", "none"),
+  state: fc.constantFrom(...MACHINE_STATES),
+  memoryMiB: fc.nat({ max: 4096 }),
+  violations: fc.constantFrom([], ["path.escape"]),
+});
+const anyHost = fc.record({
+  mode: fc.constantFrom("normal" as const, "safe" as const, "recovery" as const),
+  virtualization: fc.constantFrom("kvm" as const, "none" as const),
+  memoryMiB: fc.nat({ max: 16384 }),
+  guests: fc.tuple(anyGuest, anyGuest).map(([one, other]) => new Map([[desk, one], [lab, other]])),
+});
+const anyRequest = fc.record({
+  op: fc.oneof(fc.constantFrom(...OPS), fc.constant("vm.start"), fc.string()),
+  vm: fc.constantFrom(desk, lab, "gone" as VmId),
+});
+const anyCaller = fc.constantFrom(...CALLERS);
+const anyPolicy = fc.record({
+  vms: fc.integer({ min: 1, max: 4 }),
+  mem: fc.integer({ min: 64, max: 8192 }),
+  enabled: fc.boolean(),
+  autoboot: fc.boolean(),
+  emulated: fc.boolean(),
+}).map((given) =>
+  policyOf({
+    limits: { vms: given.vms, mem_mib: given.mem },
+    security: { virtualization: given.emulated ? "emulated_ok" : "required" },
+    linux: { enabled: given.enabled, vm_id: "desk", autoboot: given.autoboot },
+  })
+);
+
+Deno.test("authorize is total: every request gets a yes, or a no with a rule of the table", () => {
+  const policy = fc.oneof(fc.constant(null), anyPolicy);
+  fc.assert(
+    fc.property(policy, anyHost, anyCaller, anyRequest, (given, state, caller, asked) => {
+      const decision = authorize(given, state, caller, asked);
+      return decision.allow
+        ? decision.permit.op === asked.op && decision.permit.caller === caller
+        : Object.hasOwn(DENY_RULES, decision.rule) && decision.detail !== "";
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+Deno.test("authorize with the empty policy, or none, starts nothing", () => {
+  const empty = resolvePolicy(policySchema.parse({ version: 0 }));
+  fc.assert(fc.property(anyHost, anyCaller, (state, caller) => {
+    return [empty, null].every((policy) =>
+      !authorize(policy, state, caller, { op: "vm.start", vm: desk }).allow
+    );
+  }));
+});
+
+Deno.test("authorize never allows more when a permission goes or a limit gets stricter", () => {
+  const narrower = fc.constantFrom<(policy: Policy) => Policy>(
+    (p) => ({ ...p, limits: { ...p.limits, vms: Math.max(1, p.limits.vms - 1) } }),
+    (p) => ({ ...p, limits: { ...p.limits, memMib: (p.limits.memMib ?? 64) - 100 } }),
+    (p) => ({ ...p, security: { ...p.security, virtualization: "required" } }),
+    (p) => withLinux(p, { enabled: false }),
+    (p) => withLinux(p, { autoboot: false }),
+    (p) => ({ ...p, profiles: new Map() }),
+  );
+  fc.assert(
+    fc.property(
+      anyPolicy,
+      narrower,
+      anyHost,
+      anyCaller,
+      anyRequest,
+      (p, narrow, s, caller, asked) => {
+        const before = authorize(p, s, caller, asked).allow;
+        const after = authorize(narrow(p), s, caller, asked).allow;
+        return before || !after;
+      },
+    ),
+    { numRuns: 3000 },
+  );
+});
+
+function withLinux(policy: Policy, parts: Partial<Profile>): Policy {
+  const linux = policy.profiles.get("linux");
+  assert(linux !== undefined);
+  return { ...policy, profiles: new Map([...policy.profiles, ["linux", { ...linux, ...parts }]]) };
+}
+
+Deno.test("Allowed cannot be made by hand, nor taken for another operation", () => {
+  const take = (_permit: Allowed<"vm.start">) => {};
+  const decision = authorize(policyOf(), host(), "socket", { op: "power.off" });
+  assert(decision.allow);
+  // @ts-expect-error a permit for another operation
+  take(decision.permit);
+  // @ts-expect-error an object of the same shape
+  take({ op: "vm.start", caller: "policy", vm: desk, made: true });
+});
+
+Deno.test("DENY_RULES says of each rule what it is and what to do", () => {
+  for (const [rule, row] of Object.entries(DENY_RULES)) {
+    assert.match(rule, /^(op|vm)\.[a-z_]+$/);
+    assert.match(row.says, /^[A-Z].*\.$/);
+    assert(row.todo.endsWith("."), rule);
+  }
+});
