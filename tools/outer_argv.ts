@@ -56,7 +56,7 @@ export function outerArgv(spec: OuterMachineSpec, directory: string): string[] {
     ...chardev(directory, "serial"),
     ...["-serial", "chardev:serial"],
     ...chardev(directory, "harness"),
-    ...["-device", "virtio-serial-pci"],
+    ...["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"],
     ...["-device", `virtserialport,chardev=harness,name=${HARNESS_PORT}`],
     ...chardev(directory, "qmp"),
     ...["-mon", "chardev=qmp,mode=control"],
