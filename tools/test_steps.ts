@@ -1,0 +1,58 @@
+/**
+ * What `tools/rayos test` runs, in order, as data. Each step is one command of this Deno; a step with
+ * a report is counted by its test cases, one without as a single case. Starts nothing.
+ */
+
+export interface TestStep {
+  readonly name: string;
+  /** Arguments of `deno`; the report's option is added by the runner. */
+  readonly args: readonly string[];
+  /** Whether it writes a JUnit report of its own. */
+  readonly report: boolean;
+  /** Seconds after which it is ended and counted as failed. */
+  readonly limit: number;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A step without which this one has no sense. */
+  readonly after?: string;
+}
+
+/** The environment variable by which tests learn that the large counts are wanted. */
+export const FULL_VARIABLE = "RAYOS_TEST_FULL";
+
+/**
+ * The steps.
+ * @param full with the large counts
+ */
+export function testSteps(full: boolean): TestStep[] {
+  const env = full ? { [FULL_VARIABLE]: "1" } : {};
+  const test = ["test", "-P=tools", "--quiet"];
+  const build = (form: string): TestStep => ({
+    name: `image (${form})`,
+    args: ["run", "-P=tools", "tools/build.ts", `--form=${form}`],
+    report: false,
+    limit: 600,
+  });
+  return [
+    { name: "format", args: ["fmt", "--check", "--quiet"], report: false, limit: 60 },
+    { name: "lint", args: ["lint", "--quiet"], report: false, limit: 60 },
+    { name: "types", args: ["check", "--quiet"], report: false, limit: 120 },
+    {
+      name: "unit tests and scenarios",
+      args: [...test, "--parallel", "--ignore=test/boot"],
+      report: true,
+      limit: full ? 3600 : 300,
+      env,
+    },
+    build("compiled"),
+    build("bundled"),
+    {
+      name: "boots",
+      // Machines of one CPU each: as many files at a time as this machine has cores.
+      args: [...test, "--parallel", "test/boot"],
+      report: true,
+      limit: full ? 7200 : 1200,
+      env: { ...env, DENO_JOBS: "2" },
+      after: "image (compiled)",
+    },
+  ];
+}
