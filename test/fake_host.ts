@@ -1,0 +1,222 @@
+/**
+ * The port's fake: files in memory, launchers and sockets by script. It throws on every call that no
+ * scenario expects, so that a boot that does more than it should is seen. What the claim is about a
+ * kernel, a jail or QEMU is tested in real boots, not here.
+ */
+
+import assert from "node:assert/strict";
+import { FakeConnection } from "../src/guest/fake_connection.ts";
+import type {
+  AppendFile,
+  Clock,
+  Connection,
+  FileFacts,
+  Host,
+  LauncherResult,
+  Listener,
+  ProcessFacts,
+} from "../src/host/port.ts";
+import { type Slot, slotName } from "../src/id.ts";
+import type { Launcher } from "../src/permissions.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+/** Ends the fake program. */
+export class Exited extends Error {}
+
+export class FakeHost implements Host {
+  readonly pid = 77;
+  readonly cpus = 2;
+  readonly files = new Map<string, Uint8Array>();
+  readonly directories = new Set<string>(["/var/rayos", "/run/rayos"]);
+  /** What lstat adds to a plain file of root's. */
+  readonly facts = new Map<string, Partial<FileFacts>>();
+  readonly openable = new Set<string>();
+  readonly launches: string[] = [];
+  readonly written = new Set<string>();
+  readonly processes = new Map<Slot, ProcessFacts[]>();
+  readonly consoleText: string[] = [];
+  readonly harnessText: string[] = [];
+  readonly typed: string[] = [];
+  poweredOff: string | null = null;
+  powerButton: () => void = () => {};
+  launcher: (name: Launcher, args: readonly string[]) => LauncherResult = (name, args) => {
+    throw new Error(`no scenario expects ${name} ${args.join(" ")}`);
+  };
+  socket: (path: string) => FakeConnection = (path) => {
+    throw new Error(`no scenario expects a connection to ${path}`);
+  };
+  #now = 5_000;
+
+  readonly clock: Clock = {
+    monoMs: () => this.#now += 0.5,
+    wall: () => new Date("2026-11-24T12:00:00Z"),
+    sleep: async (ms) => {
+      this.#now += ms;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    },
+  };
+
+  put(path: string, text: string): void {
+    assert.match(path, /^\/run\/rayos\//, `put ${path}`);
+    this.files.set(path, encode(text));
+    const killed = path.match(/guests\/(\d\d)\/cgroup\.kill$/);
+    if (killed) this.processes.delete(Number(killed[1]) as Slot);
+  }
+
+  seed(path: string, content: string | Uint8Array): void {
+    this.files.set(path, typeof content === "string" ? encode(content) : content);
+  }
+
+  read(path: string, limit: number): Uint8Array | null {
+    const bytes = this.files.get(path) ?? null;
+    assert.ok(bytes === null || bytes.length <= limit, `${path} is larger than ${limit}`);
+    return bytes;
+  }
+
+  readText(path: string, limit: number): string | null {
+    const bytes = this.read(path, limit);
+    return bytes === null ? null : new TextDecoder().decode(bytes);
+  }
+
+  lstat(path: string): FileFacts | null {
+    const bytes = this.files.get(path);
+    const under = [...this.files.keys()].some((one) => one.startsWith(`${path}/`));
+    if (bytes === undefined && !under && !this.directories.has(path)) return null;
+    return {
+      type: bytes === undefined ? "directory" : "file",
+      size: bytes?.length ?? 0,
+      uid: 0,
+      links: 1,
+      device: 1,
+      inode: [...this.files.keys()].indexOf(path) + 10,
+      modifiedMs: 0,
+      ...this.facts.get(path),
+    };
+  }
+
+  head(path: string, length: number): Uint8Array | null {
+    return this.files.get(path)?.subarray(0, length) ?? null;
+  }
+
+  list(path: string): string[] {
+    const names = new Set<string>();
+    for (const one of this.files.keys()) {
+      if (one.startsWith(`${path}/`)) names.add(one.slice(path.length + 1).split("/")[0] ?? "");
+    }
+    return [...names].sort();
+  }
+
+  canOpen(path: string): boolean {
+    return this.openable.has(path);
+  }
+
+  replace(path: string, bytes: Uint8Array | string): void {
+    this.seed(path, bytes);
+    this.written.add(path);
+  }
+
+  makeDirectory(path: string): void {
+    this.directories.add(path);
+  }
+
+  remove(path: string): void {
+    this.files.delete(path);
+  }
+
+  rename(from: string, to: string): void {
+    const bytes = this.files.get(from);
+    assert.ok(bytes !== undefined, `rename of ${from}, which is not there`);
+    this.files.delete(from);
+    this.files.set(to, bytes);
+  }
+
+  append(path: string): AppendFile {
+    this.written.add(path);
+    this.files.set(path, this.files.get(path) ?? new Uint8Array());
+    const grow = (bytes: Uint8Array) => {
+      const old = this.files.get(path) ?? new Uint8Array();
+      const whole = new Uint8Array(old.length + bytes.length);
+      whole.set(old);
+      whole.set(bytes, old.length);
+      this.files.set(path, whole);
+    };
+    const size = () => this.files.get(path)?.length ?? 0;
+    return {
+      get size() {
+        return size();
+      },
+      append: grow,
+      close: () => {},
+    };
+  }
+
+  launch(name: Launcher, args: readonly string[]): Promise<LauncherResult> {
+    this.launches.push([name, ...args].join(" "));
+    if (name === "power") {
+      this.poweredOff = args[0] ?? "";
+      return Promise.resolve({ code: 0, words: [] });
+    }
+    return Promise.resolve(this.launcher(name, args));
+  }
+
+  connect(path: string): Promise<Connection> {
+    return Promise.resolve(this.socket(path));
+  }
+
+  listen(path: string): Listener {
+    assert.equal(path, "/run/rayos/control.sock");
+    let close: (value: null) => void = () => {};
+    const closed = new Promise<null>((resolve) => close = resolve);
+    return { accept: () => closed, close: () => close(null) };
+  }
+
+  processesOf(slot: Slot): number[] {
+    return (this.processes.get(slot) ?? []).map((one) => one.pid);
+  }
+
+  processFacts(pid: number): ProcessFacts | null {
+    if (pid === 1) return fakeInit;
+    return [...this.processes.values()].flat().find((one) => one.pid === pid) ?? null;
+  }
+
+  console(text: string): void {
+    this.consoleText.push(text);
+  }
+
+  harness(text: string): void {
+    this.harnessText.push(text);
+  }
+
+  async *consoleLines(): AsyncIterable<string> {
+    for (const line of this.typed) yield await Promise.resolve(line);
+  }
+
+  onPowerButton(callback: () => void): void {
+    this.powerButton = callback;
+  }
+
+  drain(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  exit(): never {
+    throw new Exited("the program ended");
+  }
+}
+
+const NAMESPACES = ["mnt", "pid", "net", "ipc", "uts", "cgroup"];
+
+const fakeInit: ProcessFacts = {
+  pid: 1,
+  tasks: [],
+  mountinfo: "",
+  limits: "",
+  namespaces: Object.fromEntries(NAMESPACES.map((name) => [name, `${name}:[1]`])),
+  files: [],
+};
+
+/** Where the kernel would show a guest's cgroup files. */
+export function cgroupFile(slot: Slot, file: string): string {
+  return `/run/rayos/cg/rayos/guests/${slotName(slot)}/${file}`;
+}

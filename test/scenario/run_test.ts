@@ -1,0 +1,203 @@
+/**
+ * Boots on the fake host: each folder beside this file is one scenario, as data (`scenario.json`, and
+ * the policy it boots with). The runner says what a machine would, and compares the markers.
+ */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { randomBytes } from "node:crypto";
+import { generateKeyPair, signDetached } from "../../src/policy/secret_key.ts";
+import { FakeConnection } from "../../src/guest/fake_connection.ts";
+import type { LauncherResult } from "../../src/host/port.ts";
+import { init } from "../../src/init.ts";
+import { jailSpec } from "../../src/jail/spec.ts";
+import type { Slot } from "../../src/id.ts";
+import { samplePlan } from "../../src/plan/sample_plan.ts";
+import { cgroupFile, Exited, FakeHost } from "../fake_host.ts";
+import { DATA_DEVICE, jailAsPlanned } from "../fake_jail.ts";
+
+interface Scenario {
+  /** Words of the kernel command line. */
+  readonly cmdline?: string;
+  readonly profile?: "developer" | "release";
+  readonly kvm?: boolean;
+  /** `good` (default), `none`, `unknown_key`, `other_file`. */
+  readonly signature?: "good" | "none" | "unknown_key" | "other_file";
+  /** Content of vm/registry.json; absent: no such file. */
+  readonly registry?: unknown;
+  /** Content of policy/state.json. */
+  readonly state?: unknown;
+  /** Answers of launchers, by the words of the call; the rest answers as a healthy machine. */
+  readonly launcher?: Record<string, string>;
+  /** Content of /run/rayos/starts.json. */
+  readonly starts?: unknown;
+  /** A field of the jail that is weaker than planned: text to replace in the task's status. */
+  readonly weaken?: readonly [from: string, to: string];
+  /** Lines typed on the console. */
+  readonly typed?: readonly string[];
+  /** Regular expressions that must match log lines, in this order. */
+  readonly expect: readonly string[];
+  /** Regular expressions that no log line may match. */
+  readonly refuse?: readonly string[];
+  /** Files that must have been written outside logs/ and boot/; exactly these. */
+  readonly writes?: readonly string[];
+}
+
+const HEALTHY: Record<string, string> = {
+  "mount find LABEL=RAYOS_DATA": "ok /dev/vda",
+  "fsck /dev/vda": "ok clean",
+  "mount data /dev/vda": "ok /dev/vda",
+  "mount space": "ok 99999999 999999999",
+  "mount tmpfs": "ok tmpfs",
+  "mount release": "ok none",
+};
+
+const here = import.meta.dirname ?? ".";
+for (const name of fs.readdirSync(here).sort()) {
+  const folder = path.join(here, name);
+  if (!fs.existsSync(path.join(folder, "scenario.json"))) continue;
+  const scenario = JSON.parse(fs.readFileSync(path.join(folder, "scenario.json"), "utf8"));
+  Deno.test(`scenario ${name}`, () => runScenario(folder, scenario as Scenario));
+}
+
+async function runScenario(folder: string, scenario: Scenario): Promise<void> {
+  const host = new FakeHost();
+  seed(host, folder, scenario);
+  try {
+    await init(host);
+  } catch (error) {
+    if (!(error instanceof Exited)) throw error;
+  }
+  // What goes on after `init` returned: the agent's answer.
+  for (let n = 0; n < 20; n++) await new Promise((resolve) => setTimeout(resolve, 0));
+  const lines = host.consoleText.join("").split("\n");
+  let at = 0;
+  for (const pattern of scenario.expect) {
+    const found = lines.findIndex((line, index) => index >= at && new RegExp(pattern).test(line));
+    assert.ok(found >= 0, `no line matches ${pattern} after line ${at} of\n${lines.join("\n")}`);
+    at = found + 1;
+  }
+  for (const pattern of scenario.refuse ?? []) {
+    const found = lines.find((line) => new RegExp(pattern).test(line));
+    assert.equal(found, undefined, `a line matches ${pattern}`);
+  }
+  const outside = [...host.written].filter((file) =>
+    !/^\/var\/rayos\/(.*\/)?(logs|boot|crash)\/|^\/run\//.test(file)
+  );
+  assert.deepEqual(outside.sort(), [...scenario.writes ?? []].sort());
+  for (const guest of host.processes.keys()) host.processes.delete(guest);
+}
+
+function seed(host: FakeHost, folder: string, scenario: Scenario): void {
+  const pair = generateKeyPair((count) => Uint8Array.from(randomBytes(count)));
+  const other = generateKeyPair((count) => Uint8Array.from(randomBytes(count)));
+  const inMemory = scenario.cmdline?.includes("rayos.data=tmpfs") ?? false;
+  const place = inMemory ? "/etc/rayos/policy" : "/var/rayos/policy";
+  const policyFile = path.join(folder, "policy.toml");
+  if (fs.existsSync(policyFile)) {
+    const bytes = Uint8Array.from(fs.readFileSync(policyFile));
+    host.seed(`${place}/rayos-policy.toml`, bytes);
+    const signer = scenario.signature === "unknown_key" ? other : pair;
+    const signed = scenario.signature === "other_file" ? new Uint8Array([1]) : bytes;
+    if (scenario.signature !== "none") {
+      const signature = signDetached(signed, signer.secretKey, { trustedComment: "test" });
+      host.seed(`${place}/rayos-policy.toml.minisig`, signature);
+    }
+  }
+  host.seed("/etc/rayos/keys/policy-test.pub", pair.publicText);
+  host.seed(
+    "/etc/rayos/build.json",
+    JSON.stringify({
+      version: "0.1.0",
+      build_id: "b",
+      profile: scenario.profile ?? "developer",
+      form: "compiled",
+      runtime: "pinned-test",
+      built: "2026-11-01T00:00:00Z",
+    }),
+  );
+  const proc = "/run/rayos/proc";
+  host.seed(`${proc}/cmdline`, `console=ttyS0 ${scenario.cmdline ?? ""}\n`);
+  host.seed(`${proc}/sys/kernel/random/boot_id`, "11111111-2222-3333-4444-555555555555\n");
+  host.seed(`${proc}/meminfo`, "MemTotal:        3000000 kB\n");
+  host.seed(`${proc}/1/mountinfo`, "");
+  host.seed("/run/rayos/stage0", "1.00 2.00\n");
+  if (scenario.kvm ?? true) host.openable.add("/run/rayos/kvm");
+  const document = (file: string, value: unknown) => {
+    if (value === undefined) return;
+    host.seed(file, typeof value === "string" ? value : JSON.stringify(value));
+  };
+  document("/var/rayos/vm/registry.json", scenario.registry);
+  document("/var/rayos/policy/state.json", scenario.state);
+  document("/run/rayos/starts.json", scenario.starts);
+  for (const file of ["rootfs.ext4", "vmlinuz"]) {
+    host.seed(`/var/rayos/vm/linux/demo/${file}`, file);
+  }
+  host.typed.push(...scenario.typed ?? []);
+  host.launcher = (name, args) => answer(host, scenario, [name, ...args].join(" "));
+  host.socket = (file) => socket(host, file);
+}
+
+function answer(host: FakeHost, scenario: Scenario, call: string): LauncherResult {
+  const said = scenario.launcher?.[call] ?? HEALTHY[call];
+  if (said !== undefined) {
+    const type = call === "mount tmpfs" ? "tmpfs rayos-data" : "ext4 /dev/vda";
+    if (call === "mount tmpfs" || call.startsWith("mount data")) {
+      const line = `1 0 ${DATA_DEVICE} / /var/rayos rw - ${type} rw\n`;
+      host.seed("/run/rayos/proc/1/mountinfo", line);
+    }
+    return { code: said.startsWith("ok") ? 0 : 1, words: said.split(" ") };
+  }
+  assert.match(call, /^jail \d+$/, `no scenario expects ${call}`);
+  startJail(host, scenario, Number(call.split(" ")[1]) as Slot);
+  return { code: 0, words: ["ok"] };
+}
+
+/** The kernel's side of a launch: the values come from the plan file, as the real launcher's do. */
+function startJail(host: FakeHost, scenario: Scenario, slot: Slot): void {
+  const text = host.readText(`/run/rayos/plan/0${slot}`, 65536) ?? "";
+  const value = (key: string) => text.match(new RegExp(`^${key} (.*)$`, "m"))?.[1] ?? "";
+  const files = [...text.matchAll(/^(ro|rw) (\S+) (\S+)$/gm)].map(([, access, file, name]) => ({
+    access: access as "ro" | "rw",
+    path: file as never,
+    name: name ?? "",
+  }));
+  const plan = samplePlan({ slot, uid: 61000 + slot, files, emulated: value("kvm") === "0" });
+  const facts = jailAsPlanned(jailSpec(plan), (file) => {
+    const { device = 0, inode = 0 } = host.lstat(`/var/rayos/${file}`) ?? {};
+    return { device, inode };
+  });
+  const [from, to] = scenario.weaken ?? ["", ""];
+  const tasks = facts.tasks.map((task) => ({ ...task, status: task.status.replace(from, to) }));
+  host.processes.set(slot, [{ ...facts, tasks }]);
+  host.seed(cgroupFile(slot, "cpu.max"), `${value("cpu_max")} 100000\n`);
+  host.seed(cgroupFile(slot, "memory.max"), `${value("memory_max")}\n`);
+  host.seed(cgroupFile(slot, "memory.oom.group"), "1\n");
+  host.seed(cgroupFile(slot, "pids.max"), `${value("pids_max")}\n`);
+}
+
+/** QEMU's side of a guest's sockets. */
+function socket(host: FakeHost, file: string): FakeConnection {
+  const [, slot = "", kind = ""] = file.match(/\/g\/(\d\d)\/(\w+)\.sock$/) ?? [];
+  const connection = new FakeConnection();
+  if (kind === "agent") {
+    connection.onWrite = (text) => {
+      const { arguments: { id } } = JSON.parse(text.slice(1));
+      connection.feed(`{"return":${id}}\n`);
+    };
+  } else if (kind === "qmp") {
+    connection.feed('{"QMP":{"version":{},"capabilities":[]}}\n');
+    const plan = host.readText(`/run/rayos/plan/${slot}`, 65536) ?? "";
+    const uuid = plan.match(/^arg -uuid\narg (.*)$/m)?.[1] ?? "";
+    connection.onWrite = (text) => {
+      const { execute, id } = JSON.parse(text);
+      const result = execute === "query-uuid"
+        ? { UUID: uuid }
+        : { running: true, status: "running" };
+      connection.feed(`${JSON.stringify({ id, return: result })}\n`);
+      if (execute === "system_powerdown") host.processes.delete(Number(slot) as Slot);
+    };
+  }
+  return connection;
+}
