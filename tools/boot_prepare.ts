@@ -19,6 +19,7 @@ import type { MachineOptions } from "./boot_machine.ts";
 import type { BootOptions, Form } from "./boot_options.ts";
 import type { OverlayFile } from "./boot_overlay.ts";
 import { buildImage } from "./build.ts";
+import { buildGuest } from "./build_guest.ts";
 import { ToolError } from "./build_host.ts";
 
 /** The checkout that this file is part of. */
@@ -61,28 +62,25 @@ export async function imageIn(directory: string): Promise<Image> {
   );
 }
 
+/** Runs a build, with what it says of its failure as a fault. */
+function built(what: string, build: () => void): void {
+  try {
+    build();
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    throw new Fault("cli", "image.build", `build of the ${what}: ${error.message}`, error);
+  }
+}
+
 /**
  * This checkout's image in that form, built where it is not up to date.
  * @throws Fault `image.build`
  */
 export async function builtImage(form: Form, say: (text: string) => void): Promise<Image> {
   const out = `${PROJECT}/build/${form}`;
-  try {
-    buildImage({
-      project: PROJECT,
-      form,
-      profile: "developer",
-      out,
-      entry: `${PROJECT}/main.ts`,
-      host: null,
-      say,
-    });
-  } catch (error) {
-    if (error instanceof ToolError) {
-      throw new Fault("cli", "image.build", `build of the image: ${error.message}`, error);
-    }
-    throw error;
-  }
+  const entry = `${PROJECT}/main.ts`;
+  const options = { project: PROJECT, form, out, entry, host: null, say } as const;
+  built("image", () => buildImage({ ...options, profile: "developer" }));
   return await imageIn(out);
 }
 
@@ -93,25 +91,13 @@ export interface GuestFiles {
 }
 
 /**
- * The test guest's files, built where they are not there.
- * @throws Fault `guest.build`
+ * The test guest's files, built where they are not up to date.
+ * @throws Fault `image.build`
  */
-export async function builtGuest(): Promise<GuestFiles> {
-  const files = {
-    kernel: `${PROJECT}/build/guest/vmlinuz`,
-    initrd: `${PROJECT}/build/guest/initrd.img`,
-  };
-  const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "guest"],
-    cwd: PROJECT,
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "inherit",
-  }).spawn().status;
-  if (!success || !await exists(files.kernel) || !await exists(files.initrd)) {
-    throw new Fault("cli", "guest.build", "build of the test guest: it failed; see its message");
-  }
-  return files;
+export function builtGuest(say: (text: string) => void): GuestFiles {
+  const out = `${PROJECT}/build/guest`;
+  built("test guest", () => buildGuest({ project: PROJECT, out, say }));
+  return { kernel: `${out}/vmlinuz`, initrd: `${out}/initrd.img` };
 }
 
 /** The files of a Linux guest that boots from kernel and initrd, below the data root. */
@@ -196,7 +182,7 @@ export async function prepare(
     const guests = autobootGuests(text).filter(({ kind }) => kind === "linux");
     let guestFiles: DiskFiles = {};
     if (guests.length > 0) {
-      const guest = await builtGuest();
+      const guest = builtGuest(say);
       const root = `${work}/guest-root.img`;
       await makeEmptyDisk(root, GUEST_DISK_MIB);
       guestFiles = Object.assign({}, ...guests.map(({ id }) => guestDiskFiles(id, guest, root)));
