@@ -26,7 +26,13 @@ import { vmlinuxOf } from "./build_kernel.ts";
 import { developerKey, keyLine } from "./build_keys.ts";
 import { type Form, type Manifest, type ManifestFile, readManifest } from "./build_manifest.ts";
 import { resolveModules } from "./build_modules.ts";
-import { buildProgram, ingredientsOf, type Program, programInputs, runtimeInputs } from "./build_program.ts";
+import {
+  buildProgram,
+  ingredientsOf,
+  type Program,
+  programInputs,
+  runtimeInputs,
+} from "./build_program.ts";
 import { debianPackages, memberOf } from "./debian_packages.ts";
 import { sbomOf } from "./sbom.ts";
 
@@ -58,14 +64,15 @@ export interface BuildFacts {
   readonly warnings: readonly string[];
 }
 
-const ENVIRONMENT =
-  "PATH=/usr/bin:/bin DENO_DIR=/run/deno TMPDIR=/tmp LANG=C.UTF-8 NO_COLOR=1";
+const ENVIRONMENT = "PATH=/usr/bin:/bin DENO_DIR=/run/deno TMPDIR=/tmp LANG=C.UTF-8 NO_COLOR=1";
 
 /** The one line by which everything in the image starts the program. */
 export function rayScript(program: Pick<Program, "form" | "flags">): string {
   const start = program.form === "compiled"
     ? "/usr/lib/rayos/program"
-    : `/usr/lib/rayos/deno run --no-config --no-lock --no-remote --no-npm ${program.flags.join(" ")} /usr/lib/rayos/program.js`;
+    : `/usr/lib/rayos/deno run --no-config --no-lock --no-remote --no-npm ${
+      program.flags.join(" ")
+    } /usr/lib/rayos/program.js`;
   return `#!/bin/busybox sh\nexec /bin/busybox env -i ${ENVIRONMENT} ${start} "$@"\n`;
 }
 
@@ -94,7 +101,9 @@ function inputsHash(options: BuildOptions, cache: string): string {
     programInputs(project, options.entry),
     runtimeInputs(path.join(cache, "runtime")),
     fs.existsSync(key) ? sha256File(key) : "",
-    filesBelow(path.join(cache, "debs")).filter((one) => /^[^/]*\.drift\.json$/.test(one)).join(" "),
+    filesBelow(path.join(cache, "debs")).filter((one) => /^[^/]*\.drift\.json$/.test(one)).join(
+      " ",
+    ),
     ...folders.map((one) => `${one} ${sha256File(path.join(project, one))}`),
   ].join("\n"));
 }
@@ -151,12 +160,16 @@ export function buildImage(options: BuildOptions): BuildFacts {
   const warnings: string[] = [];
   for (const one of sources.debian.values()) {
     if (!one.drifted) continue;
-    warnings.push(`Debian package ${one.name}: ${one.version}, not ${manifest.debian[one.name]?.version}`);
+    warnings.push(
+      `Debian package ${one.name}: ${one.version}, not ${manifest.debian[one.name]?.version}`,
+    );
   }
   const drift = manifestDrift(manifest, sources);
   if (drift.length > 0) {
     throw new ToolError(
-      `manifest: ${drift.length} files differ; run deno task manifest\n  ${drift.slice(0, 20).join("\n  ")}`,
+      `manifest: ${drift.length} files differ; run deno task manifest\n  ${
+        drift.slice(0, 20).join("\n  ")
+      }`,
     );
   }
   const program = buildProgram(form, {
@@ -244,7 +257,6 @@ function writeImage(
   for (const [name, data] of outputs) writeWhole(path.join(out, name), data);
 }
 
-
 function main(): void {
   const { values } = parseArgs({
     args: Deno.args,
@@ -277,13 +289,17 @@ function main(): void {
   const size = (fs.statSync(path.join(out, "initramfs.img")).size / 1e6).toFixed(1);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.error(
-    `build: ${path.relative(Deno.cwd(), out) || "."}: form=${form} profile=${profile} runtime=${facts.runtime} ` +
+    `build: ${
+      path.relative(Deno.cwd(), out) || "."
+    }: form=${form} profile=${profile} runtime=${facts.runtime} ` +
       `initramfs=${size} MB build_id=${facts.build_id.slice(0, 16)} (${seconds} s)`,
   );
 }
 
 function usage(words: string): never {
-  console.error(`rayos: build: ${words}: not known; --form compiled|bundled, --profile developer|release`);
+  console.error(
+    `rayos: build: ${words}: not known; --form compiled|bundled, --profile developer|release`,
+  );
   Deno.exit(2);
 }
 

@@ -31,14 +31,18 @@ export interface Sources {
  */
 export function fileBehind(one: ManifestFile, sources: Sources): string | null {
   const { kind, name } = sourceOf(one.from);
-  if (one.link !== undefined || one.dir === true || kind === "built" || kind === "layout") return null;
+  if (one.link !== undefined || one.dir === true || kind === "built" || kind === "layout") {
+    return null;
+  }
   const found = kind === "project"
     ? path.join(sources.project, name)
     : kind === "debian"
     ? memberOf(sources.debian.get(name)?.dir ?? "/nonexistent", memberName(one))
     : path.join(sources.npm.get(name) ?? "/nonexistent", memberName(one));
   if (found === null || !fs.existsSync(found)) {
-    throw new ToolError(`${one.path}: ${one.from} has no ${memberName(one)}; run deno task manifest`);
+    throw new ToolError(
+      `${one.path}: ${one.from} has no ${memberName(one)}; run deno task manifest`,
+    );
   }
   return found;
 }

@@ -23,7 +23,13 @@ function start(program: string, args: readonly string[], options: RunOptions) {
   const done = spawnSync(program, [...args], {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     // Output is data here: it must not depend on who builds, where, or in which language.
-    env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin", HOME: Deno.env.get("HOME") ?? "/", LC_ALL: "C.UTF-8", TZ: "UTC", ...options.env },
+    env: {
+      PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin",
+      HOME: Deno.env.get("HOME") ?? "/",
+      LC_ALL: "C.UTF-8",
+      TZ: "UTC",
+      ...options.env,
+    },
     maxBuffer: 1 << 30,
   });
   if (done.error !== undefined) {
@@ -42,7 +48,9 @@ run.bytes = (program: string, args: readonly string[], options: RunOptions = {})
   const done = start(program, args, options);
   if (done.status !== 0) {
     const words = new TextDecoder().decode(done.stderr).trim().split("\n").slice(-6).join("\n");
-    throw new ToolError(`${program} ${args.slice(0, 6).join(" ")}: exit ${done.status ?? done.signal}\n${words}`);
+    throw new ToolError(
+      `${program} ${args.slice(0, 6).join(" ")}: exit ${done.status ?? done.signal}\n${words}`,
+    );
   }
   return done.stdout;
 };

@@ -41,7 +41,9 @@ export function manifestDrift(manifest: Manifest, sources: Sources): string[] {
   const expected = new Map(expectedFiles(manifest, sources).map((one) => [key(one), one.path]));
   return [
     ...[...expected].filter(([one]) => !listed.has(one)).map(([, at]) => `${at}: not listed`),
-    ...[...listed].filter(([one]) => !expected.has(one)).map(([, at]) => `${at}: listed, not needed`),
+    ...[...listed].filter(([one]) => !expected.has(one)).map(([, at]) =>
+      `${at}: listed, not needed`
+    ),
   ].sort();
 }
 
@@ -84,13 +86,16 @@ export function checkLibraries(entries: readonly ImageEntry[]): void {
     if (data === null || sourceOf(file.from).kind !== "built" || !isElf(data)) continue;
     for (const name of elfInfo(data).needed) {
       if (!names.has(name)) {
-        throw new ToolError(`${file.path}: needs ${name}, which the manifest does not list; add it`);
+        throw new ToolError(
+          `${file.path}: needs ${name}, which the manifest does not list; add it`,
+        );
       }
     }
   }
 }
 
-function toCpio({ file, data, sha256: hash }: ImageEntry): CpioEntry {
+/** An entry as the archive takes it. */
+export function toCpio({ file, data, sha256: hash }: ImageEntry): CpioEntry {
   const [uid, gid] = file.owner.split(":").map(Number);
   const common = {
     path: file.path,

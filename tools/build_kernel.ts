@@ -30,7 +30,9 @@ export function vmlinuxOf(bzImage: Uint8Array): Uint8Array {
     if (!magic.every((byte, n) => payload[n] === byte)) continue;
     // Behind the stream lie four bytes of size, which are not the decompressor's.
     const kernel = filtered(program, [...args, "{in}"], payload.subarray(0, payload.length - 4));
-    if (!isElf(kernel)) throw new ToolError("kernel: its payload is not ELF; take Debian's vmlinuz");
+    if (!isElf(kernel)) {
+      throw new ToolError("kernel: its payload is not ELF; take Debian's vmlinuz");
+    }
     return kernel;
   }
   throw new ToolError("kernel: payload of an unknown compression; add it to tools/build_kernel.ts");

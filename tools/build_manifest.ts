@@ -86,7 +86,9 @@ export function readManifest(path: string): Manifest {
   try {
     data = JSON.parse(stripJsonComments(fs.readFileSync(path, "utf8")));
   } catch (error) {
-    throw new ToolError(`${path}: ${error instanceof Error ? error.message : error}; mend it by hand`);
+    throw new ToolError(
+      `${path}: ${error instanceof Error ? error.message : error}; mend it by hand`,
+    );
   }
   const parsed = v.safeParse(manifestShape, data);
   if (!parsed.success) {
@@ -96,7 +98,9 @@ export function readManifest(path: string): Manifest {
   const seen = new Set<string>();
   for (const one of parsed.output.files) {
     const key = `${one.path} ${one.form ?? ""} ${one.profile ?? ""}`;
-    if (seen.has(key)) throw new ToolError(`${path}: ${one.path} is listed twice; run deno task manifest`);
+    if (seen.has(key)) {
+      throw new ToolError(`${path}: ${one.path} is listed twice; run deno task manifest`);
+    }
     seen.add(key);
   }
   return parsed.output;

@@ -14,6 +14,8 @@ export interface LoadedModule {
   readonly when: Condition;
   /** File name inside the kernel package, e.g. `lib/modules/…/ext4.ko`. */
   readonly member: string;
+  /** The same of all that it depends on, each before what it depends on itself. */
+  readonly needs: readonly string[];
 }
 
 /** Module names are the same with `-` and `_` (man 8 modprobe). */
@@ -61,6 +63,11 @@ export function resolveModules(
     return found;
   };
 
+  const allNeeds = (name: string): string[] => {
+    const direct = dependencies(name);
+    return [...direct, ...direct.flatMap(allNeeds)];
+  };
+
   const result: LoadedModule[] = [];
   const always = new Set<string>();
   for (const when of CONDITIONS) {
@@ -69,10 +76,13 @@ export function resolveModules(
       if (done.has(name)) return;
       done.add(name);
       dependencies(name).forEach(visit);
-      result.push({ when, member: members.get(name) ?? "" });
+      const needed = new Set(allNeeds(name).map((one) => members.get(one)));
+      const needs = [...result].reverse().map((one) => one.member)
+        .filter((one) => needed.delete(one));
+      result.push({ when, member: members.get(name) ?? "", needs });
     };
     wanted.filter((one) => one.when === when).forEach((one) => visit(plain(one.name)));
-    if (when === "all") for (const name of done) always.add(name);
+    if (when === "all") { for (const name of done) always.add(name); }
   }
   return result;
 }

@@ -85,7 +85,15 @@ function compile(
     const name = path.join(work, "program.js");
     fs.copyFileSync(script, name);
     fs.utimesSync(name, 0, 0);
-    const args = ["compile", "--quiet", "--no-check", "--no-config", "--no-lock", "--no-npm", "--no-remote"];
+    const args = [
+      "compile",
+      "--quiet",
+      "--no-check",
+      "--no-config",
+      "--no-lock",
+      "--no-npm",
+      "--no-remote",
+    ];
     run(compiler, [...args, ...flags, "--output=program", "program.js"], {
       cwd: work,
       env: denort === null ? {} : { DENORT_BIN: denort, DENO_DIR: path.join(work, "deno") },
@@ -105,7 +113,15 @@ function officialRuntime(options: ProgramOptions): boolean {
   const work = fs.mkdtempSync(path.join(options.cache, "compile-"));
   try {
     fs.writeFileSync(path.join(work, "probe.js"), "");
-    const args = ["60", Deno.execPath(), "compile", "--quiet", "--no-config", "--output=probe", "probe.js"];
+    const args = [
+      "60",
+      Deno.execPath(),
+      "compile",
+      "--quiet",
+      "--no-config",
+      "--output=probe",
+      "probe.js",
+    ];
     const found = run.status("timeout", args, { cwd: work }) === 0;
     writeWhole(mark, found ? "yes\n" : "no\n");
     return found;
@@ -121,11 +137,18 @@ function officialRuntime(options: ProgramOptions): boolean {
  */
 export function buildProgram(form: Form, options: ProgramOptions): Program {
   if (!fs.existsSync(options.entry)) {
-    throw new ToolError(`${options.entry}: the program's first module is missing; name it by --entry`);
+    throw new ToolError(
+      `${options.entry}: the program's first module is missing; name it by --entry`,
+    );
   }
   fs.mkdirSync(options.cache, { recursive: true });
   const script = bundle(options);
-  const built = (runtime: Runtime, deno: string, file: string, flags: readonly string[]): Program => ({
+  const built = (
+    runtime: Runtime,
+    deno: string,
+    file: string,
+    flags: readonly string[],
+  ): Program => ({
     form,
     runtime,
     deno,

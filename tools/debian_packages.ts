@@ -24,14 +24,19 @@ export interface DebianPackage extends DebianPin {
 }
 
 function unpackedDir(cache: string, name: string, pin: DebianPin): string {
-  return path.join(cache, `${name}_${pin.version.replaceAll(":", "%3a")}_${pin.sha256.slice(0, 12)}`);
+  return path.join(
+    cache,
+    `${name}_${pin.version.replaceAll(":", "%3a")}_${pin.sha256.slice(0, 12)}`,
+  );
 }
 
 /** The pin of what was downloaded in place of a pinned version that the mirrors no longer have. */
 function readDrift(cache: string, name: string, pin: DebianPin): DebianPin | null {
   try {
     const drift = JSON.parse(fs.readFileSync(path.join(cache, `${name}.drift.json`), "utf8"));
-    return drift.instead_of === pin.version ? { version: drift.version, sha256: drift.sha256 } : null;
+    return drift.instead_of === pin.version
+      ? { version: drift.version, sha256: drift.sha256 }
+      : null;
   } catch {
     return null;
   }
@@ -122,7 +127,9 @@ export function debianPackages(
   }
   const absent = [...missing.keys()].filter((name) => !found.has(name));
   if (absent.length > 0) {
-    throw new ToolError(`Debian packages ${absent.join(", ")}: not in what apt-get brought; run apt-get update`);
+    throw new ToolError(
+      `Debian packages ${absent.join(", ")}: not in what apt-get brought; run apt-get update`,
+    );
   }
   return found;
 }
@@ -140,7 +147,9 @@ export function memberOf(dir: string, member: string): string | null {
     if (stat === undefined) return null;
     if (!stat.isSymbolicLink()) return stat.isFile() ? full : null;
     const target = fs.readlinkSync(full);
-    at = path.normalize(target.startsWith("/") ? target.slice(1) : path.join(path.dirname(at), target));
+    at = path.normalize(
+      target.startsWith("/") ? target.slice(1) : path.join(path.dirname(at), target),
+    );
     if (at.startsWith("..")) return null;
   }
   return null;

@@ -59,7 +59,9 @@ export function pinnedRuntime(
   const compiler = path.join(cache, `deno-${PINNED_COMPILER.version}`);
   fs.mkdirSync(cache, { recursive: true });
   if (!fs.existsSync(denort)) {
-    say(`downloading the pinned test runtime ${PINNED_RUNTIME.version} (npm ${PINNED_RUNTIME.package})`);
+    say(
+      `downloading the pinned test runtime ${PINNED_RUNTIME.version} (npm ${PINNED_RUNTIME.package})`,
+    );
     const tarball = pack(PINNED_RUNTIME.package, PINNED_RUNTIME.packageVersion, cache);
     checkIntegrity(tarball, PINNED_RUNTIME.integrity, PINNED_RUNTIME.package);
     const program = memberOfTarball(tarball, PINNED_RUNTIME.member);
@@ -73,7 +75,9 @@ export function pinnedRuntime(
     fs.rmSync(tarball);
   }
   if (!fs.existsSync(compiler)) {
-    say(`downloading Deno ${PINNED_COMPILER.version} for its compiler (npm ${PINNED_COMPILER.package})`);
+    say(
+      `downloading Deno ${PINNED_COMPILER.version} for its compiler (npm ${PINNED_COMPILER.package})`,
+    );
     const tarball = pack(PINNED_COMPILER.package, PINNED_COMPILER.version, cache);
     checkIntegrity(tarball, integrity, PINNED_COMPILER.package);
     writeWhole(compiler, memberOfTarball(tarball, PINNED_COMPILER.member), 0o755);
@@ -85,6 +89,8 @@ export function pinnedRuntime(
 function checkIntegrity(tarball: string, integrity: string, name: string): void {
   const found = `sha512-${createHash("sha512").update(fs.readFileSync(tarball)).digest("base64")}`;
   if (found !== integrity) {
-    throw new ToolError(`npm package ${name}: integrity ${found} is not the pinned one; do not use it`);
+    throw new ToolError(
+      `npm package ${name}: integrity ${found} is not the pinned one; do not use it`,
+    );
   }
 }

@@ -88,7 +88,9 @@ function packageComponent(
   if (kind === "debian") {
     const pin = manifest.debian[name];
     const version = pin?.version ?? "";
-    const purl = `pkg:deb/debian/${name.replaceAll("+", "%2B")}@${encodeURIComponent(version)}?arch=amd64`;
+    const purl = `pkg:deb/debian/${name.replaceAll("+", "%2B")}@${
+      encodeURIComponent(version)
+    }?arch=amd64`;
     return {
       type: name.startsWith("linux-image-") ? "operating-system" : "library",
       "bom-ref": purl,
