@@ -2,6 +2,7 @@
  * What a `ray policy` command comes to: an exit code of contract §9 and the text for either stream.
  * Whoever runs the command writes it; nothing here does.
  */
+import { escapeUnsafe } from "../audit/line.ts";
 import type { Issue } from "../issue.ts";
 
 export interface CommandResult {
@@ -12,9 +13,7 @@ export interface CommandResult {
 
 /** Text that cannot move the cursor, change colours or reorder what is shown around it. */
 export function printable(text: string): string {
-  return text.replace(/\t/g, " ").replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
-    return `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`;
-  });
+  return escapeUnsafe(text.replace(/\t/g, " "));
 }
 
 /** A command that failed because of a finding; exit code 1. */

@@ -1,0 +1,249 @@
+/**
+ * The house rules that `deno lint` does not know: who may import whom, where the operating system may
+ * be touched, that nobody prints, and how an error message is built. It looks at one file at a time
+ * and changes nothing.
+ */
+
+/**
+ * The folders and files of `src/`, in the order of docs/ARCHITECTURE.md: left may be imported by
+ * right, never the other way. Names that stand together may import each other.
+ */
+export const LAYERS: readonly (readonly string[])[] = [
+  ["fault.ts", "issue.ts", "event.ts", "id.ts", "data_path.ts", "permissions.ts", "within.ts"],
+  ["boot"],
+  ["policy"],
+  ["registry"],
+  ["plan"],
+  ["jail"],
+  ["guest"],
+  ["network"],
+  ["supervisor"],
+  ["presentation"],
+  ["control"],
+  ["update"],
+  ["recovery"],
+  ["runtime.ts"],
+  ["phase"],
+  ["sequence.ts"],
+  ["init.ts"],
+  ["cli"],
+];
+
+/** Reading logs is for display only, so only these may import `audit/`. */
+const MAY_IMPORT_AUDIT = [
+  "control",
+  "recovery",
+  "runtime.ts",
+  "phase",
+  "sequence.ts",
+  "init.ts",
+  "cli",
+];
+
+/** Modules of node that touch the operating system. */
+const SYSTEM_MODULES = [
+  "child_process",
+  "cluster",
+  "dgram",
+  "fs",
+  "fs/promises",
+  "http",
+  "https",
+  "net",
+  "os",
+  "process",
+  "tls",
+  "worker_threads",
+];
+
+/** A file of `src/`, by the first part of its path there; null for any other file and for tests. */
+interface Place {
+  /** `policy`, or `fault.ts` for a file that lies in `src/` itself. */
+  readonly layer: string;
+  readonly root: string;
+  readonly file: string;
+}
+
+function placeOf(filename: string): Place | null {
+  const parts = filename.split("/");
+  const at = parts.lastIndexOf("src");
+  const layer = parts[at + 1];
+  if (at === -1 || layer === undefined || filename.endsWith("_test.ts")) return null;
+  return { layer, root: parts.slice(0, at + 1).join("/"), file: filename };
+}
+
+/**
+ * Why a file may not import another, or null where it may.
+ *
+ * @param from absolute path of the importing file
+ * @param specifier as it stands in the import
+ * @param typeOnly whether nothing of it is left when the program runs
+ */
+export function whyNotImport(from: string, specifier: string, typeOnly: boolean): string | null {
+  const own = placeOf(from);
+  if (own === null || !specifier.startsWith(".")) return null;
+  const target = new URL(specifier, `file://${from}`).pathname;
+  if (!target.startsWith(`${own.root}/`)) return "src/ imports nothing that lies outside it";
+  const layer = target.slice(own.root.length + 1).split("/", 1)[0] ?? "";
+  if (layer === own.layer) return null;
+  if (layer === "host") return whyNotHost(own, target, typeOnly);
+  if (layer === "audit") {
+    return MAY_IMPORT_AUDIT.includes(own.layer) ? null : `${own.layer} may not import audit/`;
+  }
+  const theirs = rankOf(layer);
+  if (theirs === -1) return `${layer} has no place in the order of LAYERS; give it one`;
+  if (own.layer === "host" || own.layer === "audit") {
+    return theirs === 0 ? null : `${own.layer}/ imports only the leftmost files, not ${layer}`;
+  }
+  const ours = rankOf(own.layer);
+  if (ours === -1) return `${own.layer} has no place in the order of LAYERS; give it one`;
+  return theirs <= ours ? null : `${own.layer} stands left of ${layer} and may not import it`;
+}
+
+function whyNotHost(own: Place, target: string, typeOnly: boolean): string | null {
+  if (own.layer === "cli") return null;
+  if (!target.endsWith("/host/port.ts")) return "only cli/, main.ts and tools/ make the real host";
+  return typeOnly ? null : "the port is taken as a parameter: import its types only";
+}
+
+function rankOf(layer: string): number {
+  return LAYERS.findIndex((names) => names.includes(layer));
+}
+
+/** Why a file may not touch the operating system by that module, or null where it may. */
+export function whyNotModule(from: string, specifier: string): string | null {
+  const own = placeOf(from);
+  if (own === null || own.layer === "host") return null;
+  const name = specifier.replace(/^node:/, "");
+  return SYSTEM_MODULES.includes(name) ? `${specifier} is used in src/host/ only` : null;
+}
+
+/**
+ * Why a message does not say `<what>: <why>; <what to do>`, or null where it does. The last part is
+ * left out where nobody can do anything.
+ *
+ * @param message with something in the place of each value that is filled in
+ */
+export function whyNotMessage(message: string): string | null {
+  const colon = message.indexOf(": ");
+  if (colon <= 0) return "a message is <what>: <why>; <what to do>";
+  const why = message.slice(colon + 2);
+  if (why.trim() === "" || why.startsWith(";")) return "a message says why after the colon";
+  if (/[.!;:]\s*$/.test(message)) return "a message ends without a stop";
+  if (message !== message.trim()) return "a message has no blanks around it";
+  return /(?<!:)\n/.test(message) ? "a message is one line; what it quotes follows a colon" : null;
+}
+
+/** A literal's text, with `x` for what is filled in; null where it cannot be known. */
+function textOf(node: Deno.lint.Expression): string | null {
+  if (node.type === "Literal") return typeof node.value === "string" ? node.value : null;
+  if (node.type === "TemplateLiteral") {
+    return node.quasis.map((one) => one.cooked).join("x");
+  }
+  if (node.type === "BinaryExpression" && node.operator === "+") {
+    const parts = [node.left, node.right].map((one) =>
+      one.type === "PrivateIdentifier" ? null : textOf(one) ?? "x"
+    );
+    return parts.join("");
+  }
+  return null;
+}
+
+function importRule(why: (from: string, specifier: string, typeOnly: boolean) => string | null) {
+  return {
+    create(context: Deno.lint.RuleContext): Deno.lint.LintVisitor {
+      const check = (source: Deno.lint.Node, specifier: unknown, typeOnly: boolean) => {
+        if (typeof specifier !== "string") return;
+        const message = why(context.filename.replaceAll("\\", "/"), specifier, typeOnly);
+        if (message !== null) context.report({ node: source, message });
+      };
+      return {
+        ImportDeclaration(node) {
+          const typeOnly = node.importKind === "type" || node.specifiers.length > 0 &&
+              node.specifiers.every((one) =>
+                one.type === "ImportSpecifier" && one.importKind === "type"
+              );
+          check(node.source, node.source.value, typeOnly);
+        },
+        ExportNamedDeclaration(node) {
+          if (node.source) check(node.source, node.source.value, node.exportKind === "type");
+        },
+        ExportAllDeclaration(node) {
+          check(node.source, node.source.value, node.exportKind === "type");
+        },
+        ImportExpression(node) {
+          if (node.source.type === "Literal") check(node.source, node.source.value, false);
+        },
+      };
+    },
+  };
+}
+
+const plugin: Deno.lint.Plugin = {
+  name: "rayos",
+  rules: {
+    /** Data flows one way. */
+    "import-direction": importRule(whyNotImport),
+    /** The machine is touched in one place. */
+    "system-module": importRule(whyNotModule),
+    "system-deno": {
+      create(context) {
+        const own = placeOf(context.filename);
+        if (own === null || own.layer === "host") return {};
+        const message = "Deno.* is used in src/host/ only";
+        return {
+          // A type such as Deno.Conn is no use; those are TSQualifiedName.
+          MemberExpression(node) {
+            if (node.object.type === "Identifier" && node.object.name === "Deno") {
+              context.report({ node, message });
+            } else if (
+              node.object.type === "Identifier" && node.object.name === "globalThis" &&
+              node.property.type === "Identifier" && node.property.name === "Deno"
+            ) context.report({ node, message });
+          },
+          VariableDeclarator(node) {
+            if (node.init?.type === "Identifier" && node.init.name === "Deno") {
+              context.report({ node, message });
+            }
+          },
+        };
+      },
+    },
+    /** Nobody logs: folders return or emit events. */
+    "no-console": {
+      create(context) {
+        const own = placeOf(context.filename);
+        if (own === null || own.layer === "host" || own.layer === "cli") return {};
+        return {
+          MemberExpression(node) {
+            if (node.object.type === "Identifier" && node.object.name === "console") {
+              context.report({ node, message: "nothing in src/ prints: return or emit an event" });
+            }
+          },
+        };
+      },
+    },
+    /** `<what>: <why>; <what to do>`, and a dotted code that a program can compare. */
+    "fault-message": {
+      create(context) {
+        return {
+          NewExpression(node) {
+            if (node.callee.type !== "Identifier" || node.callee.name !== "Fault") return;
+            const [, code, message] = node.arguments;
+            if (code?.type === "Literal" && typeof code.value === "string") {
+              if (!/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/.test(code.value)) {
+                context.report({ node: code, message: "a code is <area>.<what>, lower case" });
+              }
+            }
+            if (message === undefined || message.type === "SpreadElement") return;
+            const text = textOf(message);
+            const why = text === null ? null : whyNotMessage(text);
+            if (why !== null) context.report({ node: message, message: why });
+          },
+        };
+      },
+    },
+  },
+};
+
+export default plugin;
