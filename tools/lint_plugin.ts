@@ -68,8 +68,12 @@ function placeOf(filename: string): Place | null {
   const parts = filename.split("/");
   const at = parts.lastIndexOf("src");
   const layer = parts[at + 1];
-  if (at === -1 || layer === undefined || filename.endsWith("_test.ts")) return null;
+  if (at === -1 || layer === undefined || isOfTests(filename)) return null;
   return { layer, root: parts.slice(0, at + 1).join("/"), file: filename };
+}
+
+function isOfTests(filename: string): boolean {
+  return filename.endsWith("_test.ts") || filename.includes("/testdata/");
 }
 
 /**
@@ -84,6 +88,7 @@ export function whyNotImport(from: string, specifier: string, typeOnly: boolean)
   if (own === null || !specifier.startsWith(".")) return null;
   const target = new URL(specifier, `file://${from}`).pathname;
   if (!target.startsWith(`${own.root}/`)) return "src/ imports nothing that lies outside it";
+  if (isOfTests(target)) return "what tests share is imported by tests only";
   const layer = target.slice(own.root.length + 1).split("/", 1)[0] ?? "";
   if (layer === own.layer) return null;
   if (layer === "host") return whyNotHost(own, target, typeOnly);

@@ -50,6 +50,8 @@ Deno.test("import-direction refuses what lies outside src/, and folders without 
   assert(refuses("policy/a.ts", "../../tools/build.ts"));
   assert(refuses("policy/a.ts", "../../test/fake_host.ts"));
   assert(refuses("policy/a.ts", "../utils/b.ts"));
+  assert(refuses("policy/a.ts", "./testdata/b.ts"));
+  assert(!refuses("policy/testdata/b.ts", "../../plan/a.ts"));
   assert(refuses("utils/a.ts", "../fault.ts"));
 });
 

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { faults, V } from "./testdata/parse_text.ts";
+
+Deno.test("parsePolicy finds faults of shape and sense at once, in the order of their places", () => {
+  const text = `version = 0
+serail = 1
+[linux]
+enabled = true
+networking = "maybe"
+[linux.storage]
+root_disk = "../x"
+[windows]
+enabled = true
+vm_id = "w"
+[limits]
+vms = "many"
+`;
+  assert.deepEqual(faults(text), [
+    "schema.unknown_key serail 2:1",
+    "meaning.vm_id_missing linux.vm_id 3:2",
+    "schema.value linux.networking 5:14",
+    "path.escape linux.storage.root_disk 7:13",
+    "meaning.windows_vtpm windows.devices.vtpm 8:2",
+    "schema.type limits.vms 12:7",
+  ]);
+});
+
+Deno.test("parsePolicy does not blame the sense of what already has a fault of shape", () => {
+  const text = `${V}[linux]\nenabled = true\nvm_id = "BAD"\n[windows]\nenabled = true\nvm_id = "w"
+devices.vtpm = "yes"\n[profiles.a]\nkind = "linux"\nprovisioning_minutes = 5\nnetworking = 1\n`;
+  assert.deepEqual(faults(text), [
+    "schema.form linux.vm_id 4:9",
+    "schema.type windows.devices.vtpm 8:16",
+    "schema.type profiles.a.networking 12:14",
+  ]);
+});
+
+Deno.test("parsePolicy finds each fault of sense", () => {
+  const cases: [string, string][] = [
+    ["[linux]\nenabled = true", "meaning.vm_id_missing linux.vm_id 2:2"],
+    ["[windows]\nenabled = true\nvm_id = 'w'", "meaning.windows_vtpm windows.devices.vtpm 2:2"],
+    [
+      "[linux]\nprovisioning_minutes = 5",
+      "meaning.provisioning_minutes linux.provisioning_minutes 3:24",
+    ],
+    [
+      "[linux]\nboot.initrd = 'linux-guest/i'",
+      "meaning.boot_without_kernel linux.boot.initrd 3:15",
+    ],
+    ["[linux]\nboot.cmdline = 'quiet'", "meaning.boot_without_kernel linux.boot.cmdline 3:16"],
+    [
+      "limits.mem_mib = 100\n[linux]\nenabled = true\nvm_id = 'a'",
+      "meaning.limit_above_whole linux.limits.mem_mib 3:2",
+    ],
+    [
+      "limits.mem_mib = 1000\n[linux]\nenabled = true\nvm_id = 'a'\n[windows]\nenabled = true\nvm_id = 'b'\ndevices.vtpm = true",
+      "meaning.limits_above_whole limits.mem_mib 2:18",
+    ],
+    ["[linux]\nvm_id = 'a'\n[windows]\nvm_id = 'a'", "meaning.vm_id_twice windows.vm_id 5:9"],
+    ["[profiles.linux]\nkind = 'linux'", "meaning.profile_name profiles.linux 2:11"],
+    [
+      "[profiles.a]\nkind = 'linux'\nstorage.root_disk = 'linux-guest/x'",
+      "meaning.path_for_all profiles.a.storage.root_disk 4:21",
+    ],
+    [
+      "[linux]\nvm_id='a'\nboot.kernel = 'vm/linux/a/rootfs.ext4'",
+      "meaning.file_twice linux.boot.kernel 4:15",
+    ],
+    ["presentation.allow = ['socket', 'socket']", "meaning.twice presentation.allow 2:22"],
+    [
+      "[linux]\nvm_id='a'\nstorage.shares = [{tag='t',path='linux-guest/a'},{tag='t',path='linux-guest/b'}]",
+      "meaning.share_tag_twice linux.storage.shares[1].tag 4:55",
+    ],
+  ];
+  for (const [text, expected] of cases) {
+    assert.deepEqual(faults(V + text), [expected], text);
+  }
+  const one =
+    "limits.vms = 1\nlimits.mem_mib = 1000\n[linux]\nenabled = true\nvm_id = 'a'\n[windows]\nenabled = true\nvm_id = 'b'\ndevices.vtpm = true";
+  assert.deepEqual(faults(V + one), []);
+});
+
+Deno.test("parsePolicy holds every path to the rules, after {vm_id} is replaced", () => {
+  const disk = (path: string) => `${V}[linux]\nvm_id = "a"\nstorage.root_disk = "${path}"\n`;
+  const rule = (path: string) => faults(disk(path)).map((one) => one.split(" ")[0]);
+  assert.deepEqual(rule("vm/linux/{vm_id}/x"), []);
+  assert.deepEqual(rule("linux-guest/x"), []);
+  assert.deepEqual(rule("../../etc/shadow"), ["path.escape"]);
+  assert.deepEqual(rule("/etc/shadow"), ["path.absolute"]);
+  assert.deepEqual(rule(""), ["path.empty"]);
+  assert.deepEqual(rule("vm/linux/b/x"), ["path.foreign"]);
+  assert.deepEqual(rule("policy/x"), ["path.foreign"]);
+  assert.deepEqual(rule("windows-guest/x"), ["path.foreign"]);
+  assert.deepEqual(rule("vm/linux/a/state/x"), ["path.foreign"]);
+  assert.deepEqual(rule("vm/linux/{vm}/x"), ["path.form"]);
+  assert.deepEqual(rule(`linux-guest/${"x".repeat(250)}`), ["path.length"]);
+  const long = `linux-guest/{vm_id}/${"x".repeat(180)}`;
+  assert.deepEqual(rule(long), []);
+  const named = `${V}[profiles.k]\nkind = "linux"\nstorage.root_disk = "${long}"\n`;
+  assert.deepEqual(faults(named).map((one) => one.split(" ")[0]), ["path.length"]);
+  const share = `${V}[linux]\nvm_id = "a"\nstorage.shares = [{ tag = "t", path = "vm/linux/a" }]\n`;
+  assert.deepEqual(faults(share).map((one) => one.split(" ")[0]), [
+    "meaning.file_twice",
+    "path.foreign",
+  ]);
+});
+
+Deno.test("parsePolicy refuses a NUL that an escape put into a string", () => {
+  const found = faults(`${V}[linux]\nstorage.root_disk = "linux-guest/a\\u0000b"\n`);
+  assert.deepEqual(found, [
+    "schema.nul linux.storage.root_disk 3:21",
+    "path.nul linux.storage.root_disk 3:21",
+  ]);
+});
