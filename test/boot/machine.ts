@@ -1,0 +1,199 @@
+/**
+ * What the real boots share: the checkout's images, a data disk made for one test, a boot from start
+ * to end, and the data disk looked at from outside. Machines have one CPU, so that two tests can boot
+ * side by side on a machine of two.
+ */
+import assert from "node:assert/strict";
+import { conduct } from "../../tools/boot_conduct.ts";
+import {
+  type DiskFiles,
+  makeDataDisk,
+  makeEmptyDisk,
+  policyFiles,
+  signWith,
+} from "../../tools/boot_data.ts";
+import { type Ending, type Expectation, pattern } from "../../tools/boot_judge.ts";
+import type { LogLine } from "../../tools/boot_log.ts";
+import { bootMachine, BootRun, type MachineOptions } from "../../tools/boot_machine.ts";
+import type { Form } from "../../tools/boot_options.ts";
+import {
+  builtGuest,
+  builtImage,
+  DEFAULT_POLICY,
+  DEVELOPER_KEY,
+  guestDiskFiles,
+} from "../../tools/boot_prepare.ts";
+import { sha256 } from "../../tools/build_host.ts";
+
+/** The guest of the default policy. */
+export const GUEST = "linux-demo-001";
+
+const quietly = () => {};
+
+/** A directory that is removed with everything in it when the test ends. */
+export class Home implements AsyncDisposable {
+  private constructor(readonly path: string) {}
+
+  static async make(): Promise<Home> {
+    return new Home(await Deno.makeTempDir({ prefix: "rayos-test-" }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path, { recursive: true });
+  }
+}
+
+/** The text of the harness's own policy. */
+export async function defaultPolicy(): Promise<string> {
+  return await Deno.readTextFile(DEFAULT_POLICY);
+}
+
+/** A policy as files of the disk, signed with the checkout's developer key. */
+export async function signedPolicy(policy: string | Uint8Array): Promise<DiskFiles> {
+  const bytes = typeof policy === "string" ? new TextEncoder().encode(policy) : policy;
+  return policyFiles(bytes, await signWith(DEVELOPER_KEY, bytes));
+}
+
+/** Kernel, initrd and an empty root disk for a Linux guest of that name. */
+export async function guestFiles(id: string, home: Home): Promise<DiskFiles> {
+  const root = `${home.path}/guest-root.img`;
+  await makeEmptyDisk(root, 16);
+  return guestDiskFiles(id, builtGuest(quietly), root);
+}
+
+export interface TestMachine extends Partial<MachineOptions> {
+  readonly form?: Form;
+}
+
+/** Boots an image of this checkout; two machines of this size run side by side. */
+export async function startMachine(options: TestMachine): Promise<BootRun> {
+  const { form = "compiled", ...machine } = options;
+  const image = await builtImage(form, quietly);
+  return await bootMachine({ ...image, smp: 1, memoryMiB: 2048, ...machine });
+}
+
+/** A data disk in the home with these files; gives its path. */
+export async function dataDisk(home: Home, files: DiskFiles, sizeMiB = 128): Promise<string> {
+  const disk = `${home.path}/data.img`;
+  await makeDataDisk(disk, files, { sizeMiB });
+  return disk;
+}
+
+export interface FinishedBoot {
+  readonly lines: readonly LogLine[];
+  readonly console: string;
+  readonly ending: Ending;
+}
+
+/** Seconds that one boot may take, with another one beside it. */
+export const BOOT_LIMIT_S = 180;
+
+/**
+ * Waits for the patterns, presses the power button, and waits for the end; fails the test when the
+ * machine does not end by itself, with the last lines.
+ */
+export async function finish(run: BootRun, ...wanted: string[]): Promise<FinishedBoot> {
+  const expectation: Expectation = { expect: wanted.map(pattern), refuse: [] };
+  const ending = await conduct(run, { expectation, timeout: BOOT_LIMIT_S });
+  const { lines, console } = run;
+  assert.equal(ending.kind, "ended", `it hung; last lines:\n${run.tail(25)}`);
+  return { lines, console, ending };
+}
+
+/** The EVENTs of the markers with that name, e.g. all violations. */
+export function eventsNamed(lines: readonly LogLine[], name: string): string[] {
+  return lines.map((line) => line.event).filter((event) => event.split(":")[0] === name);
+}
+
+/** The fields of the one line with that event; fails the test where there is not exactly one. */
+export function fieldsOf(lines: readonly LogLine[], event: string): LogLine["fields"] {
+  const found = lines.filter((line) => line.event === event);
+  const [line] = found;
+  assert.ok(line !== undefined && found.length === 1, `${found.length} lines ${event}`);
+  return line.fields;
+}
+
+/** How many QEMU processes the kernel has counted in the guests' cgroup during the whole boot. */
+export function guestProcessesEver(lines: readonly LogLine[]): number {
+  return Number(fieldsOf(lines, "guests_account")["ever"]);
+}
+
+/** Asserts that the host said all it had to, and that its last line is its last. */
+export function assertEndedInOrder(boot: FinishedBoot): void {
+  assert.match(boot.lines.at(-1)?.event ?? "nothing", /^RAYOS_SHUTDOWN:/u);
+}
+
+/** Runs debugfs(8) on an image that no machine has open. */
+async function debugfs(image: string, command: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command("debugfs", {
+    args: ["-R", command, image],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
+
+/** One entry of a file system, in one line. */
+async function entryText(path: string, info: Deno.FileInfo): Promise<string> {
+  const mode = (info.mode ?? 0).toString(8);
+  if (info.isSymlink) return `link ${await Deno.readLink(path)}`;
+  if (info.isDirectory) return `directory ${mode}`;
+  const time = info.mtime?.getTime() ?? 0;
+  return `file ${mode} ${info.nlink} ${time} ${info.size} ${sha256(await Deno.readFile(path))}`;
+}
+
+/** Everything on a data disk outside the given folders, as path → kind, mode, time, size, hash. */
+export async function treeOf(
+  home: Home,
+  image: string,
+  without: readonly string[],
+): Promise<Map<string, string>> {
+  const root = `${home.path}/tree`;
+  await Deno.mkdir(root);
+  try {
+    await debugfs(image, `rdump / ${root}`);
+    const tree = new Map<string, string>();
+    const walk = async (below: string): Promise<void> => {
+      for await (const { name } of Deno.readDir(`${root}/${below}`)) {
+        const path = below === "" ? name : `${below}/${name}`;
+        if (without.includes(path)) continue;
+        const info = await Deno.lstat(`${root}/${path}`);
+        tree.set(path, await entryText(`${root}/${path}`, info));
+        if (info.isDirectory) await walk(path);
+      }
+    };
+    await walk("");
+    return tree;
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+/** Folders that the host may always write. */
+export const HOST_FOLDERS = ["logs", "boot", "crash", "lost+found"];
+
+/** Asserts that nothing that was there changed, and that nothing but empty folders came. */
+export function assertUnchanged(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): void {
+  const changed = [...before].filter(([path, entry]) => after.get(path) !== entry)
+    .map(([path]) => path);
+  const came = [...after].filter(([path, entry]) =>
+    !before.has(path) && !entry.startsWith("directory")
+  ).map(([path]) => path);
+  assert.deepEqual({ changed, came }, { changed: [], came: [] });
+}
+
+/** Asserts that e2fsck(8) finds nothing to mend, and that the file system was unmounted. */
+export async function assertClean(image: string): Promise<void> {
+  const { code, stdout } = await new Deno.Command("e2fsck", {
+    args: ["-f", "-n", image],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stdout));
+  assert.doesNotMatch(new TextDecoder().decode(stdout), /recovering journal/u);
+}
