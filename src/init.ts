@@ -51,7 +51,7 @@ export async function init(host: Host): Promise<void> {
   await runSequence(runtime);
   // Pressed before the handler could reach this program.
   if (host.lstat(POWER_BUTTON_NOTE) !== null) await runtime.powerButton();
-  if (runtime.mode !== "normal") await serveConsole(runtime);
+  if (runtime.mode !== "normal" && !runtime.ending) await serveConsole(runtime);
 }
 
 /** The prompt on the serial line, until the line or the program ends. */

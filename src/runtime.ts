@@ -66,6 +66,11 @@ export class Runtime {
   readonly troubles: Trouble[] = [];
   #ending = false;
 
+  /** Whether the machine is being ended: nothing new is begun then. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
   constructor(
     readonly host: Host,
     readonly sinks: LogSinks,

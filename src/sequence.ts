@@ -87,6 +87,7 @@ export async function runSequence(runtime: Runtime): Promise<void> {
   const { host, emit } = runtime;
   let dataFailed = false;
   for (const phase of PHASES) {
+    if (runtime.ending) return;
     const runs = phase.when === "always" || (phase.when === "data" && !dataFailed) ||
       (phase.when === "normal" && runtime.mode === "normal");
     if (!runs) {
@@ -106,7 +107,10 @@ export async function runSequence(runtime: Runtime): Promise<void> {
       if (!runtime.troubles.some((one) => one.code === fault.code)) {
         const { stage, code, message } = fault;
         emit({ type: "fault", stage, code, message });
-        const [text = message, hint = ""] = message.split("; ");
+        const cut = message.indexOf("; ");
+        const [text, hint] = cut < 0
+          ? [message, ""]
+          : [message.slice(0, cut), message.slice(cut + 2)];
         runtime.troubles.push({ code, text, hint });
       }
       runtime.enterSafeMode(fault.code);

@@ -28,12 +28,16 @@ export class LogSinks {
   #waiting: { text: string; always: boolean }[] = [];
   #files: { main: AppendFile; boot: AppendFile; root: string } | null = null;
   #dropped = 0;
+  #ended = false;
   readonly #encoder = new TextEncoder();
 
   constructor(readonly host: Host) {}
 
   /** Renders and writes one event. */
   emit(event: HostEvent): void {
+    // The shutdown is the last line, whatever is still under way.
+    if (this.#ended) return;
+    this.#ended = event.type === "shutdown";
     const line = lineOf(event);
     const always = event.type === "violation" || line.event.startsWith("RAYOS_");
     if (!always && LEVELS.indexOf(line.level) > LEVELS.indexOf(this.#policy.level)) return;

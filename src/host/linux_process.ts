@@ -18,7 +18,23 @@ export function guestCgroup(slot: Slot): string {
 
 export function processesOf(slot: Slot): number[] {
   const text = readText(`${guestCgroup(slot)}/cgroup.procs`, TEXT_LIMIT) ?? "";
-  return text.split("\n").filter((line) => line !== "").map(Number);
+  return text.split("\n").filter((line) => line !== "").map(Number).filter((pid) =>
+    !isKernelThread(pid)
+  );
+}
+
+/** PF_KTHREAD of include/linux/sched.h; a process cannot give itself this flag. */
+const KERNEL_THREAD = 0x00200000;
+
+/**
+ * Whether it is a thread of the kernel's own: KVM puts the workers of a VM (kvm-nx-lpage-recovery,
+ * kvm-pit) into the cgroup of the process that made it. Such a thread runs no user code.
+ */
+function isKernelThread(pid: number): boolean {
+  const stat = readText(`${PATHS.proc}/${pid}/stat`, TEXT_LIMIT) ?? "";
+  // proc(5): the name stands in parentheses and may hold any character; flags are the 9th field.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[6] ?? 0) & KERNEL_THREAD) !== 0;
 }
 
 export function processFacts(pid: number): ProcessFacts | null {

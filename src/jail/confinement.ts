@@ -21,6 +21,8 @@ export interface ObservedJail {
   readonly cgroup: Readonly<Record<string, string | null>>;
   /** Each file of the plan, as it was when it was checked before the start, by its name in the jail. */
   readonly files: Readonly<Record<string, FileFacts>>;
+  /** The file that QEMU's standard error goes to, on a small file system of its own. */
+  readonly errors: FileFacts | null;
   /** `major:minor` of RayOS Data's file system, as mountinfo writes it. */
   readonly dataDevice: string;
 }
@@ -77,7 +79,7 @@ export function confinementOf(spec: JailSpec, observed: ObservedJail): Verdict {
       );
     }
     checkMounts(checks, spec, process.mountinfo, observed.dataDevice);
-    checkOpenFiles(checks, spec, process, observed.files);
+    checkOpenFiles(checks, spec, process, observed);
     checkLimit(checks, "limit.core", process.limits, "Max core file size");
   }
   const limits = spec.limits;
@@ -148,15 +150,17 @@ function checkOpenFiles(
   checks: Checks,
   spec: JailSpec,
   process: ProcessFacts,
-  files: Readonly<Record<string, FileFacts>>,
+  { files, errors }: ObservedJail,
 ): void {
-  const same = (one: { device: number; inode: number }, facts: FileFacts | undefined): boolean =>
-    facts !== undefined && one.device === facts.device && one.inode === facts.inode;
+  const same = (one: { device: number; inode: number }, facts: FileFacts | null | undefined) =>
+    facts != null && one.device === facts.device && one.inode === facts.inode;
   for (const open of process.files) {
     checks.count++;
     if (HARMLESS.test(open.target)) continue;
     const planned = spec.files.some((file) => same(open, files[file.name]));
-    if (!planned) checks.differ("open_files", "a file of the plan", open.target);
+    if (!planned && !same(open, errors)) {
+      checks.differ("open_files", "a file of the plan", open.target);
+    }
   }
   for (const file of spec.files) {
     if (!file.heldOpen) continue;

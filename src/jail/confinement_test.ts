@@ -58,6 +58,7 @@ function process(changes: Partial<ProcessFacts> = {}): ProcessFacts {
     namespaces: { ...NAMESPACES, user: "user:[1]" },
     files: [
       { fd: 0, target: "/dev/null", device: 5, inode: 4 },
+      { fd: 2, target: "/00", device: 30, inode: 2 },
       { fd: 5, target: "socket:[99]", device: 8, inode: 99 },
       { fd: 9, target: "/g/disk0", device: DISK.device, inode: DISK.inode },
       { fd: 10, target: "anon_inode:kvm-vm", device: 13, inode: 1 },
@@ -77,6 +78,7 @@ function observed(changes: Partial<ObservedJail> = {}): ObservedJail {
       "pids.max": String(spec.limits.pidsMax),
     },
     files: { disk0: DISK, kernel: { ...DISK, inode: 13 } },
+    errors: { ...DISK, device: 30, inode: 2 },
     dataDevice: "254:0",
     ...changes,
   };

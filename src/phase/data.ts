@@ -76,6 +76,7 @@ const HINTS: Record<string, string> = {
   "data.ambiguous": "name one of them by UUID= or /dev/ with rayos.data=, or detach the other",
   "data.read_only": "make the disk writable and boot again",
   "data.unrepairable": "it was not mounted; save a copy, then run e2fsck by hand",
+  "data.unchecked": "it was not mounted; the image's own checker did not run, rebuild the image",
   "data.full": "free space on the disk from another system, then boot again",
   "data.mount_failed": "check that it is ext4 and what the kernel log says",
 };

@@ -206,6 +206,7 @@ export class Guest {
         ) => [file, host.readText(`${cgroup}/${file}`, 4096)?.trimEnd() ?? null]),
       ),
       files,
+      errors: host.lstat(`${PATHS.run}/err/${spec.slotName}`),
       dataDevice: mountedAt(own, PATHS.dataRoot)?.device ?? "none",
     });
   }
@@ -276,8 +277,10 @@ export class Guest {
   }
 
   async #end(reason: string): Promise<void> {
+    const before = this.#state;
     this.#qmp?.close();
     await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
-    this.#go("fault", reason);
+    // A stop that came meanwhile reports the end itself.
+    if (this.#state === before) this.#go("fault", reason);
   }
 }
