@@ -79,6 +79,16 @@ export async function dataDisk(home: Home, files: DiskFiles, sizeMiB = 128): Pro
   return disk;
 }
 
+/** Runs assertions about a boot; where one fails, the host's last lines are shown with it. */
+export async function showingLines(run: BootRun, body: () => Promise<void>): Promise<void> {
+  try {
+    await body();
+  } catch (error) {
+    console.error(`the host's last lines:\n${run.tail(40)}`);
+    throw error;
+  }
+}
+
 export interface FinishedBoot {
   readonly lines: readonly LogLine[];
   readonly console: string;

@@ -17,6 +17,7 @@ import {
   guestProcessesEver,
   Home,
   HOST_FOLDERS,
+  showingLines,
   signedPolicy,
   startMachine,
   treeOf,
@@ -34,20 +35,22 @@ export async function assertSafeMode(one: SafeModeCase): Promise<void> {
   const disk = await dataDisk(home, files);
   const before = await treeOf(home, disk, HOST_FOLDERS);
   await using run = await startMachine({ disks: [{ path: disk }], append: one.append ?? "" });
-  const boot = await finish(run, "RAYOS_READY");
+  await showingLines(run, async () => {
+    const boot = await finish(run, "RAYOS_READY");
 
-  const rules = eventsNamed(boot.lines, "RAYOS_POLICY_VIOLATION").map((event) =>
-    event.split(":")[1]
-  );
-  assert.deepEqual([...new Set(rules)], [one.rule]);
-  assert.equal(eventsNamed(boot.lines, "RAYOS_SAFE_MODE").length, 1);
-  assert.ok(
-    boot.lines.some((line) => line.event === "RAYOS_READY" && line.fields["mode"] === "safe"),
-  );
-  assert.equal(guestProcessesEver(boot.lines), 0);
-  assert.match(boot.console, /safe mode/u, "a person at the console sees why");
-  assert.ok(boot.console.includes(one.rule), "and by which rule");
-  assertEndedInOrder(boot);
-  assertUnchanged(before, await treeOf(home, disk, HOST_FOLDERS));
-  await assertClean(disk);
+    const rules = eventsNamed(boot.lines, "RAYOS_POLICY_VIOLATION").map((event) =>
+      event.split(":")[1]
+    );
+    assert.deepEqual([...new Set(rules)], [one.rule]);
+    assert.equal(eventsNamed(boot.lines, "RAYOS_SAFE_MODE").length, 1);
+    assert.ok(
+      boot.lines.some((line) => line.event === "RAYOS_READY" && line.fields["mode"] === "safe"),
+    );
+    assert.equal(guestProcessesEver(boot.lines), 0);
+    assert.match(boot.console, /safe mode/u, "a person at the console sees why");
+    assert.ok(boot.console.includes(one.rule), "and by which rule");
+    assertEndedInOrder(boot);
+    assertUnchanged(before, await treeOf(home, disk, HOST_FOLDERS));
+    await assertClean(disk);
+  });
 }
