@@ -103,3 +103,16 @@ export function filesBelow(dir: string): string[] {
     .map((one) => path.relative(dir, path.join(one.parentPath, one.name)))
     .sort();
 }
+
+/**
+ * Keeps the newest entries of a cache directory and removes the rest: every change of the source
+ * leaves an executable of 90 MB behind.
+ */
+export function keepNewest(dir: string, count: number): void {
+  if (!fs.existsSync(dir)) return;
+  const age = (name: string) => fs.statSync(path.join(dir, name)).mtimeMs;
+  const names = fs.readdirSync(dir).sort((a, b) => age(b) - age(a));
+  for (const name of names.slice(count)) {
+    fs.rmSync(path.join(dir, name), { recursive: true, force: true });
+  }
+}

@@ -6,7 +6,7 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { filtered, sha256, ToolError, writeWhole } from "./build_host.ts";
+import { filtered, keepNewest, sha256, ToolError, writeWhole } from "./build_host.ts";
 import { expectedFiles, fileBehind, type Sources } from "./build_closure.ts";
 import { type Form, type Manifest, type ManifestFile, sourceOf } from "./build_manifest.ts";
 import { cpio, type CpioEntry } from "./cpio.ts";
@@ -133,6 +133,9 @@ export const TOP_COMPRESSION: Compression = {
   args: ["-q", "-3", "--single-thread", "--no-check"],
 };
 
+/** Archives of packages kept in the cache: one for each form, and of the last few manifests. */
+const KEPT_ARCHIVES = 6;
+
 function compressed(entries: readonly ImageEntry[], how: Compression): Uint8Array {
   const chunks = [...cpio(entries.map(toCpio))];
   const archive = new Uint8Array(chunks.reduce((sum, one) => sum + one.length, 0));
@@ -170,7 +173,10 @@ export function archiveOf(
   if (fs.existsSync(file)) return fs.readFileSync(file);
   if (keep) say(`compressing ${entries.length} files of packages (${how.program} ${how.args[1]})`);
   const bytes = compressed(entries, how);
-  if (keep) writeWhole(file, bytes);
+  if (keep) {
+    writeWhole(file, bytes);
+    keepNewest(path.dirname(file), KEPT_ARCHIVES);
+  }
   return bytes;
 }
 

@@ -6,11 +6,22 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { GRANTS, permissionFlags } from "../src/permissions.ts";
-import { filesBelow, run, sha256, sha256File, ToolError, writeWhole } from "./build_host.ts";
+import {
+  filesBelow,
+  keepNewest,
+  run,
+  sha256,
+  sha256File,
+  ToolError,
+  writeWhole,
+} from "./build_host.ts";
 import type { Form } from "./build_manifest.ts";
 import { PINNED_COMPILER, PINNED_RUNTIME, pinnedRuntime } from "./denort.ts";
 
 export type Runtime = "official" | "pinned-test";
+
+/** Scripts and executables kept in the cache: both forms of this source and of the last few. */
+const KEPT_PROGRAMS = 12;
 
 /** A built program. */
 export interface Program {
@@ -102,6 +113,7 @@ function compile(
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
   }
+  keepNewest(path.join(options.cache, "program"), KEPT_PROGRAMS);
   return file;
 }
 
