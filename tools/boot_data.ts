@@ -5,8 +5,16 @@
 import { Fault, reasonOf } from "../src/fault.ts";
 import { parseSecretKey, signDetached } from "../src/policy/secret_key.ts";
 
-/** A file of the disk: its bytes, or a file of this machine that is copied. */
-export type DiskFile = Uint8Array | string | { readonly copy: string } | { readonly link: string };
+/**
+ * A file of the disk: its bytes, a file of this machine that is copied, the target of a symbolic
+ * link, or the path of an earlier file of the disk of which it is a second name.
+ */
+export type DiskFile =
+  | Uint8Array
+  | string
+  | { readonly copy: string }
+  | { readonly link: string }
+  | { readonly same: string };
 
 /** Path below the data root → file. */
 export type DiskFiles = Readonly<Record<string, DiskFile>>;
@@ -66,6 +74,7 @@ async function put(directory: string, path: string, file: DiskFile): Promise<voi
   if (typeof file === "string") await Deno.writeTextFile(target, file, { mode: 0o600 });
   else if (file instanceof Uint8Array) await Deno.writeFile(target, file, { mode: 0o600 });
   else if ("link" in file) await Deno.symlink(file.link, target);
+  else if ("same" in file) await Deno.link(`${directory}/${file.same}`, target);
   else await tool("cp", ["--sparse=always", "--no-preserve=all", file.copy, target]);
 }
 
