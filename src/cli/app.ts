@@ -10,38 +10,13 @@ import {
   buildRouteMap,
   type CommandContext,
 } from "@stricli/core";
-import { basename } from "node:path";
 import { renderPhases } from "../sequence.ts";
-import { MAX_POLICY_BYTES } from "../policy/signature.ts";
 import { renderGrants } from "../permissions.ts";
 import { type CliContext, guarded } from "./context.ts";
 import { doctorPermissions } from "./doctor.ts";
+import { docs, type Json, jsonFlag, one } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
-import { policyCheck } from "./policy_check.ts";
-import { policyKeygen } from "./policy_keygen.ts";
-import { policySign } from "./policy_sign.ts";
-import { policyVerify } from "./policy_verify.ts";
-
-/** More than a policy may have is read too, so that its size can be said. */
-const READ_LIMIT = 4 * MAX_POLICY_BYTES;
-const SMALL_LIMIT = 64 * 1024;
-
-const jsonFlag = { kind: "boolean", brief: "print JSON alone", default: false } as const;
-const text = (value: string) => value;
-const optionalText = (brief: string, placeholder: string) =>
-  ({ kind: "parsed", parse: text, optional: true, brief, placeholder }) as const;
-const neededText = (brief: string, placeholder: string) =>
-  ({ kind: "parsed", parse: text, brief, placeholder }) as const;
-const one = (placeholder: string, brief: string) =>
-  ({ kind: "tuple", parameters: [{ parse: text, placeholder, brief }] }) as const;
-const docs = (brief: string, ...examples: string[]) => ({
-  brief,
-  fullDescription: `${brief}.\n\nExample: ${examples.join("\n         ")}`,
-});
-
-interface Json {
-  readonly json: boolean;
-}
+import { policyRoutes } from "./policy_routes.ts";
 
 const status = buildCommand<Json, [], CliContext>({
   docs: docs("The host: mode, policy, guests, and what is wrong", "ray status --json"),
@@ -109,84 +84,6 @@ const grants = buildCommand<Record<never, never>, [], CliContext>({
   },
 });
 
-const check = buildCommand<Json, [string], CliContext>({
-  docs: docs(
-    "Everything that is wrong with a policy, as the boot would say it; needs no signature",
-    "ray policy check rayos-policy.toml",
-  ),
-  parameters: { flags: { json: jsonFlag }, positional: one("FILE", "the policy") },
-  func(flags, file) {
-    return guarded(this, () => policyCheck(file, this.desk.read(file, READ_LIMIT), flags.json));
-  },
-});
-
-const verify = buildCommand<Json & { key: string; sig?: string }, [string], CliContext>({
-  docs: docs(
-    "Whether a key signed these bytes; parses nothing",
-    "ray policy verify rayos-policy.toml --key policy.pub",
-  ),
-  parameters: {
-    flags: {
-      json: jsonFlag,
-      key: neededText("public key file", "PUB"),
-      sig: optionalText("signature file, FILE.minisig where not given", "SIG"),
-    },
-    positional: one("FILE", "the policy"),
-  },
-  func(flags, file) {
-    return guarded(this, () =>
-      policyVerify({
-        name: file,
-        bytes: this.desk.read(file, READ_LIMIT),
-        signature: this.desk.readOptional(flags.sig ?? `${file}.minisig`, SMALL_LIMIT),
-        publicText: new TextDecoder().decode(this.desk.read(flags.key, SMALL_LIMIT)),
-        json: flags.json,
-      }));
-  },
-});
-
-const sign = buildCommand<{ secret: string; out?: string }, [string], CliContext>({
-  docs: docs(
-    "Sign a policy; replaces FILE.minisig",
-    "ray policy sign rayos-policy.toml --secret policy.key",
-  ),
-  parameters: {
-    flags: {
-      secret: neededText("secret key file", "KEY"),
-      out: optionalText("signature file, FILE.minisig where not given", "SIG"),
-    },
-    positional: one("FILE", "the policy"),
-  },
-  func(flags, file) {
-    return guarded(this, () => {
-      const { result, signature } = policySign({
-        name: basename(file),
-        bytes: this.desk.read(file, READ_LIMIT),
-        secretText: new TextDecoder().decode(this.desk.read(flags.secret, SMALL_LIMIT)),
-        nowS: this.desk.now().getTime() / 1000,
-      });
-      if (signature !== null) this.desk.write(flags.out ?? `${file}.minisig`, signature);
-      return result;
-    });
-  },
-});
-
-const keygen = buildCommand<{ out: string }, [], CliContext>({
-  docs: docs(
-    "Make a key pair: BASE.key (0600, never overwritten) and BASE.pub",
-    "ray policy keygen --out policy",
-  ),
-  parameters: { flags: { out: neededText("where: BASE.key and BASE.pub", "BASE") } },
-  func(flags) {
-    return guarded(this, () => {
-      const made = policyKeygen((bytes) => this.desk.random(bytes));
-      this.desk.writeSecret(`${flags.out}.key`, made.secretText);
-      this.desk.write(`${flags.out}.pub`, made.publicText);
-      return made.result;
-    });
-  },
-});
-
 /** `ray` as a whole. */
 export function rayApplication(version: string): Application<CliContext & CommandContext> {
   const root = buildRouteMap({
@@ -201,10 +98,7 @@ export function rayApplication(version: string): Application<CliContext & Comman
           stop: vmCommand("stop", "End a guest in order"),
         },
       }),
-      policy: buildRouteMap({
-        docs: { brief: "Policies and their signatures" },
-        routes: { check, verify, sign, keygen },
-      }),
+      policy: policyRoutes,
       power: buildRouteMap({
         docs: { brief: "The machine" },
         routes: {

@@ -76,11 +76,22 @@ Deno.test("policyCheck shows a long line around the place", () => {
   assert.equal((shown ?? "").slice(at, at + 5), "wrong");
 });
 
-Deno.test("policySign and policyVerify go together with policyKeygen's keys", () => {
-  const keys = policyKeygen(random);
+async function plainKeys() {
+  const { result, files } = await policyKeygen(random, null);
+  assert(files !== null);
+  return { result, ...files };
+}
+
+Deno.test("policySign and policyVerify go together with policyKeygen's keys", async () => {
+  const keys = await plainKeys();
   const policy = bytes("version = 0\n");
-  const given = { name: "p.toml", bytes: policy, secretText: keys.secretText, nowS: 1.5 };
-  const { result, signature } = policySign(given);
+  const { result, signature } = await policySign({
+    name: "p.toml",
+    bytes: policy,
+    secretText: keys.secretText,
+    passwordFile: null,
+    nowS: 1.5,
+  });
   assert.equal(result.exit, 0);
   assert(signature?.includes("timestamp:1\tfile:p.toml\thashed"));
   const verify = (content: Uint8Array, json = false) =>
@@ -100,18 +111,40 @@ Deno.test("policySign and policyVerify go together with policyKeygen's keys", ()
   assert.deepEqual([badJson.ok, badJson.issues[0].rule], [false, "sig.mismatch"]);
 });
 
-Deno.test("policySign refuses what is no policy or no key, and gives no signature", () => {
-  const keys = policyKeygen(random);
-  const sign = (content: string, secretText: string) =>
-    policySign({ name: "p", bytes: bytes(content), secretText, nowS: 0 });
-  assert.equal(sign("", keys.secretText).signature, null);
-  assert.match(sign("", keys.secretText).result.stderr, /policy\.empty/);
-  assert.match(sign("x", "nonsense").result.stderr, /key\.form/);
-  assert.match(sign("x", keys.publicText).result.stderr, /key\.form/);
+Deno.test("policySign refuses what is no policy, no key or no password, and gives no signature", async () => {
+  const keys = await plainKeys();
+  const sign = (content: string, secretText: string, password: string | null = null) =>
+    policySign({
+      name: "p",
+      bytes: bytes(content),
+      secretText,
+      passwordFile: password === null ? null : bytes(password),
+      nowS: 0,
+    });
+  for (
+    const [asked, rule] of [
+      [sign("", keys.secretText), /policy\.empty/],
+      [sign("x", "nonsense"), /key\.form/],
+      [sign("x", keys.publicText), /key\.form/],
+      [sign("x", keys.secretText, "word\n"), /key\.plain/],
+      [sign("x", keys.secretText, "\nword\n"), /key\.password_form/],
+    ] as const
+  ) {
+    const { result, signature } = await asked;
+    assert.deepEqual([result.exit, signature], [1, null]);
+    assert.match(result.stderr, rule);
+  }
 });
 
-Deno.test("policyKeygen prints no secret", () => {
-  const { result, secretText } = policyKeygen(random);
+Deno.test("policyKeygen prints no secret, and says aloud when nothing protects it", async () => {
+  const { result, secretText } = await plainKeys();
   const secret = secretText.split("\n")[1] ?? "";
   assert(!`${result.stdout}${result.stderr}`.includes(secret.slice(20)));
+  assert.match(result.stderr, /not encrypted/);
+});
+
+Deno.test("policyKeygen with an empty password file makes no key", async () => {
+  const { result, files } = await policyKeygen(random, bytes("\n"));
+  assert.deepEqual([result.exit, files], [1, null]);
+  assert.match(result.stderr, /key\.password_form/);
 });

@@ -1,7 +1,7 @@
 /**
- * Minisign secret keys without a password, and signing with them: what a checkout's developer key
- * and `ray policy keygen|sign` need. Keys that a password protects are refused with that reason.
- * It never prints a key and never writes a file.
+ * Minisign secret keys and signing with them: what a checkout's developer key and
+ * `ray policy keygen|sign` need. A key that a password protects is taken apart here and opened in
+ * sealed_key.ts. It never prints a key and never writes a file.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -38,26 +38,83 @@ export class SecretKey {
     return sign(this.#seed, message);
   }
 
-  /** The file as `minisign -W` writes it; the only way in which the seed leaves. */
+  /** Key id, seed and point, the part that a password protects; the only way the seed leaves. */
+  inner(): Uint8Array {
+    return new Uint8Array(
+      Buffer.concat([keyIdBytes(this.publicKey.keyId), this.#seed, this.publicKey.point]),
+    );
+  }
+
+  /** The file as `minisign -W` writes it. */
   render(): string {
-    const body = Buffer.concat([
-      Buffer.from("Ed\0\0B2", "latin1"),
-      Buffer.alloc(KDF_BYTES),
-      keyIdBytes(this.publicKey.keyId),
-      this.#seed,
-      this.publicKey.point,
-      Buffer.alloc(CHECKSUM_BYTES),
-    ]);
-    return `${UNTRUSTED_PREFIX}rayos secret key, not encrypted\n${body.toString("base64")}\n`;
+    return renderSecretFile(
+      {
+        // Zero without a password, as the reference tool leaves both.
+        kdf: new Uint8Array(KDF_BYTES),
+        inner: this.inner(),
+        checksum: new Uint8Array(CHECKSUM_BYTES),
+      },
+      PLAIN_HEAD,
+      "rayos secret key, not encrypted",
+    );
   }
 }
 
-/** Salt, operations limit and memory limit; all zero without a password. */
+/** A secret key file taken apart; `inner` and `checksum` are encrypted together in a sealed one. */
+export interface SecretFile {
+  /** Salt (32 bytes), operations limit and memory limit (8 bytes each, little-endian). */
+  readonly kdf: Uint8Array;
+  readonly inner: Uint8Array;
+  readonly checksum: Uint8Array;
+}
+
+/** Signature algorithm, key derivation, checksum algorithm. */
+export const PLAIN_HEAD = "Ed\0\0B2";
+export const SEALED_HEAD = "EdScB2";
+
 const KDF_BYTES = 32 + 8 + 8;
-/** Zero without a password, as the reference tool leaves it. */
+const INNER_BYTES = 8 + 64;
 const CHECKSUM_BYTES = 32;
 const KEY_OFFSET = 6 + KDF_BYTES;
-const FILE_BYTES = KEY_OFFSET + 8 + 64 + CHECKSUM_BYTES;
+const FILE_BYTES = KEY_OFFSET + INNER_BYTES + CHECKSUM_BYTES;
+
+/** The text of a secret key file. */
+export function renderSecretFile(file: SecretFile, head: string, comment: string): string {
+  const bytes = [Buffer.from(head, "latin1"), file.kdf, file.inner, file.checksum];
+  return `${UNTRUSTED_PREFIX}${comment}\n${Buffer.concat(bytes).toString("base64")}\n`;
+}
+
+/** Takes a secret key file apart; an issue `key.form` where it is none. */
+export function readSecretFile(
+  text: string,
+): { ok: true; sealed: boolean; file: SecretFile } | { ok: false; issue: Issue } {
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === "") lines.pop();
+  const bytes = lines.length === 2 && (lines[0] ?? "").startsWith(UNTRUSTED_PREFIX)
+    ? decodeBase64(lines[1], FILE_BYTES)
+    : null;
+  if (bytes === null) return bad("key.form", "a minisign secret key", "something else");
+  const head = Buffer.from(bytes.subarray(0, 6)).toString("latin1");
+  if (head !== PLAIN_HEAD && head !== SEALED_HEAD) {
+    return bad("key.form", "an Ed25519 key", "another algorithm");
+  }
+  const file = {
+    kdf: bytes.subarray(6, KEY_OFFSET),
+    inner: bytes.subarray(KEY_OFFSET, KEY_OFFSET + INNER_BYTES),
+    checksum: bytes.subarray(KEY_OFFSET + INNER_BYTES),
+  };
+  return { ok: true, sealed: head === SEALED_HEAD, file };
+}
+
+/** The key of an inner part in plain; an issue `key.form` where its halves do not fit. */
+export function secretKeyOf(
+  inner: Uint8Array,
+): { ok: true; secretKey: SecretKey } | { ok: false; issue: Issue } {
+  const secretKey = new SecretKey(inner.subarray(8, 40), keyIdOf(inner.subarray(0, 8)));
+  return Buffer.from(inner.subarray(40)).equals(Buffer.from(secretKey.publicKey.point))
+    ? { ok: true, secretKey }
+    : bad("key.form", "a public half that belongs to the secret one", "another");
+}
 
 /**
  * Makes a key pair.
@@ -84,22 +141,11 @@ export function generateKeyPair(
 export function parseSecretKey(
   text: string,
 ): { ok: true; secretKey: SecretKey } | { ok: false; issue: Issue } {
-  const lines = text.split(/\r?\n/);
-  if (lines.at(-1) === "") lines.pop();
-  const bytes = lines.length === 2 && (lines[0] ?? "").startsWith(UNTRUSTED_PREFIX)
-    ? decodeBase64(lines[1], FILE_BYTES)
-    : null;
-  if (bytes === null) return bad("key.form", "a minisign secret key", "something else");
-  const head = Buffer.from(bytes.subarray(0, 6)).toString("latin1");
-  if (head === "EdScB2") {
-    return bad("key.encrypted", "a secret key without a password", "one with a password");
-  }
-  if (head !== "Ed\0\0B2") return bad("key.form", "an Ed25519 key", "another algorithm");
-  const key = bytes.subarray(KEY_OFFSET);
-  const secretKey = new SecretKey(key.subarray(8, 40), keyIdOf(key.subarray(0, 8)));
-  return Buffer.from(key.subarray(40, 72)).equals(Buffer.from(secretKey.publicKey.point))
-    ? { ok: true, secretKey }
-    : bad("key.form", "a public half that belongs to the secret one", "another");
+  const read = readSecretFile(text);
+  if (!read.ok) return read;
+  return read.sealed
+    ? bad("key.encrypted", "a password", "a secret key that a password protects")
+    : secretKeyOf(read.file.inner);
 }
 
 /**
@@ -144,7 +190,7 @@ function commentBytes(comment: string, room: number): Buffer {
 
 function bad(rule: string, expected: string, found: string): { ok: false; issue: Issue } {
   const hint = rule === "key.encrypted"
-    ? "use a key made without a password (minisign -G -W), or sign with minisign itself"
+    ? "give the file with its password: --password-file F"
     : "give the file that `ray policy keygen` or `minisign -G` made";
   return { ok: false, issue: issue(rule, { expected, found, hint }) };
 }

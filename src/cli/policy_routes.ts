@@ -1,0 +1,132 @@
+/**
+ * `ray policy …`: the commands with their flags, help and files. What each one does stands in the file
+ * of its name.
+ */
+
+import { buildCommand, buildRouteMap } from "@stricli/core";
+import { basename } from "node:path";
+import { MAX_POLICY_BYTES } from "../policy/signature.ts";
+import { type CliContext, guarded } from "./context.ts";
+import { docs, type Json, jsonFlag, neededText, one, optionalText } from "./flags.ts";
+import { policyCheck } from "./policy_check.ts";
+import { policyKeygen } from "./policy_keygen.ts";
+import { policySign } from "./policy_sign.ts";
+import { policyVerify } from "./policy_verify.ts";
+
+/** More than a policy may have is read too, so that its size can be said. */
+const READ_LIMIT = 4 * MAX_POLICY_BYTES;
+const SMALL_LIMIT = 64 * 1024;
+
+const check = buildCommand<Json, [string], CliContext>({
+  docs: docs(
+    "Everything that is wrong with a policy, as the boot would say it; needs no signature",
+    "ray policy check rayos-policy.toml",
+  ),
+  parameters: { flags: { json: jsonFlag }, positional: one("FILE", "the policy") },
+  func(flags, file) {
+    return guarded(this, () => policyCheck(file, this.desk.read(file, READ_LIMIT), flags.json));
+  },
+});
+
+const verify = buildCommand<Json & { key: string; sig?: string }, [string], CliContext>({
+  docs: docs(
+    "Whether a key signed these bytes; parses nothing",
+    "ray policy verify rayos-policy.toml --key policy.pub",
+  ),
+  parameters: {
+    flags: {
+      json: jsonFlag,
+      key: neededText("public key file", "PUB"),
+      sig: optionalText("signature file, FILE.minisig where not given", "SIG"),
+    },
+    positional: one("FILE", "the policy"),
+  },
+  func(flags, file) {
+    return guarded(this, () =>
+      policyVerify({
+        name: file,
+        bytes: this.desk.read(file, READ_LIMIT),
+        signature: this.desk.readOptional(flags.sig ?? `${file}.minisig`, SMALL_LIMIT),
+        publicText: new TextDecoder().decode(this.desk.read(flags.key, SMALL_LIMIT)),
+        json: flags.json,
+      }));
+  },
+});
+
+const passwordFile = optionalText("file whose first line is the key's password", "F");
+
+interface Sign {
+  readonly secret: string;
+  readonly "password-file"?: string;
+  readonly out?: string;
+}
+
+const sign = buildCommand<Sign, [string], CliContext>({
+  docs: docs(
+    "Sign a policy; replaces FILE.minisig",
+    "ray policy sign rayos-policy.toml --secret policy.key",
+  ),
+  parameters: {
+    flags: {
+      secret: neededText("secret key file", "KEY"),
+      "password-file": passwordFile,
+      out: optionalText("signature file, FILE.minisig where not given", "SIG"),
+    },
+    positional: one("FILE", "the policy"),
+  },
+  func(flags, file) {
+    return guarded(this, async () => {
+      const { result, signature } = await policySign({
+        name: basename(file),
+        bytes: this.desk.read(file, READ_LIMIT),
+        secretText: new TextDecoder().decode(this.desk.read(flags.secret, SMALL_LIMIT)),
+        passwordFile: optional(this, flags["password-file"]),
+        nowS: this.desk.now().getTime() / 1000,
+      });
+      if (signature !== null) this.desk.write(flags.out ?? `${file}.minisig`, signature);
+      return result;
+    });
+  },
+});
+
+interface Keygen {
+  readonly out: string;
+  readonly "password-file"?: string;
+}
+
+const keygen = buildCommand<Keygen, [], CliContext>({
+  docs: docs(
+    "Make a key pair: BASE.key (0600, never overwritten) and BASE.pub",
+    "ray policy keygen --out policy",
+    "ray policy keygen --out policy --password-file password.txt",
+  ),
+  parameters: {
+    flags: {
+      out: neededText("where: BASE.key and BASE.pub", "BASE"),
+      "password-file": passwordFile,
+    },
+  },
+  func(flags) {
+    return guarded(this, async () => {
+      const { result, files } = await policyKeygen(
+        (bytes) => this.desk.random(bytes),
+        optional(this, flags["password-file"]),
+      );
+      if (files !== null) {
+        this.desk.writeSecret(`${flags.out}.key`, files.secretText);
+        this.desk.write(`${flags.out}.pub`, files.publicText);
+      }
+      return result;
+    });
+  },
+});
+
+function optional(context: CliContext, file: string | undefined): Uint8Array | null {
+  return file === undefined ? null : context.desk.read(file, SMALL_LIMIT);
+}
+
+/** `ray policy …`. */
+export const policyRoutes = buildRouteMap({
+  docs: { brief: "Policies and their signatures" },
+  routes: { check, verify, sign, keygen },
+});
