@@ -6,18 +6,9 @@
 
 import type { GuestKind, Slot, VmId } from "./id.ts";
 import type { Issue } from "./issue.ts";
+import type { MachineState } from "./machine_state.ts";
 
-export type GuestState =
-  | "defined"
-  | "starting"
-  | "running"
-  | "paused"
-  | "stopping"
-  | "stopped"
-  | "suspending"
-  | "suspended"
-  | "resuming"
-  | "failed";
+export type GuestState = MachineState;
 
 /** The guest an event is about. `emulated`: it runs without hardware virtualisation. */
 export interface Subject {

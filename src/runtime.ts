@@ -14,13 +14,8 @@ import { allSlots, type VmId, vmId } from "./id.ts";
 import type { Issue } from "./issue.ts";
 import { PATHS } from "./permissions.ts";
 import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
-import {
-  type Allowed,
-  authorize,
-  type Caller,
-  type GuestView,
-  type HostState,
-} from "./policy/authorize.ts";
+import { type Allowed, authorize, type GuestView, type HostState } from "./policy/authorize.ts";
+import type { Caller } from "./policy/ops.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { Registry } from "./registry/guest.ts";
 import { endGuest } from "./supervisor/ending.ts";
@@ -128,12 +123,17 @@ export class Runtime {
   ): Promise<Outcome> {
     const vm = vmId(args.vm);
     this.emit({ type: "host_event", op, target: vm ?? "host", caller });
-    const outcome = await this.#answer(caller, op, vm);
+    const outcome = await this.#answer(caller, op, vm, args);
     this.emit({ type: "host_ack", op, ok: outcome.ok, detail: outcome.ok ? "done" : outcome.rule });
     return outcome;
   }
 
-  async #answer(caller: Caller, op: string, vm: VmId | null): Promise<Outcome> {
+  async #answer(
+    caller: Caller,
+    op: string,
+    vm: VmId | null,
+    args: Readonly<Record<string, unknown>>,
+  ): Promise<Outcome> {
     const decision = authorize(
       this.inForce?.policy ?? null,
       this.state(),
@@ -153,6 +153,8 @@ export class Runtime {
       case "vm.stop":
         await this.#guestOf(permit)?.stop(permit as Allowed<"vm.stop">, "asked");
         return { ok: true, result: { state: this.#guestOf(permit)?.state ?? "unknown" } };
+      case "logs.tail":
+        return { ok: true, result: this.sinks.lastLines(linesAsked(args.lines)) };
       case "power.off":
       case "power.reboot":
         // The answer goes out first; the end takes its time.
@@ -289,4 +291,11 @@ export class Runtime {
       });
     }
   }
+}
+
+/** How many of the last lines are meant: 1 to 500, 40 where nothing else can be made of it. */
+function linesAsked(value: unknown): number {
+  return typeof value === "number" && Number.isInteger(value)
+    ? Math.min(500, Math.max(1, value))
+    : 40;
 }

@@ -9,7 +9,16 @@
  * right, never the other way. Names that stand together may import each other.
  */
 export const LAYERS: readonly (readonly string[])[] = [
-  ["fault.ts", "issue.ts", "event.ts", "id.ts", "data_path.ts", "permissions.ts", "within.ts"],
+  [
+    "fault.ts",
+    "issue.ts",
+    "event.ts",
+    "id.ts",
+    "machine_state.ts",
+    "data_path.ts",
+    "permissions.ts",
+    "within.ts",
+  ],
   ["boot"],
   ["policy"],
   ["registry"],

@@ -5,12 +5,11 @@
  * that said it. It never acts, never logs and never throws.
  */
 import type { GuestKind, VmId } from "../id.ts";
-import type { MachineState } from "./machine_state.ts";
-import { memoryForGuests, type Policy } from "./policy.ts";
+import type { MachineState } from "../machine_state.ts";
+import { CONDITIONS, deny, printable } from "./conditions.ts";
+import { type Caller, type LiveOp, rowOf } from "./ops.ts";
+import type { Policy } from "./policy.ts";
 import type { DenyRule } from "./rules.ts";
-
-/** Who asks: the policy itself (autoboot), a person at the machine, a program, or a guest. */
-export type Caller = "policy" | "console" | "recovery" | "socket" | "agent";
 
 /** What a decision needs to know of one guest. */
 export interface GuestView {
@@ -21,6 +20,10 @@ export interface GuestView {
   readonly memoryMiB: number;
   /** Rules that its record breaks; such a guest does not start. */
   readonly violations: readonly string[];
+  /** Whether the user sees it now; absent: no. */
+  readonly presented?: boolean;
+  /** Whether it was set up; absent: yes, which is the stricter. */
+  readonly provisioned?: boolean;
 }
 
 /** What a decision needs to know of the host. */
@@ -32,61 +35,18 @@ export interface HostState {
   readonly guests: ReadonlyMap<VmId, GuestView>;
 }
 
-/** The operations of contract §7, a family by its dotted first part. */
-export const OPS = [
-  "status",
-  "metrics",
-  "vm.list",
-  "vm.define",
-  "vm.remove",
-  "vm.start",
-  "vm.stop",
-  "vm.kill",
-  "vm.pause",
-  "vm.resume",
-  "vm.suspend",
-  "vm.reset_state",
-  "vm.plan",
-  "vm.log",
-  "vm.console",
-  "vm.clone",
-  "vm.backup",
-  "vm.restore",
-  "disk.attach",
-  "disk.detach",
-  "disk.resize",
-  "present",
-  "hide",
-  "input.key",
-  "input.text",
-  "input.pointer",
-  "logs.tail",
-  "audit.verify",
-  "audit.show",
-  "policy.show",
-  "policy.explain",
-  "policy.install",
-  "registry.restore",
-  "data.repair",
-  "serial.accept",
-  "network.end_provisioning",
-  "update.install",
-  "update.status",
-  "update.rollback",
-  "power.off",
-  "power.reboot",
-] as const;
-export type Op = typeof OPS[number];
-
-/** The operations that this version has. */
-export type LiveOp = "status" | "vm.list" | "vm.start" | "vm.stop" | "power.off" | "power.reboot";
-
 /** A request by name; what else it carries is the operation's own matter. */
 export interface Request {
   /** Any text: an unknown operation is denied, not an error. */
   readonly op: string;
   /** The guest it is about, where it is about one. */
   readonly vm?: VmId;
+  /** `device.*`: which device. */
+  readonly device?: string;
+  /** `share.*`: the share's tag. */
+  readonly share?: string;
+  /** `share.attach`: whether the guest wants to write. */
+  readonly writable?: boolean;
 }
 
 /** A request that was allowed. Nothing acts without one. */
@@ -110,29 +70,9 @@ export type Decision<O extends LiveOp = LiveOp> =
   | { readonly allow: true; readonly permit: Allowed<O> }
   | Denied;
 
-/** Who may ask at all. A guest's agent may ask for nothing; the policy only starts guests. */
-const CALLERS: { readonly [O in LiveOp]: readonly Caller[] } = {
-  "status": ["console", "recovery", "socket"],
-  "vm.list": ["console", "recovery", "socket"],
-  "vm.start": ["policy", "console", "recovery", "socket"],
-  "vm.stop": ["console", "recovery", "socket"],
-  "power.off": ["console", "recovery", "socket"],
-  "power.reboot": ["console", "recovery", "socket"],
-};
-
-const STARTABLE: readonly MachineState[] = ["defined", "stopped", "failed", "suspended"];
-const STOPPABLE: readonly MachineState[] = ["starting", "running", "paused", "resuming"];
-const AT_REST: readonly MachineState[] = STARTABLE;
-
 /**
- * Decides one request.
- *
- * | op | needs |
- * |---|---|
- * | `status` `vm.list` `power.*` | a caller that may ask |
- * | `vm.start` | mode normal, a policy, a known guest without violations, its profile enabled (and set to autoboot when the policy itself asks), a state to start from, virtualization as the policy wants it, room in `limits.vms` and `limits.mem_mib` |
- * | `vm.stop` | a known guest in a state to stop from; also in safe mode |
- * | any other | denied |
+ * Decides one request: an operation that this version carries out, then caller and conditions in the
+ * order of the operation's row in ops.ts. docs/reference/decisions.md prints the whole table.
  */
 export function authorize<const R extends Request>(
   policy: Policy | null,
@@ -145,82 +85,45 @@ export function authorize<const R extends Request>(
   >;
 }
 
-function decide(policy: Policy | null, state: HostState, caller: Caller, asked: Request): Decision {
-  const op = asked.op;
-  if (!isLive(op)) {
-    return OPS.some((one) => one === op)
-      ? deny("op.not_yet", `${op} is not in this version`)
-      : deny("op.unknown", `no operation ${printable(op)}`);
-  }
-  if (!CALLERS[op].includes(caller)) {
-    return deny("op.caller", `${caller} may not ask for ${op}`);
-  }
-  if (op !== "vm.start" && op !== "vm.stop") return allow(op, caller, null);
-  if (asked.vm === undefined) return deny("vm.unnamed", `${op} needs the name of a guest`);
-  if (op === "vm.start" && (state.mode !== "normal" || policy === null)) {
-    const why = state.mode === "normal"
-      ? "no policy is in force"
-      : `the host is in ${state.mode} mode`;
-    return deny("vm.safe_mode", why);
-  }
-  const guest = state.guests.get(asked.vm);
-  if (guest === undefined) return deny("vm.unknown", `no guest ${asked.vm}`);
-  if (op === "vm.stop") {
-    return STOPPABLE.includes(guest.state)
-      ? allow(op, caller, asked.vm)
-      : deny("vm.state", `${asked.vm} is ${guest.state}`);
-  }
-  const no = policy === null ? null : whyNotStart(policy, state, caller, asked.vm, guest);
-  return no ?? allow(op, caller, asked.vm);
-}
-
-function whyNotStart(
-  policy: Policy,
+function decide(
+  policy: Policy | null,
   state: HostState,
   caller: Caller,
-  vm: VmId,
-  guest: GuestView,
+  request: Request,
+): Decision {
+  const { op } = request;
+  if (rowOf(op)?.live === false) return deny("op.not_yet", `${op} is not in this version`);
+  const denied = judge(policy, state, caller, request);
+  if (denied !== null) return denied;
+  const permit = new Permit(op as LiveOp, caller, aboutGuest(op) ? request.vm ?? null : null);
+  return { allow: true, permit: permit as Allowed };
+}
+
+/**
+ * What the rules say of a request, whether or not this version can carry it out. It gives no permit,
+ * so nothing can act by it.
+ *
+ * @returns the denial, or null where no rule stands against the request
+ */
+export function judge(
+  policy: Policy | null,
+  state: HostState,
+  caller: Caller,
+  request: Request,
 ): Denied | null {
-  const violation = guest.violations[0];
-  if (violation !== undefined) return deny("vm.violation", `its record breaks ${violation}`);
-  const profile = policy.profiles.get(guest.profile);
-  if (profile === undefined) return deny("vm.no_profile", `no profile ${guest.profile}`);
-  if (!profile.enabled) return deny("vm.disabled", `profile ${profile.name} is not enabled`);
-  if (profile.vmId !== null && profile.vmId !== vm) {
-    return deny("vm.no_profile", `profile ${profile.name} is for ${profile.vmId}`);
+  const row = rowOf(request.op);
+  if (row === null) return deny("op.unknown", `no operation ${printable(request.op)}`);
+  if (!row.callers.includes(caller)) {
+    return deny("op.caller", `${caller} may not ask for ${request.op}`);
   }
-  if (caller === "policy" && !profile.autoboot) {
-    return deny("vm.no_autoboot", `profile ${profile.name} does not start at boot`);
-  }
-  if (!STARTABLE.includes(guest.state)) return deny("vm.state", `${vm} is ${guest.state}`);
-  if (state.virtualization === "none" && policy.security.virtualization === "required") {
-    return deny("vm.no_virtualization", "no usable /dev/kvm, and the policy requires it");
-  }
-  const others = [...state.guests].filter(([id, one]) => id !== vm && !AT_REST.includes(one.state));
-  if (others.length >= policy.limits.vms) {
-    return deny("vm.limit_vms", `${others.length} of ${policy.limits.vms} guests are running`);
-  }
-  const memory = others.reduce((sum, [, one]) => sum + one.memoryMiB, guest.memoryMiB);
-  const most = memoryForGuests(policy, state.memoryMiB);
-  if (!(memory <= most)) {
-    return deny("vm.limit_memory", `${memory} MiB asked of ${most} MiB for all guests`);
+  const asked = { policy, state, caller, request, row };
+  for (const need of row.needs) {
+    const denied = CONDITIONS[need](asked);
+    if (denied !== null) return denied;
   }
   return null;
 }
 
-function isLive(op: string): op is LiveOp {
-  return Object.hasOwn(CALLERS, op);
-}
-
-function allow<O extends LiveOp>(op: O, caller: Caller, vm: VmId | null): Decision {
-  return { allow: true, permit: new Permit(op, caller, vm) as Allowed };
-}
-
-function deny(rule: DenyRule, detail: string): Denied {
-  return { allow: false, rule, detail };
-}
-
-function printable(text: string): string {
-  const short = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-  return JSON.stringify(short);
+function aboutGuest(op: string): boolean {
+  return rowOf(op)?.needs.includes("named") ?? false;
 }

@@ -1,16 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { VmId } from "../id.ts";
-import {
-  type Allowed,
-  authorize,
-  type Caller,
-  type GuestView,
-  type HostState,
-  type LiveOp,
-  OPS,
-} from "./authorize.ts";
-import { MACHINE_STATES, type MachineState } from "./machine_state.ts";
+import { type Allowed, authorize, type GuestView, type HostState } from "./authorize.ts";
+import { MACHINE_STATES, type MachineState } from "../machine_state.ts";
+import { type Caller, CALLERS, type LiveOp, OPS } from "./ops.ts";
 import type { Policy, Profile } from "./policy.ts";
 import { resolvePolicy } from "./resolve.ts";
 import { DENY_RULES } from "./rules.ts";
@@ -18,12 +11,12 @@ import { policySchema } from "./schema.ts";
 
 const desk = "desk" as VmId;
 const lab = "lab" as VmId;
-const CALLERS: readonly Caller[] = ["policy", "console", "recovery", "socket", "agent"];
 const LIVE: readonly LiveOp[] = [
   "status",
   "vm.list",
   "vm.start",
   "vm.stop",
+  "logs.tail",
   "power.off",
   "power.reboot",
 ];
@@ -261,7 +254,7 @@ Deno.test("Allowed cannot be made by hand, nor taken for another operation", () 
 
 Deno.test("DENY_RULES says of each rule what it is and what to do", () => {
   for (const [rule, row] of Object.entries(DENY_RULES)) {
-    assert.match(rule, /^(op|vm)\.[a-z_]+$/);
+    assert.match(rule, /^(op|vm|input|network)\.[a-z_]+$/);
     assert.match(row.says, /^[A-Z].*\.$/);
     assert(row.todo.endsWith("."), rule);
   }

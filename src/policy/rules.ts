@@ -28,6 +28,21 @@ export const DENY_RULES = {
     says: "This caller may not ask for that operation.",
     todo: "Ask at the console or through the control socket.",
   },
+  "op.no_policy": {
+    key: null,
+    says: "No policy is in force, and this needs one.",
+    todo: "Correct what `ray status` gives as the reason, then boot again.",
+  },
+  "op.mode": {
+    key: null,
+    says: "This repairs the host, and is done in safe or recovery mode only.",
+    todo: "Boot with `rayos.mode=safe` or `rayos.mode=recovery`.",
+  },
+  "op.guests_running": {
+    key: null,
+    says: "This needs every guest at rest.",
+    todo: "Stop the guests; `ray vm list` shows which are not at rest.",
+  },
   "vm.unnamed": {
     key: null,
     says: "The operation is about one guest, and none was named.",
@@ -37,6 +52,11 @@ export const DENY_RULES = {
     key: null,
     says: "No guest has that name.",
     todo: "`ray vm list` shows the guests there are.",
+  },
+  "vm.exists": {
+    key: null,
+    says: "There is a guest of that name already.",
+    todo: "Choose another name, or remove the guest first.",
   },
   "vm.safe_mode": {
     key: null,
@@ -68,6 +88,11 @@ export const DENY_RULES = {
     says: "The guest is in a state from which this cannot be done.",
     todo: "Wait until it is at rest, or running; `ray vm list` shows the state.",
   },
+  "vm.limit_slots": {
+    key: null,
+    says: "There are as many guests as a host can have.",
+    todo: "Remove a guest that is no longer needed.",
+  },
   "vm.no_virtualization": {
     key: "security.virtualization",
     says: "The policy requires hardware virtualization, and /dev/kvm cannot be used.",
@@ -82,6 +107,56 @@ export const DENY_RULES = {
     key: "limits.mem_mib",
     says: "All guests together would have more memory than the policy allows.",
     todo: "Stop a guest, give it less memory, or raise the limit and sign the policy.",
+  },
+  "vm.device_unknown": {
+    key: null,
+    says: "There is no such device, or none that a running guest can be given.",
+    todo: "Ask for one of input, gpu, vtpm, agent.",
+  },
+  "vm.device_not_given": {
+    key: "<profile>.devices, security.guest_agent",
+    says: "The policy gives this guest no such device.",
+    todo: "Give it in the profile and sign the policy.",
+  },
+  "vm.share_not_given": {
+    key: "<profile>.storage.shares",
+    says: "The policy gives this guest no share of that tag.",
+    todo: "Add the share to the profile and sign the policy.",
+  },
+  "vm.share_read_only": {
+    key: "<profile>.storage.shares[].read_only",
+    says: "The policy gives this share to be read only.",
+    todo: "Attach it read-only, or set `read_only = false` and sign the policy.",
+  },
+  "vm.presentation": {
+    key: "presentation.allow",
+    says: "The policy does not let this caller present or hide a guest.",
+    todo: "Ask from where the policy allows it, or name the caller there and sign the policy.",
+  },
+  "vm.no_present_on_boot": {
+    key: "<profile>.present_on_boot, defaults.present_on_boot",
+    says: "The policy does not present this guest at boot.",
+    todo: "Set it to true and sign the policy, or present the guest by hand.",
+  },
+  "input.not_given": {
+    key: "<profile>.devices.input",
+    says: "The policy gives this guest no input.",
+    todo: "Set `devices.input = true` in the profile and sign the policy.",
+  },
+  "input.not_presented": {
+    key: null,
+    says: "Only the guest that the user sees gets input.",
+    todo: "Present the guest first.",
+  },
+  "network.off": {
+    key: "<profile>.networking, defaults.networking",
+    says: "The policy gives this guest no network.",
+    todo: "Set `networking` in the profile and sign the policy.",
+  },
+  "network.provisioned": {
+    key: "<profile>.networking",
+    says: "The policy gives this guest a network only until it is set up, and it is.",
+    todo: 'Set `networking = "on"` in the profile and sign the policy.',
   },
 } as const satisfies Record<string, RuleRow>;
 

@@ -5,7 +5,7 @@
 import type { DataPath } from "../data_path.ts";
 import type { GuestKind, Slot, VmId } from "../id.ts";
 import type { Issue } from "../issue.ts";
-import type { MachineState } from "../policy/machine_state.ts";
+import type { MachineState } from "../machine_state.ts";
 import type { DiskBus, Gpu, Networking, OnShutdown } from "../policy/policy.ts";
 
 export type DiskFormat = "raw" | "qcow2";

@@ -3,7 +3,7 @@
  * once, at import. What a record may have is not said here; the policy says it.
  */
 import * as z from "zod/mini";
-import { MACHINE_STATES } from "../policy/machine_state.ts";
+import { MACHINE_STATES } from "../machine_state.ts";
 
 /** Most disks of one guest. */
 const MAX_DISKS = 8;

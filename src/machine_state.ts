@@ -1,6 +1,6 @@
 /**
- * The states of a guest's machine (contract §6), as names. Which event leads from one to another is
- * the supervisor's; which request is allowed in which is decided in authorize.ts.
+ * The states of a guest's machine (contract §6), as names, once for everybody. Which event leads from
+ * one to another is the supervisor's; which request is allowed in which is the policy's.
  */
 
 export const MACHINE_STATES = [

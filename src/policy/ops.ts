@@ -1,0 +1,201 @@
+/**
+ * Every operation that can be asked for (contract §7), in one table: whether this version carries it
+ * out, who may ask at all, and what must hold, in the order in which it is looked at. The decision
+ * table of the reference is generated from it. It decides nothing itself.
+ */
+import type { MachineState } from "../machine_state.ts";
+
+/** Who asks: the policy itself (autoboot), a person at the machine, a program, or a guest. */
+export const CALLERS = ["policy", "console", "recovery", "socket", "agent"] as const;
+export type Caller = typeof CALLERS[number];
+
+/** What must hold for an operation; conditions.ts says what each means. */
+export type Condition =
+  | "named"
+  | "known"
+  | "new"
+  | "in_force"
+  | "normal"
+  | "not_normal"
+  | "all_at_rest"
+  | "sound"
+  | "profile"
+  | "autoboot"
+  | "state"
+  | "virtualization"
+  | "room_vms"
+  | "room_memory"
+  | "room_slots"
+  | "may_present"
+  | "presented"
+  | "input_given"
+  | "device_given"
+  | "share_given"
+  | "network_given";
+
+/** One operation. */
+export interface OpRow {
+  /** Whether this version carries it out; else it is denied by `op.not_yet`. */
+  readonly live: boolean;
+  readonly callers: readonly Caller[];
+  /** Looked at in this order; the first that does not hold denies. */
+  readonly needs: readonly Condition[];
+  /** The guest's states for condition `state`. */
+  readonly states?: readonly MachineState[];
+  /** Whether it gives a guest something, or gives something of a guest to somebody. */
+  readonly exposes: boolean;
+}
+
+/** A guest that uses nothing. */
+export const AT_REST: readonly MachineState[] = ["defined", "stopped", "failed", "suspended"];
+/** A guest whose machine is there and could be shut down. */
+const STOPPABLE: readonly MachineState[] = ["starting", "running", "paused", "resuming"];
+/** A guest whose machine is there at all. */
+const ALIVE: readonly MachineState[] = [...STOPPABLE, "stopping", "suspending"];
+const RUNNING: readonly MachineState[] = ["running"];
+const RUNNING_OR_PAUSED: readonly MachineState[] = ["running", "paused"];
+
+/** A person at the machine, in the recovery shell, or root through the control socket. */
+const PERSON = ["console", "recovery", "socket"] as const;
+/** The two ways by which a guest is used. */
+const USER = ["console", "socket"] as const;
+/** Somebody who stands before the machine. */
+const PRESENT = ["console", "recovery"] as const;
+
+const about = (...rest: Condition[]): readonly Condition[] => ["named", "known", ...rest];
+/** What a guest may only have under a policy that enables it. */
+const given = (...rest: Condition[]): readonly Condition[] => [
+  "named",
+  "normal",
+  "known",
+  "sound",
+  "profile",
+  ...rest,
+];
+
+/** An operation about the host that any person may ask for. */
+const plain = { live: false, callers: PERSON, needs: [], exposes: false } as const;
+/** An operation that changes a guest at rest. */
+const atRest = {
+  live: false,
+  callers: PERSON,
+  needs: about("state"),
+  states: AT_REST,
+  exposes: false,
+} as const;
+const input = {
+  live: false,
+  callers: USER,
+  needs: given("state", "input_given", "presented"),
+  states: RUNNING,
+  exposes: true,
+} as const;
+const repair = {
+  live: false,
+  callers: PRESENT,
+  needs: ["not_normal", "all_at_rest"],
+  exposes: false,
+} as const;
+
+/** The table. */
+export const OP_TABLE = {
+  "status": { ...plain, live: true },
+  "metrics": plain,
+  "vm.list": { ...plain, live: true },
+  "vm.define": { ...plain, needs: ["named", "in_force", "new", "room_slots"] },
+  "vm.remove": atRest,
+  "vm.start": {
+    live: true,
+    callers: ["policy", ...PERSON],
+    needs: given("autoboot", "state", "virtualization", "room_vms", "room_memory"),
+    states: AT_REST,
+    exposes: true,
+  },
+  "vm.stop": { ...atRest, live: true, states: STOPPABLE },
+  "vm.kill": { ...atRest, states: ALIVE },
+  "vm.pause": { ...atRest, states: RUNNING },
+  "vm.resume": { ...atRest, needs: given("state"), states: ["paused"], exposes: true },
+  "vm.suspend": { ...atRest, states: RUNNING_OR_PAUSED },
+  "vm.reset_state": atRest,
+  "vm.plan": { ...plain, needs: ["named", "in_force", "known"] },
+  "vm.log": { ...plain, needs: about() },
+  "vm.console": {
+    live: false,
+    callers: USER,
+    needs: given("state"),
+    states: RUNNING_OR_PAUSED,
+    exposes: true,
+  },
+  "vm.clone": atRest,
+  "vm.backup": atRest,
+  "vm.restore": atRest,
+  "disk.attach": { ...atRest, needs: given("state"), exposes: true },
+  "disk.detach": atRest,
+  "disk.resize": atRest,
+  "device.attach": {
+    live: false,
+    callers: USER,
+    needs: given("state", "device_given"),
+    states: RUNNING,
+    exposes: true,
+  },
+  "device.detach": { ...atRest, states: RUNNING_OR_PAUSED },
+  "share.attach": {
+    live: false,
+    callers: USER,
+    needs: given("state", "share_given"),
+    states: RUNNING,
+    exposes: true,
+  },
+  "share.detach": { ...atRest, states: RUNNING_OR_PAUSED },
+  "present": {
+    live: false,
+    callers: ["policy", ...USER],
+    needs: given("state", "may_present"),
+    states: RUNNING,
+    exposes: true,
+  },
+  "hide": { live: false, callers: USER, needs: about("may_present"), exposes: false },
+  "input.key": input,
+  "input.text": input,
+  "input.pointer": input,
+  "logs.tail": { ...plain, live: true },
+  "audit.verify": plain,
+  "audit.show": plain,
+  "policy.show": { ...plain, needs: ["in_force"] },
+  "policy.explain": { ...plain, needs: ["in_force"] },
+  "policy.install": plain,
+  "registry.restore": repair,
+  "data.repair": repair,
+  "serial.accept": { ...repair, needs: ["not_normal"] },
+  "network.enable": {
+    live: false,
+    callers: ["policy", ...USER],
+    needs: given("state", "network_given"),
+    states: RUNNING,
+    exposes: true,
+  },
+  "network.disable": { ...atRest, needs: about() },
+  // The one thing that a guest may ask for: to lose its network.
+  "network.end_provisioning": { ...atRest, callers: [...PERSON, "agent"], needs: about() },
+  "update.install": { ...plain, callers: USER },
+  "update.status": plain,
+  "update.rollback": plain,
+  "power.off": { ...plain, live: true },
+  "power.reboot": { ...plain, live: true },
+} as const satisfies Record<string, OpRow>;
+
+export type Op = keyof typeof OP_TABLE;
+
+/** The operations that this version carries out. */
+export type LiveOp = {
+  [O in Op]: (typeof OP_TABLE)[O]["live"] extends true ? O : never;
+}[Op];
+
+/** All operations, in the order of the table. */
+export const OPS = Object.keys(OP_TABLE) as Op[];
+
+/** The row of an operation; null where there is none of that name. */
+export function rowOf(op: string): OpRow | null {
+  return Object.hasOwn(OP_TABLE, op) ? OP_TABLE[op as Op] : null;
+}
