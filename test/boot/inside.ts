@@ -1,0 +1,68 @@
+/**
+ * A script beside the program in a test image: does on the machine what a test asks for by a word on
+ * the serial console, and answers there. No image that leaves a checkout has it.
+ */
+import type { OverlayFile } from "../../tools/boot_overlay.ts";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import { PROJECT } from "../../tools/boot_prepare.ts";
+
+const SCRIPT = `#!/bin/busybox sh
+bb=/bin/busybox
+program() {
+  for one in /proc/[0-9]*; do
+    [ "$($bb tr '\\0' ' ' < $one/cmdline 2> /dev/null | $bb grep -c '/usr/lib/rayos/.* init $')" = 1 ] &&
+      echo "\${one#/proc/}"
+  done
+}
+while read -r word; do
+  case $word in
+    permissions) echo "inside permissions $(/usr/bin/ray doctor permissions --json)" ;;
+    kill) for one in $(program); do kill -9 "$one"; echo "inside killed $one"; done ;;
+    orphan) ( ( $bb sleep 1 & ) ); echo "inside orphan made" ;;
+    processes)
+      for one in /proc/[0-9]*; do
+        name= state= parent=
+        while read -r key value; do
+          case $key in Name:) name=$value ;; State:) state=\${value%% *} ;; PPid:) parent=$value ;; esac
+        done < $one/status 2> /dev/null
+        [ -n "$name" ] && echo "inside process \${one#/proc/} $parent $state $name"
+      done
+      echo "inside processes done"
+      ;;
+  esac
+done
+`;
+
+/** The files that put the script into an image: itself, and one line more in the inittab. */
+export async function insideOverlay(): Promise<Record<string, OverlayFile>> {
+  const inittab = await Deno.readTextFile(`${PROJECT}/initramfs/skeleton/etc/inittab`);
+  return {
+    "/etc/inittab": `${inittab}::once:/usr/lib/inside\n`,
+    "/usr/lib/inside": SCRIPT,
+  };
+}
+
+/** Asks for a word's work and gives the text that it was waiting for. */
+export async function askInside(run: BootRun, word: string, answer: RegExp): Promise<string> {
+  const from = run.console.length;
+  await run.typeSerial(`${word}\r`);
+  return await run.waitForConsole(answer, 60_000, from);
+}
+
+export interface InsideProcess {
+  readonly pid: number;
+  readonly parent: number;
+  readonly state: string;
+  readonly name: string;
+}
+
+/** Every process of the machine. */
+export async function processesInside(run: BootRun): Promise<InsideProcess[]> {
+  const text = await askInside(run, "processes", /[\s\S]*inside processes done/u);
+  return [...text.matchAll(/inside process (\d+) (\d+) (\S) (.*?)\r?\n/gu)].map((match) => ({
+    pid: Number(match[1]),
+    parent: Number(match[2]),
+    state: match[3] ?? "",
+    name: match[4] ?? "",
+  }));
+}
