@@ -70,7 +70,7 @@ const ENVIRONMENT = "PATH=/usr/bin:/bin DENO_DIR=/run/deno TMPDIR=/tmp LANG=C.UT
 export function rayScript(program: Pick<Program, "form" | "flags">): string {
   const start = program.form === "compiled"
     ? "/usr/lib/rayos/program"
-    : `/usr/lib/rayos/deno run --no-config --no-lock --no-remote --no-npm ${
+    : `/usr/lib/rayos/deno run ${ALONE.join(" ")} ${
       program.flags.join(" ")
     } /usr/lib/rayos/program.js`;
   return `#!/bin/busybox sh\nexec /bin/busybox env -i ${ENVIRONMENT} ${start} "$@"\n`;

@@ -57,20 +57,25 @@ export function programInputs(project: string, entry: string): string {
   );
 }
 
+/**
+ * Nothing but the script is looked at, at build time and at run time: no project files, no network, and
+ * no code left in a writable directory by an earlier run.
+ */
+export const ALONE = ["--no-code-cache", "--no-config", "--no-lock", "--no-npm", "--no-remote"];
+
 /** One script with everything the program imports; the same bytes wherever it is made. */
 function bundle(options: ProgramOptions): string {
-  const key = sha256(`${Deno.version.deno} ${programInputs(options.project, options.entry)}`);
+  const how = ["bundle", "--quiet", "--platform=deno", "--minify"];
+  const key = sha256(
+    [Deno.version.deno, ...how, programInputs(options.project, options.entry)].join(" "),
+  );
   const file = path.join(options.cache, "program", key.slice(0, 16), "program.js");
   if (fs.existsSync(file)) return file;
   options.say("bundling the program");
   const partial = `${file}.partial-${Deno.pid}.js`;
   fs.mkdirSync(path.dirname(file), { recursive: true });
   run(Deno.execPath(), [
-    "bundle",
-    "--quiet",
-    "--platform=deno",
-    "--minify",
-    "--keep-names",
+    ...how,
     `--output=${partial}`,
     path.relative(options.project, options.entry),
   ], { cwd: options.project });
@@ -86,7 +91,8 @@ function compile(
   denort: string | null,
   options: ProgramOptions,
 ): string {
-  const key = sha256([sha256File(script), compiler, denort ?? "own", ...flags].join("\0"));
+  const args = ["compile", "--quiet", "--no-check", ...ALONE, ...flags];
+  const key = sha256([sha256File(script), compiler, denort ?? "own", ...args].join("\0"));
   const file = path.join(options.cache, "program", key.slice(0, 16), "program");
   if (fs.existsSync(file)) return file;
   options.say("compiling the program");
@@ -96,16 +102,7 @@ function compile(
     const name = path.join(work, "program.js");
     fs.copyFileSync(script, name);
     fs.utimesSync(name, 0, 0);
-    const args = [
-      "compile",
-      "--quiet",
-      "--no-check",
-      "--no-config",
-      "--no-lock",
-      "--no-npm",
-      "--no-remote",
-    ];
-    run(compiler, [...args, ...flags, "--output=program", "program.js"], {
+    run(compiler, [...args, "--output=program", "program.js"], {
       cwd: work,
       env: denort === null ? {} : { DENORT_BIN: denort, DENO_DIR: path.join(work, "deno") },
     });
