@@ -27,6 +27,7 @@ import { developerKey, keyLine } from "./build_keys.ts";
 import { type Form, type Manifest, type ManifestFile, readManifest } from "./build_manifest.ts";
 import { resolveModules } from "./build_modules.ts";
 import {
+  ALONE,
   buildProgram,
   ingredientsOf,
   type Program,
