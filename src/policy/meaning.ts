@@ -3,9 +3,10 @@
  * its place, all at once. It judges a document by itself; hosts and serials, which depend on the
  * machine, come after it.
  */
-import { type DataPath, overlaps, ownedBy } from "../data_path.ts";
+import { type DataPath, overlaps, ownedBy, type PathFault } from "../data_path.ts";
 import { type VmId, vmId } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
+import type { MeaningRule } from "./meaning_rules.ts";
 import { fillPath, VM_ID_SLOT } from "./policy.ts";
 import { type NamedPath, networkingOf, pathsOf, type ProfileEntry, profilesOf } from "./resolve.ts";
 import type { PolicyDocument } from "./schema.ts";
@@ -16,7 +17,7 @@ const ANY_GUEST = `any${"-guest".repeat(10)}` as VmId;
 
 /** A finding at a path, and the other keys that it rests on. */
 type Report = (
-  rule: string,
+  rule: MeaningRule | PathFault["rule"],
   path: TomlPath,
   parts: { expected: string; found: string; hint: string },
   rests?: readonly TomlPath[],

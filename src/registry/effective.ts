@@ -150,7 +150,24 @@ export function effectiveGuests(policy: Policy, registry: Registry): EffectiveGu
     guests.delete(guest.vmId);
     broken.push({ vmId: guest.vmId, issues });
   }
+  warnings.push(...unusedProfiles(policy, registry));
   return { guests, broken, warnings };
+}
+
+/** A warning `meaning.profile_unused` for each enabled profile under `profiles` that no record names. */
+export function unusedProfiles(policy: Policy, registry: Registry): Issue[] {
+  const named = new Set([...registry.guests.values()].map((record) => record.profile));
+  return [...policy.profiles.values()].filter((profile) =>
+    profile.enabled && profile.tomlPath.startsWith("profiles.") && !named.has(profile.name)
+  ).map((profile) =>
+    issue("meaning.profile_unused", {
+      path: profile.tomlPath,
+      expected: "a record of the registry that names it",
+      found: "none",
+      hint: "define a guest with it (`ray vm define`), or remove it from the policy",
+      severity: "warning",
+    })
+  );
 }
 
 /** Every file and folder of the data root that a guest names. */

@@ -238,3 +238,20 @@ Deno.test("effective never gives more than either the record or the policy says"
     { numRuns: 1000 },
   );
 });
+
+Deno.test("effectiveGuests warns of a profile that no record names, and of no other", () => {
+  const policy = policyOf({}, {
+    profiles: {
+      kiosk: { kind: "linux", enabled: true },
+      lab: { kind: "linux", enabled: true },
+      off: { kind: "linux", enabled: false },
+    },
+  });
+  const lab = record({ vmId: "lab-1" as VmId, profile: "lab", slot: 1 as Slot, disks: [] });
+  const registry = { version: 0 as const, guests: new Map([[lab.vmId, lab]]) };
+  const { warnings } = effectiveGuests(policy, registry);
+  assert.deepEqual(
+    warnings.map((one) => [one.rule, one.path, one.severity]),
+    [["meaning.profile_unused", "profiles.kiosk", "warning"]],
+  );
+});
