@@ -19,11 +19,12 @@ import {
   manifestDrift,
   type Profile,
   readEntries,
+  refuseDeveloperKey,
   selected,
   TOP_COMPRESSION,
 } from "./build_image.ts";
 import { vmlinuxOf } from "./build_kernel.ts";
-import { developerKey, keyLine } from "./build_keys.ts";
+import { developerKey } from "./build_keys.ts";
 import { type Form, type Manifest, type ManifestFile, readManifest } from "./build_manifest.ts";
 import { resolveModules } from "./build_modules.ts";
 import {
@@ -131,19 +132,6 @@ export function moduleLines(manifest: Manifest, sources: Sources): string {
     .map((one) => `${one.when} /usr/${one.member}\n`).join("");
 }
 
-function refuseDeveloperKey(entries: readonly ImageEntry[], publicFile: string): void {
-  if (!fs.existsSync(publicFile)) return;
-  const developer = keyLine(fs.readFileSync(publicFile, "utf8"));
-  for (const { file, data } of entries) {
-    if (!file.path.startsWith("/etc/rayos/keys/") || data === null) continue;
-    if (keyLine(new TextDecoder().decode(data)) === developer) {
-      throw new ToolError(
-        `${file.path}: a release image would trust this checkout's developer key; take it out`,
-      );
-    }
-  }
-}
-
 /** Builds the image, or returns at once where it is there already. */
 export function buildImage(options: BuildOptions): BuildFacts {
   const { project, form, profile, out, say } = options;
@@ -198,7 +186,8 @@ export function buildImage(options: BuildOptions): BuildFacts {
   const entries = readEntries(files, sources, made, (line) => warnings.push(line));
   checkLibraries(entries);
   if (profile === "release") {
-    refuseDeveloperKey(entries, path.join(project, ".rayos/keys/policy-dev.pub"));
+    const developer = path.join(project, ".rayos/keys/policy-dev.pub");
+    if (fs.existsSync(developer)) refuseDeveloperKey(entries, fs.readFileSync(developer, "utf8"));
   }
   const facts: BuildFacts = {
     version: JSON.parse(fs.readFileSync(path.join(project, "deno.json"), "utf8")).version,

@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { filtered, keepNewest, sha256, ToolError, writeWhole } from "./build_host.ts";
 import { expectedFiles, fileBehind, type Sources } from "./build_closure.ts";
+import { keyLine } from "./build_keys.ts";
 import { type Form, type Manifest, type ManifestFile, sourceOf } from "./build_manifest.ts";
 import { cpio, type CpioEntry } from "./cpio.ts";
 import { elfInfo, isElf } from "./elf.ts";
@@ -90,6 +91,22 @@ export function checkLibraries(entries: readonly ImageEntry[]): void {
           `${file.path}: needs ${name}, which the manifest does not list; add it`,
         );
       }
+    }
+  }
+}
+
+/**
+ * Refuses an image that would trust the developer key, whatever the file is called there.
+ *
+ * @param developer the developer's public key file, as text
+ */
+export function refuseDeveloperKey(entries: readonly ImageEntry[], developer: string): void {
+  for (const { file, data } of entries) {
+    if (!file.path.startsWith("/etc/rayos/keys/") || data === null) continue;
+    if (keyLine(new TextDecoder().decode(data)) === keyLine(developer)) {
+      throw new ToolError(
+        `${file.path}: a release image would trust this checkout's developer key; take it out`,
+      );
     }
   }
 }
