@@ -4,6 +4,11 @@
  */
 import { Fault, reasonOf } from "../src/fault.ts";
 import { parseSecretKey, signDetached } from "../src/policy/secret_key.ts";
+import {
+  type DiskFile as BuiltDiskFile,
+  makeDataDisk as makeDisk,
+  readDataDisk,
+} from "./data_disk.ts";
 
 /**
  * A file of the disk: its bytes, a file of this machine that is copied, the target of a symbolic
@@ -54,56 +59,38 @@ export async function signWith(keyFile: string, bytes: Uint8Array): Promise<stri
   return signDetached(bytes, parsed.secretKey, { trustedComment: "rayos developer policy" });
 }
 
-async function tool(program: string, args: string[]): Promise<void> {
-  let output: Deno.CommandOutput;
-  try {
-    output = await new Deno.Command(program, { args, stdin: "null" }).output();
-  } catch (error) {
-    const why = reasonOf(error);
-    throw new Fault("cli", "tool.missing", `${program}: ${why}; run tools/rayos setup`, error);
-  }
-  if (!output.success) {
-    const why = new TextDecoder().decode(output.stderr).trim();
-    throw new Fault("cli", "tool.failed", `${program} ${args.join(" ")}: ${why}; see its message`);
-  }
-}
-
-async function put(directory: string, path: string, file: DiskFile): Promise<void> {
-  const target = `${directory}/${path}`;
-  await Deno.mkdir(target.slice(0, target.lastIndexOf("/")), { recursive: true, mode: 0o700 });
-  if (typeof file === "string") await Deno.writeTextFile(target, file, { mode: 0o600 });
-  else if (file instanceof Uint8Array) await Deno.writeFile(target, file, { mode: 0o600 });
-  else if ("link" in file) await Deno.symlink(file.link, target);
-  else if ("same" in file) await Deno.link(`${directory}/${file.same}`, target);
-  else await tool("cp", ["--sparse=always", "--no-preserve=all", file.copy, target]);
+function diskFile(file: DiskFile): BuiltDiskFile {
+  if (typeof file === "string" || file instanceof Uint8Array) return { content: file };
+  if ("link" in file) return { symlink: file.link };
+  return "same" in file ? { hardLinkTo: file.same } : { copyOf: file.copy };
 }
 
 /**
  * Makes an ext4 image with these files, all of them root's.
  * @param target path of the image; replaced where it exists
- * @throws Fault `tool.missing`, `tool.failed`
+ * @throws Fault `disk.failed`, mostly because the files do not fit
  */
-export async function makeDataDisk(
+export function makeDataDisk(
   target: string,
   files: DiskFiles,
   options: DataDiskOptions = {},
-): Promise<void> {
+): void {
   const { sizeMiB = 256, label = "RAYOS_DATA" } = options;
-  const directory = await Deno.makeTempDir({ prefix: "rayos-data-" });
+  const built = Object.fromEntries(
+    Object.entries(files).map(([path, file]) => [path, diskFile(file)]),
+  );
   try {
-    for (const [path, file] of Object.entries(files)) await put(directory, path, file);
-    await Deno.remove(target).catch(() => {});
-    await tool("mke2fs", [
-      ...["-q", "-t", "ext4", "-L", label, "-E", "root_owner=0:0", "-d", directory],
-      ...[target, `${sizeMiB}M`],
-    ]);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
+    makeDisk({ path: target, sizeMiB, label, files: built });
+  } catch (error) {
+    throw new Fault("cli", "disk.failed", `data disk: ${reasonOf(error)}; see its message`, error);
   }
 }
 
-/** Makes an empty ext4 image, as a guest's own disk. */
-export async function makeEmptyDisk(target: string, sizeMiB: number): Promise<void> {
-  await Deno.remove(target).catch(() => {});
-  await tool("mke2fs", ["-q", "-t", "ext4", target, `${sizeMiB}M`]);
+/** The policy on a disk image; empty where it has none that can be read. */
+export function policyOnDisk(image: string): string {
+  try {
+    return new TextDecoder().decode(readDataDisk(image, POLICY_PATH) ?? new Uint8Array());
+  } catch {
+    return "";
+  }
 }

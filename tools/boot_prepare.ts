@@ -5,14 +5,7 @@
  */
 import { resolve } from "node:path";
 import { Fault, reasonOf } from "../src/fault.ts";
-import {
-  type DiskFiles,
-  makeDataDisk,
-  makeEmptyDisk,
-  POLICY_PATH,
-  policyFiles,
-  signWith,
-} from "./boot_data.ts";
+import { type DiskFiles, makeDataDisk, policyFiles, policyOnDisk, signWith } from "./boot_data.ts";
 import { type AutobootGuest, autobootGuests } from "./boot_guests.ts";
 import { type Expectation, goodBoot } from "./boot_judge.ts";
 import type { MachineOptions } from "./boot_machine.ts";
@@ -122,6 +115,7 @@ export const DEVELOPER_KEY = `${PROJECT}/.rayos/keys/policy-dev.key`;
 export const DEFAULT_POLICY = `${PROJECT}/tools/boot_default_policy.toml`;
 
 const GUEST_DISK_MIB = 16;
+const GUEST_DISK_LABEL = "GUEST";
 
 /** The policy of a run: the one that was named, or the harness's own, signed. */
 async function policyOf(options: BootOptions): Promise<{ files: DiskFiles; text: string }> {
@@ -133,16 +127,6 @@ async function policyOf(options: BootOptions): Promise<{ files: DiskFiles; text:
     ? await Deno.readTextFile(beside)
     : null;
   return { files: policyFiles(bytes, signature), text: new TextDecoder().decode(bytes) };
-}
-
-/** The policy on a disk image, or nothing where it cannot be read (debugfs(8)). */
-async function policyOnDisk(image: string): Promise<string> {
-  const { stdout } = await new Deno.Command("debugfs", {
-    args: ["-R", `cat /${POLICY_PATH}`, image],
-    stdin: "null",
-    stderr: "null",
-  }).output();
-  return new TextDecoder().decode(stdout);
 }
 
 async function trustedKey(path: string): Promise<Record<string, OverlayFile>> {
@@ -184,14 +168,14 @@ export async function prepare(
     if (guests.length > 0) {
       const guest = builtGuest(say);
       const root = `${work}/guest-root.img`;
-      await makeEmptyDisk(root, GUEST_DISK_MIB);
+      makeDataDisk(root, {}, { sizeMiB: GUEST_DISK_MIB, label: GUEST_DISK_LABEL });
       guestFiles = Object.assign({}, ...guests.map(({ id }) => guestDiskFiles(id, guest, root)));
     }
     say("making the RayOS Data disk");
-    await makeDataDisk(disk, { ...guestFiles, ...files });
+    makeDataDisk(disk, { ...guestFiles, ...files });
   } else {
     await readable(disk);
-    policy = await policyOnDisk(disk);
+    policy = policyOnDisk(disk);
   }
   return {
     machine: {

@@ -43,8 +43,8 @@ function withoutModes(tree: ReadonlyMap<string, string>): Map<string, string> {
 for (const form of ["compiled", "bundled"] as const) {
   Deno.test(`boot of the ${form} form starts the guest and ends in order`, async () => {
     await using home = await Home.make();
-    const disk = await dataDisk(home, {
-      ...await guestFiles(GUEST, home),
+    const disk = dataDisk(home, {
+      ...guestFiles(GUEST, home),
       ...await signedPolicy(await defaultPolicy()),
     });
     const before = await treeOf(home, disk, WRITTEN);
@@ -66,7 +66,7 @@ for (const form of ["compiled", "bundled"] as const) {
       assert.match(lines.at(-1)?.event ?? "", /^RAYOS_SHUTDOWN:poweroff:power_button$/u);
       const after = await treeOf(home, disk, WRITTEN);
       assertUnchanged(withoutModes(before), withoutModes(after));
-      await assertClean(disk);
+      assertClean(disk);
     });
   });
 }

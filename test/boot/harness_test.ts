@@ -17,7 +17,7 @@ interface Harness {
 async function start(fake: Fake, args: readonly string[], home: string): Promise<Harness> {
   const image = await fakeImage(fake);
   const data = `${home}/data.img`;
-  await makeDataDisk(data, policyFiles(await Deno.readTextFile(DEFAULT_POLICY), null), {
+  makeDataDisk(data, policyFiles(await Deno.readTextFile(DEFAULT_POLICY), null), {
     sizeMiB: 4,
   });
   const temporary = `${home}/tmp`;

@@ -5,13 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { conduct } from "../../tools/boot_conduct.ts";
-import {
-  type DiskFiles,
-  makeDataDisk,
-  makeEmptyDisk,
-  policyFiles,
-  signWith,
-} from "../../tools/boot_data.ts";
+import { type DiskFiles, makeDataDisk, policyFiles, signWith } from "../../tools/boot_data.ts";
 import { type Ending, type Expectation, pattern } from "../../tools/boot_judge.ts";
 import type { LogLine } from "../../tools/boot_log.ts";
 import { bootMachine, BootRun, type MachineOptions } from "../../tools/boot_machine.ts";
@@ -23,7 +17,8 @@ import {
   DEVELOPER_KEY,
   guestDiskFiles,
 } from "../../tools/boot_prepare.ts";
-import { sha256 } from "../../tools/build_host.ts";
+import { run as toolRun, sha256 } from "../../tools/build_host.ts";
+import { checkDataDisk } from "../../tools/data_disk.ts";
 
 /** The guest of the default policy. */
 export const GUEST = "linux-demo-001";
@@ -55,9 +50,9 @@ export async function signedPolicy(policy: string | Uint8Array): Promise<DiskFil
 }
 
 /** Kernel, initrd and an empty root disk for a Linux guest of that name. */
-export async function guestFiles(id: string, home: Home): Promise<DiskFiles> {
+export function guestFiles(id: string, home: Home): DiskFiles {
   const root = `${home.path}/guest-root.img`;
-  await makeEmptyDisk(root, 16);
+  makeDataDisk(root, {}, { sizeMiB: 16, label: "GUEST" });
   return guestDiskFiles(id, builtGuest(quietly), root);
 }
 
@@ -73,9 +68,9 @@ export async function startMachine(options: TestMachine): Promise<BootRun> {
 }
 
 /** A data disk in the home with these files; gives its path. */
-export async function dataDisk(home: Home, files: DiskFiles, sizeMiB = 128): Promise<string> {
+export function dataDisk(home: Home, files: DiskFiles, sizeMiB = 128): string {
   const disk = `${home.path}/data.img`;
-  await makeDataDisk(disk, files, { sizeMiB });
+  makeDataDisk(disk, files, { sizeMiB });
   return disk;
 }
 
@@ -133,17 +128,6 @@ export function assertEndedInOrder(boot: FinishedBoot): void {
   assert.match(boot.lines.at(-1)?.event ?? "nothing", /^RAYOS_SHUTDOWN:/u);
 }
 
-/** Runs debugfs(8) on an image that no machine has open. */
-async function debugfs(image: string, command: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command("debugfs", {
-    args: ["-R", command, image],
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-}
-
 /** One entry of a file system, in one line. */
 async function entryText(path: string, info: Deno.FileInfo): Promise<string> {
   const mode = (info.mode ?? 0).toString(8);
@@ -162,7 +146,7 @@ export async function treeOf(
   const root = `${home.path}/tree`;
   await Deno.mkdir(root);
   try {
-    await debugfs(image, `rdump / ${root}`);
+    toolRun("debugfs", ["-R", `rdump / ${root}`, image]);
     const tree = new Map<string, string>();
     const walk = async (below: string): Promise<void> => {
       for await (const { name } of Deno.readDir(`${root}/${below}`)) {
@@ -197,13 +181,8 @@ export function assertUnchanged(
 }
 
 /** Asserts that e2fsck(8) finds nothing to mend, and that the file system was unmounted. */
-export async function assertClean(image: string): Promise<void> {
-  const { code, stdout } = await new Deno.Command("e2fsck", {
-    args: ["-f", "-n", image],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).output();
-  assert.equal(code, 0, new TextDecoder().decode(stdout));
-  assert.doesNotMatch(new TextDecoder().decode(stdout), /recovering journal/u);
+export function assertClean(image: string): void {
+  const { clean, words } = checkDataDisk(image);
+  assert.ok(clean, words);
+  assert.doesNotMatch(words, /recovering journal/u);
 }

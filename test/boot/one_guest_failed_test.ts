@@ -124,12 +124,12 @@ function registryText(): string {
 Deno.test("boot fails each guest with a fault of its own and starts the good one", async (t) => {
   await using home = await Home.make();
   const files: Record<string, DiskFile> = {
-    ...await guestFiles(GUEST, home),
+    ...guestFiles(GUEST, home),
     ...await signedPolicy(`${await defaultPolicy()}${PROFILE}`),
     "vm/registry.json": registryText(),
   };
   for (const one of BAD) Object.assign(files, one.files ?? { [diskOf(one.id)]: EMPTY_DISK });
-  const disk = await dataDisk(home, files);
+  const disk = dataDisk(home, files);
   // The good guest writes to its disk, and the host keeps what it learnt of policy and registry.
   const without = ["logs", "boot", "crash", "lost+found", folder(GUEST), "policy/state.json"];
   const before = await treeOf(home, disk, without);
@@ -152,6 +152,6 @@ Deno.test("boot fails each guest with a fault of its own and starts the good one
     assert.deepEqual(confined.map((line) => line.fields["vm"]), [GUEST]);
     assertEndedInOrder(boot);
     assertUnchanged(before, await treeOf(home, disk, without));
-    await assertClean(disk);
+    assertClean(disk);
   });
 });

@@ -61,8 +61,8 @@ async function assertAdopted(run: BootRun): Promise<void> {
 for (const form of ["compiled", "bundled"] as const) {
   Deno.test(`the ${form} program is refused what its table does not name, and adopts its guest`, async () => {
     await using home = await Home.make();
-    const disk = await dataDisk(home, {
-      ...await guestFiles(GUEST, home),
+    const disk = dataDisk(home, {
+      ...guestFiles(GUEST, home),
       ...await signedPolicy(await defaultPolicy()),
     });
     const overlay = await insideOverlay();
@@ -79,14 +79,14 @@ for (const form of ["compiled", "bundled"] as const) {
       assert.equal(starts.length, 2, "one start and one read-back, not two of either");
       assert.ok(guestProcessesEver(boot.lines) >= 1);
       assertEndedInOrder(boot);
-      await assertClean(disk);
+      assertClean(disk);
     });
   });
 }
 
 Deno.test("Ctrl-Alt-Del and SysRq at the host's keyboard do nothing", async () => {
   await using home = await Home.make();
-  const disk = await dataDisk(home, await signedPolicy("version = 0\n"));
+  const disk = dataDisk(home, await signedPolicy("version = 0\n"));
   await using run = await startMachine({ disks: [{ path: disk }] });
   await showingLines(run, async () => {
     await run.waitFor("RAYOS_READY mode=normal");

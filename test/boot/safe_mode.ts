@@ -26,13 +26,13 @@ import type { SafeModeCase } from "./safe_mode_cases.ts";
 
 export async function assertSafeMode(one: SafeModeCase): Promise<void> {
   await using home = await Home.make();
-  const good = { ...await guestFiles(GUEST, home), ...await signedPolicy(await defaultPolicy()) };
+  const good = { ...guestFiles(GUEST, home), ...await signedPolicy(await defaultPolicy()) };
   const replaced: Readonly<Record<string, DiskFile | null>> = await one.files?.() ?? {};
   const files: Record<string, DiskFile> = {};
   for (const [path, file] of Object.entries({ ...good, ...replaced })) {
     if (file !== null) files[path] = file;
   }
-  const disk = await dataDisk(home, files);
+  const disk = dataDisk(home, files);
   const before = await treeOf(home, disk, HOST_FOLDERS);
   await using run = await startMachine({ disks: [{ path: disk }], append: one.append ?? "" });
   await showingLines(run, async () => {
@@ -51,6 +51,6 @@ export async function assertSafeMode(one: SafeModeCase): Promise<void> {
     assert.ok(boot.console.includes(one.rule), "and by which rule");
     assertEndedInOrder(boot);
     assertUnchanged(before, await treeOf(home, disk, HOST_FOLDERS));
-    await assertClean(disk);
+    assertClean(disk);
   });
 }

@@ -19,8 +19,8 @@ import {
 
 async function bootWithoutKvm(security: string, wanted: string[]) {
   await using home = await Home.make();
-  const disk = await dataDisk(home, {
-    ...await guestFiles(GUEST, home),
+  const disk = dataDisk(home, {
+    ...guestFiles(GUEST, home),
     ...await signedPolicy(`${await defaultPolicy()}${security}`),
   });
   await using run = await startMachine({ disks: [{ path: disk }], kvm: false });
@@ -28,7 +28,7 @@ async function bootWithoutKvm(security: string, wanted: string[]) {
   await showingLines(run, async () => {
     const boot = await finish(run, ...wanted);
     assertEndedInOrder(boot);
-    await assertClean(disk);
+    assertClean(disk);
     lines = [...boot.lines];
   });
   return lines;
