@@ -19,28 +19,30 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
     const takeConsole = (of: LaunchPlan, from: Connection) => keepConsole(runtime, of, from);
     runtime.guests.set(plan.vm, new Guest(plan, { host, emit, takeConsole }));
   }
-  const found = await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
-  if (found.some((one) => one)) emit({ type: "boot_select", entry: "current", reason: "adopted" });
-  const starts: Promise<void>[] = [];
-  for (const guest of runtime.guests.values()) {
-    if (guest.state !== "defined") continue;
-    const policy = runtime.inForce?.policy ?? null;
-    const decision = authorize(policy, runtime.state(), "policy", {
-      op: "vm.start",
-      vm: guest.plan.vm,
-    });
-    if (decision.allow) {
-      starts.push(guest.start(decision.permit));
-    } else if (!QUIET.has(decision.rule)) {
-      const denied = issue(decision.rule, {
-        path: guest.plan.vm,
-        expected: "a start that the policy allows",
-        found: decision.detail,
-      });
-      runtime.violation(denied, guest.plan.vm);
+  await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
+  const waiting = [...runtime.guests.values()].filter((guest) => guest.state === "defined");
+  const startAll = async () => {
+    for (let guest = waiting.shift(); guest !== undefined; guest = waiting.shift()) {
+      if (runtime.ending) return;
+      await startOne(runtime, guest);
     }
-  }
-  await Promise.all(starts);
+  };
+  // More at once than there are CPUs would only make each start slower, and its time limit shorter.
+  await Promise.all(Array.from({ length: host.cpus + 1 }, startAll));
+}
+
+async function startOne(runtime: Runtime, guest: Guest): Promise<void> {
+  const policy = runtime.inForce?.policy ?? null;
+  const { vm } = guest.plan;
+  const decision = authorize(policy, runtime.state(), "policy", { op: "vm.start", vm });
+  if (decision.allow) return await guest.start(decision.permit);
+  if (QUIET.has(decision.rule)) return;
+  const denied = issue(decision.rule, {
+    path: vm,
+    expected: "a start that the policy allows",
+    found: decision.detail,
+  });
+  runtime.violation(denied, vm);
 }
 
 /** Guests that are simply not meant to start at boot. */

@@ -26,7 +26,10 @@ import { type GuestEvent, transition } from "./guest_state.ts";
 /** Milliseconds. A launch is slow on an emulated host. */
 const LAUNCH_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
+const RECONNECT_PAUSE_MS = 20;
 const KILL_TIMEOUT_MS = 5_000;
+/** The size of the file system that QEMU's errors go to. */
+const ERRORS_LIMIT = 1024 * 1024;
 const AGENT_ANSWER_MS = 2_000;
 const AGENT_PAUSE_MS = 300;
 
@@ -173,7 +176,7 @@ export class Guest {
 
   async #connect(): Promise<QmpClient> {
     const { host } = this.around;
-    const connection = await host.connect(socketPath(this.plan.slot, "qmp"), CONNECT_TIMEOUT_MS);
+    const connection = await this.#reach();
     const qmp = await QmpClient.open(connection, (event) => this.#onQmpEvent(event));
     const { UUID } = await qmp.command("query-uuid");
     if (UUID.toLowerCase() !== this.plan.uuid.toLowerCase()) {
@@ -185,6 +188,21 @@ export class Guest {
       );
     }
     return qmp;
+  }
+
+  /** QEMU binds its socket a moment before it listens: a refusal while it lives is asked again. */
+  async #reach(): Promise<Connection> {
+    const { host } = this.around;
+    const end = host.clock.monoMs() + CONNECT_TIMEOUT_MS;
+    while (true) {
+      try {
+        return await host.connect(socketPath(this.plan.slot, "qmp"), CONNECT_TIMEOUT_MS);
+      } catch (error) {
+        const gone = host.processesOf(this.plan.slot).length === 0;
+        if (gone || host.clock.monoMs() >= end) throw error;
+      }
+      await host.clock.sleep(RECONNECT_PAUSE_MS);
+    }
   }
 
   #readBack(files: Readonly<Record<string, FileFacts>>) {
@@ -272,8 +290,20 @@ export class Guest {
       });
       return await this.#deny([one]);
     }
-    emit({ type: "fault", stage: fault.stage, code: fault.code, message: fault.message });
+    const words = this.#lastWords();
+    const message = words === "" ? fault.message : `${fault.message}; QEMU's last words: ${words}`;
+    emit({ type: "fault", stage: fault.stage, code: fault.code, message });
     await this.#end(fault.code);
+  }
+
+  /** What QEMU wrote to its standard error last: shown to a person, never decided by. */
+  #lastWords(): string {
+    try {
+      const path = `${PATHS.run}/err/${slotName(this.plan.slot)}`;
+      return this.around.host.readText(path, ERRORS_LIMIT)?.trim().split("\n").at(-1) ?? "";
+    } catch {
+      return "";
+    }
   }
 
   async #end(reason: string): Promise<void> {

@@ -1,0 +1,239 @@
+/**
+ * Real jails that are weaker than planned: for each field of the read-back one guest whose launcher is
+ * changed in that one way, all in one boot beside a healthy guest. Each must be seen and killed before
+ * it ran an instruction; the healthy one must start.
+ */
+
+import assert from "node:assert/strict";
+import { type Slot, slotName } from "../../src/id.ts";
+import type { DiskFiles } from "../../tools/boot_data.ts";
+import {
+  dataDisk,
+  finish,
+  guestFiles,
+  Home,
+  showingLines,
+  signedPolicy,
+  startMachine,
+} from "./machine.ts";
+
+const LAUNCHER = new URL("../../initramfs/skeleton/usr/lib/rayos/jail", import.meta.url);
+const HEALTHY = "healthy";
+
+/** What is changed in the launcher's text, and the field that must be named. */
+interface Weakening {
+  readonly field: string;
+  readonly changes: readonly (readonly [from: string | RegExp, to: string])[];
+}
+
+// No bubblewrap at all: a bare chroot, without the no_new_privs that bubblewrap, setpriv and QEMU's own
+// sandbox would each set.
+const BARE_CHROOT: Weakening["changes"] = [
+  // Outside the cgroup, whose memory is the guest's.
+  ["\n(\n", "\njr=/jr$slot; $bb cp -a $jailroot $jr\n(\n"],
+  [
+    /exec \/usr\/bin\/bwrap[^]*?\/usr\/bin\/setpriv/,
+    "$bb mount --bind /dev $jr/dev\n" +
+    '  $bb mount --bind "$sockets" $jr/s; $bb touch $jr/g/disk0\n' +
+    '  $bb mount --bind "$root/$path" $jr/g/disk0; exec $bb chroot $jr /usr/bin/setpriv',
+  ],
+  ["--no-new-privs ", ""],
+  [/-sandbox on,\S+/, "-sandbox off"],
+  // Here the launcher's own child is QEMU.
+  ["kill -9 $monitor\nwait $monitor\n", ""],
+];
+
+const WEAKENINGS: readonly Weakening[] = [
+  { field: "gid", changes: [["--regid $uid", "--regid 0"]] },
+  { field: "groups", changes: [["--groups 36", "--groups 36,0"]] },
+  {
+    field: "uid",
+    changes: [
+      ["--reuid $uid", "--reuid $((uid + 900))"],
+      ["chmod 0600", "chmod 0666"],
+      ['chmod 0700 "$sockets"', 'chmod 0777 "$sockets"'],
+    ],
+  },
+  { field: "capabilities.bnd", changes: [["--bounding-set=-all -- \\", "-- \\"]] },
+  {
+    field: "capabilities.amb",
+    changes: [[
+      "--inh-caps=-all --bounding-set=-all",
+      "--inh-caps=-all,+setpcap --ambient-caps=+setpcap",
+    ]],
+  },
+  {
+    field: "capabilities.eff",
+    changes: [[
+      "--inh-caps=-all --bounding-set=-all",
+      "--inh-caps=-all,+setpcap --ambient-caps=+setpcap",
+    ]],
+  },
+  { field: "no_new_privs", changes: BARE_CHROOT },
+  { field: "namespace.mnt", changes: BARE_CHROOT },
+  { field: "seccomp", changes: [[/-sandbox on,\S+/, "-sandbox off"]] },
+  {
+    field: "seccomp_filters",
+    changes: [
+      // One instruction of classic BPF: allow everything.
+      [
+        "  ulimit -c 0",
+        "  printf '\\006\\0\\0\\0\\0\\0\\377\\177' > /tmp/filter; exec 9< /tmp/filter\n  ulimit -c 0",
+      ],
+      ["--clearenv --as-pid-1", "--clearenv --seccomp 9 --as-pid-1"],
+    ],
+  },
+  { field: "namespace.net", changes: [["--unshare-net ", ""]] },
+  { field: "namespace.ipc", changes: [["--unshare-ipc ", ""]] },
+  { field: "namespace.uts", changes: [["--unshare-uts ", ""]] },
+  { field: "namespace.cgroup", changes: [["--unshare-cgroup ", ""]] },
+  { field: "namespace.pid", changes: [["--unshare-pid ", ""], ["--as-pid-1 ", ""]] },
+  { field: "mount./", changes: [["--ro-bind $jailroot /", "--bind $jailroot /"]] },
+  { field: "mount./g", changes: [["--remount-ro /g", ""]] },
+  {
+    field: "mount./tmp/etc",
+    changes: [["--chdir /", "--ro-bind /etc /tmp/etc --chdir /"]],
+  },
+  {
+    field: "mount./g/disk0",
+    changes: [[
+      "--bind $root/$path /g/$name_in_jail",
+      `--bind $root/vm/linux/${HEALTHY}/spare /g/$name_in_jail`,
+    ], ["chmod 0600 ", `chmod 0666 $root/vm/linux/${HEALTHY}/spare `]],
+  },
+  { field: "open_files", changes: [["  ulimit -c 0", "  exec 5< /etc/inittab\n  ulimit -c 0"]] },
+  { field: "limit.core", changes: [["  ulimit -c 0\n", ""]] },
+  { field: "cgroup.cpu.max", changes: [['echo "$cpu_max 100000"', "echo max 100000"]] },
+  { field: "cgroup.memory.max", changes: [['echo "$memory_max" >', "echo max >"]] },
+  { field: "cgroup.memory.oom.group", changes: [["echo 1 >", "echo 0 >"]] },
+  { field: "cgroup.pids.max", changes: [['echo "$pids_max" >', "echo max >"]] },
+  {
+    field: "processes",
+    changes: [[
+      "# bwrap's own process",
+      '( echo 0 > "$cgroup/cgroup.procs"; exec $bb sleep 1000 ) > /dev/null &\n# bwrap\'s own process',
+    ]],
+  },
+];
+
+/** The guest of the n-th weakening; slot 0 is the healthy one's. */
+const nameOf = (index: number) => `weak-${index + 1}`;
+
+function record(vm: string, slot: number, profile: string) {
+  return {
+    vm_id: vm,
+    name: vm,
+    kind: "linux",
+    profile,
+    uuid: `5d0a3c6e-0000-4000-8000-0000000000${String(slot).padStart(2, "0")}`,
+    slot,
+    state: "stopped",
+    storage: {
+      disks: { root: { path: `vm/linux/${vm}/rootfs.ext4`, format: "raw", bus: "virtio" } },
+    },
+    devices: {
+      vcpus: 1,
+      memory_mib: profile === "tiny" ? 32 : 128,
+      input: false,
+      gpu: "none",
+      vtpm: false,
+    },
+    boot: null,
+    provisioned_at: null,
+    saved_state: null,
+  };
+}
+
+const POLICY = `version = 0
+serial = 1
+
+[limits]
+vms = 64
+cpu_percent = 100
+
+[profiles.tiny]
+kind = "linux"
+enabled = true
+autoboot = true
+
+[profiles.tiny.limits]
+mem_mib = 32
+
+[profiles.whole]
+kind = "linux"
+enabled = true
+autoboot = true
+
+[profiles.whole.limits]
+mem_mib = 128
+
+[profiles.whole.boot]
+kernel = "vm/linux/{vm_id}/vmlinuz"
+initrd = "vm/linux/{vm_id}/initrd.img"
+cmdline = "console=hvc0 quiet panic=-1"
+`;
+
+async function weakenedLaunchers(): Promise<Record<string, { data: string; mode: number }>> {
+  const original = await Deno.readTextFile(LAUNCHER);
+  const overlay: Record<string, { data: string; mode: number }> = {
+    "/usr/lib/rayos/jail.whole": { data: original, mode: 0o755 },
+  };
+  const cases: string[] = [];
+  for (const [index, { field, changes }] of WEAKENINGS.entries()) {
+    let text = original;
+    for (const [from, to] of changes) {
+      const changed = text.replace(from, () => to);
+      assert.notEqual(changed, text, `${field}: the launcher has no ${from}`);
+      text = changed;
+    }
+    overlay[`/usr/lib/rayos/jail.${index + 1}`] = { data: text, mode: 0o755 };
+    cases.push(`  ${index + 1}) exec /usr/lib/rayos/jail.${index + 1} "$@" ;;`);
+  }
+  const dispatch = `#!/bin/busybox sh\ncase $1 in\n${cases.join("\n")}\nesac\n` +
+    'exec /usr/lib/rayos/jail.whole "$@"\n';
+  overlay["/usr/lib/rayos/jail"] = { data: dispatch, mode: 0o755 };
+  return overlay;
+}
+
+Deno.test("a jail weaker than planned in one field is named, and its guest never runs", async () => {
+  await using home = await Home.make();
+  const tiny = new Uint8Array(512);
+  const files: Record<string, DiskFiles[string]> = {
+    ...await signedPolicy(POLICY),
+    ...await guestFiles(HEALTHY, home),
+    [`vm/linux/${HEALTHY}/spare`]: tiny,
+  };
+  const vms: Record<string, unknown> = { [HEALTHY]: record(HEALTHY, 0, "whole") };
+  for (const [index] of WEAKENINGS.entries()) {
+    const vm = nameOf(index);
+    vms[vm] = record(vm, index + 1, "tiny");
+    files[`vm/linux/${vm}/rootfs.ext4`] = tiny;
+  }
+  files["vm/registry.json"] = new TextEncoder().encode(JSON.stringify({ version: 0, vms }));
+  const disk = await dataDisk(home, files);
+  await using run = await startMachine({
+    disks: [{ path: disk }],
+    overlay: await weakenedLaunchers(),
+    memoryMiB: 3072,
+    smp: 2,
+  });
+  const { lines } = await finish(run, "RAYOS_READY mode=normal", "RAYOS_LINUX_VM_READY");
+  await showingLines(run, async () => {
+    await Promise.resolve();
+    const ran = lines.filter((line) => line.event === "RAYOS_VM_STATE:starting:running")
+      .map((line) => line.fields["vm"]);
+    assert.deepEqual(ran, [HEALTHY]);
+    const missed = WEAKENINGS.flatMap(({ field }, index) => {
+      const vm = nameOf(index);
+      const own = lines.filter((line) =>
+        line.fields["vm"] === vm ||
+        line.fields["message"]?.includes(`/${slotName((index + 1) as Slot)}/`)
+      );
+      const named = own.some((line) =>
+        line.event === `RAYOS_POLICY_VIOLATION:vm.confinement:${field}`
+      );
+      return named ? [] : [`${field}:\n${own.map((line) => line.text).join("\n")}`];
+    });
+    assert.deepEqual(missed, []);
+  });
+});

@@ -1,0 +1,96 @@
+/**
+ * `deno task docs`: writes the generated parts of the documentation, each between a pair of marks, from
+ * the tables that the program runs by. With `--check` it only says whether they are current, which a
+ * unit test holds too.
+ */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { DEVICES } from "../src/plan/device.ts";
+import { renderGrants } from "../src/permissions.ts";
+import { PHASES } from "../src/sequence.ts";
+import { type GuestEvent, TABLE } from "../src/supervisor/guest_state.ts";
+
+const PROJECT = path.resolve(import.meta.dirname ?? ".", "..");
+
+/** The boot as a drawing: one box a phase, in order. */
+function phaseDrawing(): string {
+  const boxes = PHASES.map((phase) => {
+    const when = { always: "", data: " (with data)", normal: " (normal mode)" }[phase.when];
+    return `  ${phase.name}["${phase.name}${when}<br>${phase.does}"]`;
+  });
+  const arrows = PHASES.map((phase) => phase.name).join(" --> ");
+  return ["```mermaid", "flowchart TD", ...boxes, `  ${arrows}`, "```"].join("\n");
+}
+
+function phaseTable(): string {
+  const rows = PHASES.map((phase) => `| \`${phase.name}\` | ${phase.when} | ${phase.does} |`);
+  return ["| phase | runs | does |", "| --- | --- | --- |", ...rows].join("\n");
+}
+
+function stateTable(): string {
+  const events = Object.keys(TABLE.defined) as GuestEvent[];
+  const rows = Object.entries(TABLE).map(([state, row]) => {
+    const cells = events.map((event) => {
+      const next = row[event];
+      if (next === null) return "";
+      const actions = next.actions.length === 0 ? "" : ` (${next.actions.join(", ")})`;
+      return `${next.to}${actions}`;
+    });
+    return `| **${state}** | ${cells.join(" | ")} |`;
+  });
+  return [
+    `| state | ${events.join(" | ")} |`,
+    `| --- |${" --- |".repeat(events.length)}`,
+    ...rows,
+  ].join("\n");
+}
+
+function deviceTable(): string {
+  const rows = Object.entries(DEVICES).map(([name, row]) =>
+    `| \`${name}\` | ${row.policyKey === null ? "every guest" : `\`${row.policyKey}\``} | ${row.exposes} |`
+  );
+  return ["| device | from | exposes |", "| --- | --- | --- |", ...rows].join("\n");
+}
+
+/** Each generated part by its name. */
+export const PARTS: Readonly<Record<string, () => string>> = {
+  "boot-drawing": phaseDrawing,
+  "boot-phases": phaseTable,
+  permissions: renderGrants,
+  "guest-states": stateTable,
+  devices: deviceTable,
+};
+
+const MARKED = /(<!-- generated: ([a-z-]+) -->\n)[^]*?(<!-- end -->)/g;
+
+/** The text with every marked part made anew. @throws Error where a mark names no part */
+export function withParts(text: string): string {
+  return text.replace(MARKED, (_, start: string, name: string, end: string) => {
+    const part = PARTS[name];
+    if (part === undefined) throw new Error(`docs: ${name}: no generated part has that name`);
+    return `${start}\n${part()}\n\n${end}`;
+  });
+}
+
+/** Files that have marks. */
+export function documents(): string[] {
+  const docs = fs.readdirSync(path.join(PROJECT, "docs")).filter((name) => name.endsWith(".md"));
+  return ["README.md", ...docs.map((name) => `docs/${name}`)];
+}
+
+if (import.meta.main) {
+  const check = Deno.args.includes("--check");
+  const stale: string[] = [];
+  for (const name of documents()) {
+    const file = path.join(PROJECT, name);
+    const text = fs.readFileSync(file, "utf8");
+    const next = withParts(text);
+    if (next === text) continue;
+    stale.push(name);
+    if (!check) fs.writeFileSync(file, next);
+  }
+  if (check && stale.length > 0) {
+    console.error(`rayos: docs: ${stale.join(", ")}: not current; run deno task docs`);
+    Deno.exit(1);
+  }
+}
