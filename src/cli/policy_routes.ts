@@ -7,9 +7,12 @@ import { buildCommand, buildRouteMap } from "@stricli/core";
 import { basename } from "node:path";
 import { MAX_POLICY_BYTES } from "../policy/signature.ts";
 import { type CliContext, guarded } from "./context.ts";
-import { docs, type Json, jsonFlag, neededText, one, optionalText } from "./flags.ts";
+import { docs, type Json, jsonFlag, neededText, one, optionalText, two } from "./flags.ts";
 import { policyCheck } from "./policy_check.ts";
+import { policyDiff } from "./policy_diff.ts";
+import { policyExplain } from "./policy_explain.ts";
 import { policyKeygen } from "./policy_keygen.ts";
+import { policyRules } from "./policy_rules.ts";
 import { policySign } from "./policy_sign.ts";
 import { policyVerify } from "./policy_verify.ts";
 
@@ -125,8 +128,66 @@ function optional(context: CliContext, file: string | undefined): Uint8Array | n
   return file === undefined ? null : context.desk.read(file, SMALL_LIMIT);
 }
 
+const explain = buildCommand<Json & { vm?: string }, [string], CliContext>({
+  docs: docs(
+    "What a policy gives and withholds, in words, with the line of each; needs no signature",
+    "ray policy explain rayos-policy.toml --vm linux-desktop-001",
+  ),
+  parameters: {
+    flags: { json: jsonFlag, vm: optionalText("only what concerns this guest", "ID") },
+    positional: one("FILE", "the policy"),
+  },
+  func(flags, file) {
+    return guarded(this, () =>
+      policyExplain({
+        name: file,
+        bytes: this.desk.read(file, READ_LIMIT),
+        vm: flags.vm ?? null,
+        json: flags.json,
+      }));
+  },
+});
+
+const diff = buildCommand<Json, [string, string], CliContext>({
+  docs: docs(
+    "What a new policy allows that the old one did not, and the reverse; exit code 1 if it widens",
+    "ray policy diff rayos-policy.toml new-policy.toml",
+  ),
+  parameters: {
+    flags: { json: jsonFlag },
+    positional: two(["OLD", "the policy as it is"], ["NEW", "the policy as it shall be"]),
+  },
+  func(flags, old, next) {
+    const named = (name: string) => ({ name, bytes: this.desk.read(name, READ_LIMIT) });
+    return guarded(this, () => policyDiff(named(old), named(next), flags.json));
+  },
+});
+
+const rules = buildCommand<Json, [], CliContext>({
+  docs: docs("The rules by which a request is denied", "ray policy rules"),
+  parameters: { flags: { json: jsonFlag } },
+  func(flags) {
+    return guarded(this, () => policyRules(flags.json));
+  },
+});
+
+const schema = buildCommand<Record<never, never>, [], CliContext>({
+  docs: docs(
+    "The policy's shape as JSON Schema 2020-12, for an editor",
+    "ray policy schema > rayos-policy.schema.json",
+  ),
+  parameters: {},
+  func() {
+    return guarded(this, async () => {
+      const { policyJsonSchema } = await import("../policy/json_schema.ts");
+      const stdout = `${JSON.stringify(policyJsonSchema(), null, 2)}\n`;
+      return { exit: 0, stdout, stderr: "" };
+    });
+  },
+});
+
 /** `ray policy …`. */
 export const policyRoutes = buildRouteMap({
   docs: { brief: "Policies and their signatures" },
-  routes: { check, verify, sign, keygen },
+  routes: { check, explain, diff, rules, schema, verify, sign, keygen },
 });

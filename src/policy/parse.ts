@@ -67,9 +67,21 @@ export function checkPolicy(bytes: Uint8Array): Issue[] {
   return capped([...read.issues, ...serial]);
 }
 
-type Read =
+/** A document that was read: its policy, with its places; or why there is none. */
+export type Read =
   | { readonly policy: Policy; readonly toml: TomlDocument; readonly issues: readonly Issue[] }
   | { readonly policy: null; readonly issues: readonly Issue[] };
+
+/**
+ * Reads a policy on a desk, to explain it, compare it or plan with it. Nothing in the boot calls this:
+ * what is in force comes from `parsePolicy` alone.
+ */
+export function readOnDesk(bytes: Uint8Array): Read {
+  const size = sizeIssue(bytes);
+  if (size !== null) return { policy: null, issues: [size] };
+  const read = readPolicy(bytes);
+  return { ...read, issues: capped(read.issues) };
+}
 
 function readPolicy(bytes: Uint8Array): Read {
   const parsed = readToml(bytes);

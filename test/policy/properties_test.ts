@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { judge } from "../../src/policy/authorize.ts";
+import { difference, widens } from "../../src/policy/explain.ts";
 import { OP_TABLE, OPS } from "../../src/policy/ops.ts";
 import type { Policy, Profile } from "../../src/policy/policy.ts";
 import { DENY_RULES } from "../../src/policy/rules.ts";
+import { TomlDocument } from "../../src/policy/toml.ts";
 import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import { parse, policyOf as policyOfText } from "../../src/policy/testdata/parse_text.ts";
 import {
@@ -175,3 +177,30 @@ Deno.test("judge says the same whatever the order of the document", () => {
   );
   assert(judged > numRuns / 50, "hardly any document was a policy");
 });
+
+Deno.test("difference says widens whenever judge would allow what it did not", () => {
+  let found = 0;
+  const numPairs = Math.ceil(numRuns / 2);
+  fc.assert(
+    fc.property(
+      anyPolicy,
+      anyPolicy,
+      anyState,
+      fc.array(fc.tuple(anyCaller, anyRequest), { minLength: 20, maxLength: 40 }),
+      (old, next, state, asked) => {
+        const newly = asked.some(([caller, request]) =>
+          judge(old, state, caller, request) !== null &&
+          judge(next, state, caller, request) === null
+        );
+        if (!newly) return;
+        found++;
+        const toml = new TomlDocument({}, { key: NOWHERE, value: null, children: new Map() });
+        assert(widens(difference({ policy: old, toml }, { policy: next, toml })));
+      },
+    ),
+    { numRuns: numPairs },
+  );
+  assert(found > numPairs / 20, `only ${found} pairs allowed anything new`);
+});
+
+const NOWHERE = { line: 1, column: 1, source: "" };

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { difference, explain, type Explained, widens } from "./explain.ts";
+import { facetsOf } from "./facets.ts";
+import { readOnDesk } from "./parse.ts";
+import { SHAPELY } from "./testdata/corpus.ts";
+
+function read(...lines: string[]): Explained {
+  const found = readOnDesk(new TextEncoder().encode(["version = 0", ...lines, ""].join("\n")));
+  assert(found.policy !== null, JSON.stringify(found.issues));
+  return found;
+}
+
+function says(explained: Explained, key: string, subject = "host"): string {
+  const one = explain(explained).find((said) => said.subject === subject && said.key === key);
+  assert(one !== undefined, key);
+  return `${one.line ?? "default"}: ${one.text}`;
+}
+
+const linux = (...lines: string[]) => ["[linux]", "enabled = true", 'vm_id = "desk"', ...lines];
+
+Deno.test("explain gives the line that says a thing, or default", () => {
+  const one = read("serial = 7", "[limits]", "vms = 1", ...linux("limits.cpus = 1"));
+  assert.equal(
+    says(one, "serial"),
+    "2: Its serial is 7; a policy with a lower one is refused from then on.",
+  );
+  assert.equal(says(one, "limits.vms"), "4: At most 1 guest runs at once.");
+  assert.equal(says(one, "hosts"), "default: It is for any host.");
+  assert.equal(says(one, "linux.limits.cpus", "linux"), "8: It has at most 1 CPU.");
+  assert.equal(says(one, "linux.devices.gpu", "linux"), "default: It has no graphics adapter.");
+});
+
+Deno.test("explain names the key that wins where two could say it", () => {
+  const off = "It does not start at boot.";
+  const defaults = ["[defaults]", "autoboot_vms = false"];
+  assert.equal(
+    says(read(...defaults, ...linux("autoboot = true")), "defaults.autoboot_vms", "linux"),
+    `3: ${off}`,
+  );
+  assert.equal(says(read(...linux("autoboot = false")), "linux.autoboot", "linux"), `5: ${off}`);
+  assert.equal(says(read(...linux()), "linux.autoboot", "linux"), `default: ${off}`);
+  const on = ["[defaults]", "autoboot_vms = true", 'networking = "on"'];
+  assert.equal(
+    says(read(...on, ...linux("autoboot = false")), "linux.autoboot", "linux"),
+    `8: ${off}`,
+  );
+  assert.equal(
+    says(read(...on, ...linux()), "defaults.networking", "linux"),
+    "4: It has a network.",
+  );
+  assert.equal(
+    says(read(...on, ...linux('networking = "off"')), "linux.networking", "linux"),
+    "8: It has no network.",
+  );
+});
+
+Deno.test("explain of a disabled profile says only that", () => {
+  const statements = explain(read("[linux]", "devices.gpu = 'virtio'")).filter((one) =>
+    one.subject === "linux"
+  );
+  assert.deepEqual(statements.map((one) => one.text), ["Its guest may not run."]);
+});
+
+Deno.test("explain never shows the recovery passphrase's hash", () => {
+  const hash = `$scrypt$ln=15,r=8,p=1$${"a".repeat(22)}$${"b".repeat(43)}`;
+  const other = hash.replace("ln=15", "ln=16");
+  const one = read("[recovery]", `passphrase = '${hash}'`);
+  const two = read("[recovery]", `passphrase = '${other}'`);
+  assert(!JSON.stringify(explain(one)).includes("scrypt"));
+  const found = difference(one, two);
+  assert(!JSON.stringify(found).includes("scrypt"));
+  assert.deepEqual(found.map((each) => each.change), ["both"]);
+});
+
+Deno.test("explain has a sentence for every key of every policy of the corpus", () => {
+  for (const text of SHAPELY) {
+    const found = readOnDesk(new TextEncoder().encode(text));
+    if (found.policy === null) continue;
+    for (const one of explain(found)) {
+      assert.match(one.text, /^[A-Za-z].*\.$/, one.text);
+      assert(one.key !== "", one.text);
+    }
+    assert.deepEqual(difference(found, found), []);
+  }
+});
+
+/** What a change of one line is. */
+const CHANGES:
+  readonly (readonly [string[], string[], "widens" | "narrows" | "both" | "changes"])[] = [
+    [["hosts = ['a']"], [], "widens"],
+    [["hosts = ['a', 'b']"], ["hosts = ['b']"], "narrows"],
+    [["hosts = ['a']"], ["hosts = ['b']"], "both"],
+    [["serial = 1"], [], "widens"],
+    [["limits.cpu_percent = 50"], ["limits.cpu_percent = 51"], "widens"],
+    [["limits.mem_mib = 1000"], ["limits.mem_mib = 999"], "narrows"],
+    [["limits.mem_mib = 1000"], [], "both"],
+    [["limits.vms = 1"], ["limits.vms = 2"], "widens"],
+    [[], ["logging.level = 'trace'"], "changes"],
+    [[], ["logging.persist = false"], "changes"],
+    [[], ["logging.input = 'full'"], "widens"],
+    [[], ["security.virtualization = 'emulated_ok'"], "widens"],
+    [[], ["security.measure = 'required'"], "narrows"],
+    [[], ["security.measure = 'off'"], "widens"],
+    [[], ["security.guest_agent = false"], "narrows"],
+    [[], ["presentation.attention = 'ctrl+alt+end'"], "changes"],
+    [[], ["presentation.allow = ['socket']"], "narrows"],
+    [[], ["network.resolver = '9.9.9.9'"], "both"],
+    [[], ["network.allow_private = ['10.0.0.0/8']"], "widens"],
+    [linux(), ["[linux]", 'vm_id = "desk"'], "narrows"],
+    [[], ["[linux]"], "widens"],
+    [linux(), linux("autoboot = true"), "widens"],
+    [linux(), linux("present_on_boot = true"), "widens"],
+    [linux(), linux("networking = 'on'"), "widens"],
+    [linux("networking = 'on'"), linux("networking = 'provisioning_only'"), "narrows"],
+    [
+      linux("networking = 'provisioning_only'"),
+      linux("networking = 'provisioning_only'", "provisioning_minutes = 31"),
+      "widens",
+    ],
+    [linux(), linux("on_shutdown = 'suspend'"), "changes"],
+    [linux(), linux("limits.cpus = 2"), "widens"],
+    [linux(), linux("limits.mem_mib = 511"), "narrows"],
+    [linux(), linux("limits.io_mib_s = 100"), "narrows"],
+    [linux("limits.io_mib_s = 100"), linux("limits.io_mib_s = 101"), "widens"],
+    [linux(), linux("limits.console_kib_s = 65"), "widens"],
+    [linux(), linux("storage.root_disk = 'vm/linux/desk/rootfs.ext4'"), "narrows"],
+    [linux(), linux("storage.root_disk = 'vm/linux/desk/x'"), "both"],
+    [linux(), linux("storage.bus = 'ahci'"), "widens"],
+    [linux(), linux("boot.kernel = 'vm/linux/desk/vmlinuz'"), "both"],
+    [linux(), linux("devices.input = true"), "widens"],
+    [linux(), linux("devices.gpu = 'virtio'"), "widens"],
+    [linux(), linux("devices.vtpm = true"), "widens"],
+    [
+      linux("[[linux.storage.shares]]", "tag = 'a'", "path = 'vm/linux/desk/a'"),
+      linux(
+        "[[linux.storage.shares]]",
+        "tag = 'a'",
+        "path = 'vm/linux/desk/a'",
+        "read_only = false",
+      ),
+      "widens",
+    ],
+    [
+      linux("[[linux.storage.shares]]", "tag = 'a'", "path = 'vm/linux/desk/a'"),
+      linux("[[linux.storage.shares]]", "tag = 'a'", "path = 'vm/linux/desk/b'"),
+      "both",
+    ],
+    [
+      linux("[[linux.storage.shares]]", "tag = 'a'", "path = 'vm/linux/desk/a'"),
+      linux(),
+      "narrows",
+    ],
+  ];
+
+Deno.test("difference tells what widens, narrows, or is something else", () => {
+  for (const [old, next, change] of CHANGES) {
+    const found = difference(read(...old), read(...next));
+    const place = `${old.at(-1) ?? "nothing"} -> ${next.at(-1) ?? "nothing"}`;
+    if (change === "widens" && next.at(-1) === "[linux]") {
+      // A profile that is not enabled gives nothing.
+      assert.deepEqual(found, [], place);
+      continue;
+    }
+    const kinds = new Set(found.map((one) => one.change));
+    assert(kinds.has(change), `${place}: ${[...kinds].join(" ")}`);
+    assert.equal(widens(found), change === "widens" || change === "both", place);
+    const back = difference(read(...next), read(...old));
+    assert.equal(widens(back), change === "narrows" || change === "both", `back: ${place}`);
+  }
+});
+
+Deno.test("facetsOf has no two facets of one name", () => {
+  for (const text of SHAPELY) {
+    const found = readOnDesk(new TextEncoder().encode(text));
+    if (found.policy === null) continue;
+    const names = facetsOf(found.policy).map((one) => `${one.profile} ${one.id}`);
+    assert.equal(new Set(names).size, names.length);
+  }
+});
