@@ -175,7 +175,6 @@ export class Guest {
   }
 
   async #connect(): Promise<QmpClient> {
-    const { host } = this.around;
     const connection = await this.#reach();
     const qmp = await QmpClient.open(connection, (event) => this.#onQmpEvent(event));
     const { UUID } = await qmp.command("query-uuid");
