@@ -47,7 +47,9 @@ function stateTable(): string {
 
 function deviceTable(): string {
   const rows = Object.entries(DEVICES).map(([name, row]) =>
-    `| \`${name}\` | ${row.policyKey === null ? "every guest" : `\`${row.policyKey}\``} | ${row.exposes} |`
+    `| \`${name}\` | ${
+      row.policyKey === null ? "every guest" : `\`${row.policyKey}\``
+    } | ${row.exposes} |`
   );
   return ["| device | from | exposes |", "| --- | --- | --- |", ...rows].join("\n");
 }

@@ -10,7 +10,8 @@ import * as path from "node:path";
 
 const SKELETON = path.resolve(import.meta.dirname ?? ".", "../../initramfs/skeleton");
 const BUSYBOX = "/usr/bin/busybox";
-const canRun = Deno.uid() === 0 && fs.existsSync(BUSYBOX);
+// Without asking for a permission more: /proc/self is owned by who runs this (proc(5)).
+const canRun = fs.statSync("/proc/self").uid === 0 && fs.existsSync(BUSYBOX);
 /** Why these cannot run; the runner counts them as skipped. */
 const ignore = !canRun;
 
