@@ -17,6 +17,7 @@ import { doctorPermissions } from "./doctor.ts";
 import { docs, type Json, jsonFlag, one } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
 import { policyRoutes } from "./policy_routes.ts";
+import { plan as vmPlan } from "./vm_routes.ts";
 
 const status = buildCommand<Json, [], CliContext>({
   docs: docs("The host: mode, policy, guests, and what is wrong", "ray status --json"),
@@ -96,6 +97,7 @@ export function rayApplication(version: string): Application<CliContext & Comman
           list: vmList,
           start: vmCommand("start", "Start a guest that the policy allows"),
           stop: vmCommand("stop", "End a guest in order"),
+          plan: vmPlan,
         },
       }),
       policy: policyRoutes,
