@@ -12,6 +12,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   [
     "fault.ts",
     "issue.ts",
+    "json.ts",
     "event.ts",
     "id.ts",
     "machine_state.ts",

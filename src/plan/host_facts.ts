@@ -3,7 +3,7 @@
  * `vm plan` there gives the very plan that the host would execute. It looks at no machine itself.
  */
 import * as z from "zod/mini";
-import { readJson } from "../registry/json.ts";
+import { readJson } from "../json.ts";
 import { type Issue, issue } from "../issue.ts";
 import type { HostFacts } from "./launch_plan.ts";
 

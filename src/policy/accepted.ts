@@ -3,52 +3,87 @@
  * so whoever can write there can put an older one back together with an older policy; the image's
  * `min_serial` is the floor that they cannot lower. Pure.
  */
-
 import { z } from "zod/mini";
 import { type Issue, issue } from "../issue.ts";
+import { readJson } from "../json.ts";
 
+/** What was accepted. */
 export interface Accepted {
+  /** 0: no policy with a serial yet. */
   readonly serial: number;
-  /** SHA-256 of the policy's exact bytes, in hex. */
-  readonly sha256: string;
+  /** SHA-256 of that policy's exact bytes, in hex; null: no policy yet. */
+  readonly sha256: string | null;
 }
+
+/** What a data root on which nothing was accepted yet remembers. */
+export const NOTHING_ACCEPTED: Accepted = { serial: 0, sha256: null };
 
 const ACCEPTED = z.strictObject({
   version: z.literal(0),
-  serial: z.int().check(z.minimum(1)),
-  sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  serial: z.int().check(z.minimum(0)),
+  sha256: z.nullable(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
 });
 
-/** What is remembered; null where nothing is; an issue where what is there cannot be believed. */
-export function parseAccepted(text: string | null): Accepted | null | Issue {
-  if (text === null) return null;
-  let value: unknown = null;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Falls through to the same finding as any other damage.
-  }
-  const parsed = ACCEPTED.safeParse(value);
-  if (parsed.success) return { serial: parsed.data.serial, sha256: parsed.data.sha256 };
-  return issue("serial.state", {
+/**
+ * What is remembered.
+ *
+ * @param text null where there is no such file
+ * @param hasHistory whether this data root was booted before (`boot/history` is not empty): then a
+ *   missing file was taken away
+ * @returns null on a fresh data root; an issue `serial.state` where what is there cannot be believed,
+ *   `serial.state_lost` where it is gone
+ */
+export function parseAccepted(text: string | null, hasHistory = false): Accepted | null | Issue {
+  if (text === null) return hasHistory ? lost("serial.state_lost", "no such file") : null;
+  const read = readJson(text);
+  const parsed = read.ok ? ACCEPTED.safeParse(read.value) : null;
+  if (!parsed?.success) return lost("serial.state", "a damaged file");
+  const { serial, sha256 } = parsed.data;
+  // A serial is always some policy's.
+  if (serial > 0 && sha256 === null) return lost("serial.state", "a serial of no policy");
+  return { serial, sha256 };
+}
+
+function lost(rule: string, found: string): Issue {
+  return issue(rule, {
     path: "policy/state.json",
     expected: "the serial and hash of the last accepted policy",
-    found: "a damaged file",
-    hint: "put back the file from a backup; without it an older policy could be put in force",
+    found,
+    hint: "without it an older policy could be put in force; put the file back from a backup, or " +
+      "look at the policy and accept its serial in the recovery shell (serial accept)",
   });
 }
 
 /** The file's text. */
 export function renderAccepted(accepted: Accepted): string {
-  return `${JSON.stringify({ version: 0, serial: accepted.serial, sha256: accepted.sha256 })}\n`;
+  const { serial, sha256 } = accepted;
+  return `${JSON.stringify({ version: 0, serial, sha256 })}\n`;
+}
+
+/** A policy that was accepted in whole. */
+export interface AcceptedPolicy {
+  readonly serial: number | null;
+  readonly sha256: string;
 }
 
 /** What to remember after accepting a policy; null where what is remembered stays. */
 export function nextAccepted(
   remembered: Accepted | null,
-  policy: { readonly serial: number | null; readonly sha256: string },
+  policy: AcceptedPolicy,
 ): Accepted | null {
-  if (policy.serial === null) return null;
-  if (remembered !== null && remembered.serial >= policy.serial) return null;
-  return { serial: policy.serial, sha256: policy.sha256 };
+  const next = { serial: policy.serial ?? 0, sha256: policy.sha256 };
+  if (remembered === null || next.serial > remembered.serial) return next;
+  // Among policies without a serial the last one is remembered.
+  return next.serial === 0 && remembered.serial === 0 && remembered.sha256 !== next.sha256
+    ? next
+    : null;
+}
+
+/**
+ * What is remembered once a person has looked at the policy that is there and accepts its serial in
+ * place of a state that is damaged or gone. The serial may go down by this, and by nothing else; the
+ * caller holds the permit of `serial.accept` and has verified the policy.
+ */
+export function acceptedByPerson(policy: AcceptedPolicy): Accepted {
+  return { serial: policy.serial ?? 0, sha256: policy.sha256 };
 }

@@ -5,7 +5,9 @@
  */
 import { createHash } from "node:crypto";
 import { errorsOf, type Issue, issue } from "../issue.ts";
+import type { Accepted } from "./accepted.ts";
 import { checkMeaning } from "./meaning.ts";
+import { migrate, whatToDo } from "./migrations.ts";
 import { notYet } from "./not_yet.ts";
 import type { Policy } from "./policy.ts";
 import { resolvePolicy } from "./resolve.ts";
@@ -22,8 +24,8 @@ export interface PolicyFacts {
   readonly hostName: string | null;
   /** The lowest serial that the image accepts; 0 where it says nothing. */
   readonly minSerial: number;
-  /** Highest serial accepted before and the SHA-256 (hex) of that policy. */
-  readonly remembered: { readonly serial: number; readonly sha256: string } | null;
+  /** What was accepted before; null where nothing can have been. */
+  readonly remembered: Accepted | null;
 }
 
 /** A policy, or why there is none; warnings and notes may stand beside a policy. */
@@ -105,7 +107,7 @@ function versionIssue(toml: TomlDocument): Issue | null {
   const version = toml.data["version"];
   const { line, column, source } = toml.valuePlace(path);
   const parts = { path: "version", line, column, expected: "0", found: source };
-  if (version === 0) return null;
+  if (typeof version === "number" && migrate(toml.data, version)) return null;
   if (version === undefined) {
     return issue("schema.missing", {
       ...parts,
@@ -118,7 +120,8 @@ function versionIssue(toml: TomlDocument): Issue | null {
   return isNumber
     ? issue("meaning.version", {
       ...parts,
-      hint: "this version of RayOS knows policies of version 0 only; install one that fits",
+      // An integer beyond 2^53 is no number here, and later than any version there is.
+      hint: whatToDo(typeof version === "number" ? version : Infinity),
     })
     : issue("schema.type", { ...parts, hint: "write the number 0" });
 }

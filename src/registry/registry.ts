@@ -9,7 +9,7 @@ import { allSlots, type Slot, slot, SLOT_COUNT, type VmId, vmId } from "../id.ts
 import { type Issue, issue } from "../issue.ts";
 import { fillPath, type Policy, type Profile } from "../policy/policy.ts";
 import type { BrokenGuest, GuestDisk, GuestRecord, Registry } from "./guest.ts";
-import { type Json, readJson } from "./json.ts";
+import { type Json, readJson } from "../json.ts";
 import { type RecordDocument, recordSchema, registrySchema } from "./schema.ts";
 
 /** Largest registry in bytes. */

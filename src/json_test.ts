@@ -67,7 +67,7 @@ Deno.test("readJson gives objects without a prototype", () => {
   assert.equal(Object.getPrototypeOf(read.value), null);
 });
 
-const SUITE = new URL("../../../shared/vectors/json/test_parsing/", import.meta.url);
+const SUITE = new URL("../../shared/vectors/json/test_parsing/", import.meta.url);
 
 Deno.test({
   name: "readJson agrees with JSONTestSuite (skipped where the vectors are not beside the project)",
