@@ -24,7 +24,7 @@ async function start(fake: Fake, args: readonly string[], home: string): Promise
   await Deno.mkdir(temporary);
   const process = new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "-A", `${PROJECT}/tools/boot.ts`],
+      ...["run", "-P=tools", `${PROJECT}/tools/boot.ts`],
       ...["--image", image, "--data", data, ...args],
     ],
     env: { TMPDIR: temporary },

@@ -92,14 +92,15 @@ async function measure(compiled: Image, bundled: Image, runs: number): Promise<M
 async function wholeRun(): Promise<number> {
   say("a whole tools/rayos boot");
   const began = performance.now();
-  const { success } = await new Deno.Command(Deno.execPath(), {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-P=tools", "--quiet", `${PROJECT}/tools/boot.ts`],
     cwd: PROJECT,
     stdin: "null",
-    stdout: "null",
-    stderr: "null",
   }).output();
-  if (!success) throw new Error("tools/rayos boot: it failed; run it by hand");
+  if (!success) {
+    const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
+    throw new Error(`tools/rayos boot: it failed; its last words:\n${said.slice(-2000)}`);
+  }
   return (performance.now() - began) / 1000;
 }
 
