@@ -4,59 +4,87 @@
  * RayOS Data, and decides nothing.
  */
 
-import { Buffer } from "node:buffer";
 import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { Fault, reasonOf } from "../fault.ts";
 import type { AppendFile, FileFacts } from "./port.ts";
+
+const CHUNK = 64 * 1024;
 
 function isMissing(error: unknown): boolean {
   const code = (error as { code?: string }).code;
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-/** open(2) for reading without following a link and without waiting for a FIFO's writer. */
-const SAFE_READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK |
-  fs.constants.O_NOCTTY;
+/** Without waiting for a FIFO's writer or taking a terminal (open(2)). */
+const CAREFUL = fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY;
+
+/**
+ * Opens a regular file, and no link to one. With permissions that name paths, Deno resolves links by
+ * itself before it opens, so that neither O_NOFOLLOW nor a `nosymfollow` mount holds for an open: what
+ * lstat(2) saw under that name is compared with what was opened. Links in the middle of a path end in
+ * ELOOP at that lstat, since the data root and /run are mounted `nosymfollow`.
+ *
+ * @param flags of open(2); with O_CREAT the file is made where it is missing
+ * @returns null where there is no such file and none is made
+ * @throws Fault `file.not_plain` for a link or anything but a regular file
+ */
+function openPlain(path: string, flags: number): number | null {
+  const before = lstat(path);
+  const create = (flags & fs.constants.O_CREAT) !== 0;
+  if (before === null && !create) return null;
+  if (before !== null && before.type !== "file") throw notPlain(path, `a ${before.type}`);
+  const exact = before === null
+    ? flags | fs.constants.O_EXCL
+    : flags & ~(fs.constants.O_CREAT | fs.constants.O_EXCL);
+  const fd = fs.openSync(path, exact | CAREFUL, 0o600);
+  const opened = fs.fstatSync(fd);
+  const seen = before ?? lstat(path);
+  const same = seen?.type === "file" && seen.inode === opened.ino && seen.device === opened.dev;
+  if (same) return fd;
+  fs.closeSync(fd);
+  throw notPlain(path, "another file than a moment before");
+}
+
+function notPlain(path: string, found: string): Fault {
+  return new Fault("data", "file.not_plain", `${path}: ${found}; put a regular file there`);
+}
 
 /**
  * The file's bytes, or null where there is none.
  *
- * @throws Fault `file.too_large` beyond the limit in bytes, `file.unreadable`
+ * @throws Fault `file.too_large` beyond the limit in bytes, `file.not_plain`, `file.unreadable`
  */
 export function readFile(path: string, limit: number): Uint8Array | null {
-  let fd: number;
+  let fd: number | null = null;
   try {
-    fd = fs.openSync(path, SAFE_READ);
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw new Fault("data", "file.unreadable", `${path}: ${reasonOf(error)}; check it`, error);
-  }
-  try {
-    const buffer = Buffer.alloc(Math.min(limit + 1, 64 * 1024));
-    const pieces: Uint8Array[] = [];
-    let total = 0;
-    while (true) {
-      const count = fs.readSync(fd, buffer, 0, buffer.length, null);
-      if (count === 0) break;
-      pieces.push(Uint8Array.from(buffer.subarray(0, count)));
-      total += count;
-      if (total > limit) {
-        throw new Fault(
-          "data",
-          "file.too_large",
-          `${path}: larger than ${limit} bytes; put a smaller file there`,
-        );
-      }
-    }
-    return pieces.length === 1 && pieces[0] !== undefined
-      ? pieces[0]
-      : Buffer.concat(pieces, total);
+    fd = openPlain(path, fs.constants.O_RDONLY);
+    return fd === null ? null : readAll(fd, path, limit);
   } catch (error) {
     if (error instanceof Fault) throw error;
     throw new Fault("data", "file.unreadable", `${path}: ${reasonOf(error)}; check it`, error);
   } finally {
-    fs.closeSync(fd);
+    if (fd !== null) fs.closeSync(fd);
+  }
+}
+
+function readAll(fd: number, path: string, limit: number): Uint8Array {
+  const buffer = new Uint8Array(Math.min(limit + 1, CHUNK));
+  let whole = new Uint8Array();
+  while (true) {
+    const count = fs.readSync(fd, buffer, 0, buffer.length, null);
+    if (count === 0) return whole;
+    if (whole.length + count > limit) {
+      throw new Fault(
+        "data",
+        "file.too_large",
+        `${path}: larger than ${limit} bytes; put a smaller file there`,
+      );
+    }
+    const next = new Uint8Array(whole.length + count);
+    next.set(whole);
+    next.set(buffer.subarray(0, count), whole.length);
+    whole = next;
   }
 }
 
@@ -97,20 +125,16 @@ export function lstat(path: string): FileFacts | null {
 
 /** The first bytes of a regular file; null where it is none or cannot be read. */
 export function head(path: string, length: number): Uint8Array | null {
-  let fd: number;
+  let fd: number | null = null;
   try {
-    fd = fs.openSync(path, SAFE_READ);
-  } catch {
-    return null;
-  }
-  try {
-    if (!fs.fstatSync(fd).isFile()) return null;
-    const buffer = Buffer.alloc(length);
-    return Uint8Array.from(buffer.subarray(0, fs.readSync(fd, buffer, 0, length, 0)));
+    fd = openPlain(path, fs.constants.O_RDONLY);
+    if (fd === null) return null;
+    const buffer = new Uint8Array(length);
+    return buffer.slice(0, fs.readSync(fd, buffer, 0, length, 0));
   } catch {
     return null;
   } finally {
-    fs.closeSync(fd);
+    if (fd !== null) fs.closeSync(fd);
   }
 }
 
@@ -136,11 +160,9 @@ export function canOpen(path: string): boolean {
 export function replace(path: string, bytes: Uint8Array | string): void {
   const sibling = `${path}.new`;
   fs.rmSync(sibling, { force: true });
-  const fd = fs.openSync(
-    sibling,
-    fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW,
-    0o600,
-  );
+  const { O_WRONLY, O_CREAT } = fs.constants;
+  const fd = openPlain(sibling, O_WRONLY | O_CREAT);
+  if (fd === null) throw notPlain(sibling, "nothing");
   try {
     fs.writeFileSync(fd, bytes);
     fs.fsyncSync(fd);
@@ -162,11 +184,9 @@ export function syncDirectory(path: string): void {
 
 /** One write(2), for files of the kernel that take their value in one. */
 export function put(path: string, text: string): void {
-  const fd = fs.openSync(
-    path,
-    fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_TRUNC | fs.constants.O_NOFOLLOW,
-    0o600,
-  );
+  const { O_WRONLY, O_CREAT, O_TRUNC } = fs.constants;
+  const fd = openPlain(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (fd === null) return;
   try {
     fs.writeSync(fd, text);
   } finally {
@@ -190,11 +210,9 @@ export function makeDirectory(path: string): void {
 }
 
 export function openAppend(path: string): AppendFile {
-  const fd = fs.openSync(
-    path,
-    fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_APPEND | fs.constants.O_NOFOLLOW,
-    0o600,
-  );
+  const { O_WRONLY, O_CREAT, O_APPEND } = fs.constants;
+  const fd = openPlain(path, O_WRONLY | O_CREAT | O_APPEND);
+  if (fd === null) throw notPlain(path, "nothing");
   let size = fs.fstatSync(fd).size;
   let open = true;
   return {

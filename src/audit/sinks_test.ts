@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import type { HostEvent } from "../event.ts";
+import type { AppendFile, Host } from "../host/port.ts";
+import { issue } from "../issue.ts";
+import { MAX_FILE_BYTES, MAX_FILES } from "./retention.ts";
+import { LogSinks } from "./sinks.ts";
+
+const FOUND: HostEvent = {
+  type: "finding",
+  issue: issue("note.x", { expected: "a", found: "b", severity: "note" }),
+};
+const VIOLATION: HostEvent = {
+  type: "violation",
+  issue: issue("sig.x", { expected: "a", found: "b" }),
+  vm: null,
+};
+
+/** A host that keeps what is written, and whose disk can be full. */
+class SinkHost {
+  readonly texts = new Map<string, string>();
+  readonly sizes = new Map<string, number>();
+  console = "";
+  harness = "";
+  full = false;
+
+  readonly host = {
+    clock: { monoMs: () => 12.4, wall: () => new Date("2026-11-24T00:00:00Z") },
+    console: (text: string) => this.console += text,
+    harness: (text: string) => this.harness += text,
+    append: (path: string) => this.#append(path),
+    lstat: (path: string) => this.texts.has(path) ? { type: "file" } : null,
+    remove: (path: string) => this.#forget(path),
+    rename: (from: string, to: string) => {
+      this.texts.set(to, this.texts.get(from) ?? "");
+      this.#forget(from);
+    },
+  } as unknown as Host;
+
+  #forget(path: string): void {
+    this.texts.delete(path);
+    this.sizes.delete(path);
+  }
+
+  #append(path: string): AppendFile {
+    this.texts.set(path, this.texts.get(path) ?? "");
+    const size = () => this.sizes.get(path) ?? 0;
+    return {
+      get size() {
+        return size();
+      },
+      append: (bytes) => {
+        if (this.full) throw new Error("ENOSPC: no space left on device");
+        this.texts.set(path, (this.texts.get(path) ?? "") + new TextDecoder().decode(bytes));
+        this.sizes.set(path, size() + bytes.length);
+      },
+      close: () => {},
+    };
+  }
+}
+
+const MAIN = "/d/logs/rayos.log";
+
+Deno.test("LogSinks writes what waited for the disk, in order, to both files", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.emit(FOUND);
+  sinks.emit(VIOLATION);
+  assert.equal(sink.texts.size, 0);
+  sinks.openFiles("/d", "boot");
+  assert.equal(sink.texts.get(MAIN), sink.console);
+  assert.equal(sink.texts.get("/d/logs/boot/boot.log"), sink.console);
+  assert.match(sink.console, /^mono:12 INFO policy finding .*\nmono:12 ERROR policy RAYOS_/);
+});
+
+Deno.test("LogSinks keeps a bounded ring and says how many lines it lost", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  for (let n = 0; n < 2500; n++) sinks.emit(FOUND);
+  sinks.openFiles("/d", "boot");
+  assert.match(sink.texts.get(MAIN) ?? "", /log_dropped sink=ring lines=500\n$/);
+  assert.equal(sinks.lastLines(5000).length, 2000);
+});
+
+Deno.test("LogSinks begins each harness line with the run number, earlier lines too", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.emit(FOUND);
+  assert.equal(sink.harness, "");
+  sinks.setHarness("00112233aabbccdd");
+  sinks.emit(VIOLATION);
+  const lines = sink.harness.trimEnd().split("\n");
+  assert.equal(lines.length, 2);
+  assert.ok(lines.every((line) => line.startsWith("00112233aabbccdd mono:12 ")));
+});
+
+Deno.test("LogSinks honours level and persist, but a violation is always written", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.openFiles("/d", "boot");
+  sinks.setPolicy({ level: "error", persist: false });
+  sinks.emit(FOUND);
+  sinks.emit({ type: "policy_unsigned" });
+  sinks.emit(VIOLATION);
+  assert.match(
+    sink.console,
+    /^mono:12 WARN policy RAYOS_POLICY_UNSIGNED\n.*RAYOS_POLICY_VIOLATION/,
+  );
+  assert.match(sink.texts.get(MAIN) ?? "", /^[^\n]*RAYOS_POLICY_VIOLATION[^\n]*\n$/);
+});
+
+Deno.test("LogSinks rotates at the limit, keeps ten files, and the oldest goes", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.openFiles("/d", "boot");
+  for (let n = 0; n < MAX_FILES + 3; n++) {
+    sink.sizes.set(MAIN, MAX_FILE_BYTES);
+    sinks.emit({ type: "kernel", text: `line ${n}` });
+  }
+  const names = [...sink.texts.keys()].filter((name) => name.startsWith(MAIN)).sort();
+  assert.equal(names.length, MAX_FILES);
+  assert.ok(names.includes(`${MAIN}.9`) && !names.includes(`${MAIN}.10`));
+  assert.match(sink.texts.get(MAIN) ?? "", /line 12"\n$/);
+});
+
+Deno.test("LogSinks goes on without a disk that is full, and says so once", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.openFiles("/d", "boot");
+  sink.full = true;
+  sinks.emit(FOUND);
+  sinks.emit(FOUND);
+  assert.equal(sink.console.match(/code=log\.unwritable/g)?.length, 1);
+  assert.equal(sink.console.match(/ finding /g)?.length, 2);
+});
+
+Deno.test("LogSinks writes nothing after the shutdown line", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.emit({ type: "shutdown", how: "poweroff", reason: "asked" });
+  sinks.emit(VIOLATION);
+  assert.equal(sink.console, "mono:12 INFO init RAYOS_SHUTDOWN:poweroff:asked\n");
+});
