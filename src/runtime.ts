@@ -57,6 +57,8 @@ export class Runtime {
   dataDevice: string | null = null;
   control: Listener | null = null;
   ready = false;
+  /** The policy was accepted in whole and is remembered. */
+  accepted = false;
   readonly guests = new Map<VmId, Guest>();
   readonly troubles: Trouble[] = [];
   #ending = false;
@@ -275,6 +277,7 @@ export class Runtime {
       ready: this.ready,
       troubles: this.troubles.map((one) => one.code),
       policy: this.inForce?.sha256 ?? null,
+      accepted: this.accepted,
       ended,
     };
     try {

@@ -5,6 +5,7 @@
 
 import { Fault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
+import { renderFacts } from "../plan/host_facts.ts";
 import { launchPlan, wholeLimits } from "../plan/launch_plan.ts";
 import { effectiveGuests } from "../registry/effective.ts";
 import type { Runtime } from "../runtime.ts";
@@ -13,6 +14,8 @@ export function phasePlan(runtime: Runtime): void {
   const { host, emit, facts, inForce, registry } = runtime;
   if (inForce === null || registry === null) return;
   const { policy } = inForce;
+  // What `ray vm plan` needs on a desk to print the very plan that is executed here.
+  host.replace(`${PATHS.run}/facts.json`, renderFacts(facts));
   if (!facts.kvm) {
     emit({ type: "no_virtualization", policy: policy.security.virtualization });
     if (policy.security.virtualization === "required") {

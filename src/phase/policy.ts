@@ -35,14 +35,17 @@ export function phasePolicy(runtime: Runtime): void {
   const { host, emit, cmdline } = runtime;
   const verified = verifiedPolicy(runtime);
   const inMemory = cmdline.data.by === "tmpfs";
-  const accepted = inMemory ? null : parseAccepted(host.readText(ACCEPTED_FILE, FACT_LIMIT));
+  const accepted = inMemory ? null : parseAccepted(
+    host.readText(ACCEPTED_FILE, FACT_LIMIT),
+    acceptedBefore(runtime),
+  );
   if (accepted !== null && "rule" in accepted) deny(runtime, [accepted]);
   const minSerial = Number(host.readText(`${PATHS.imageFacts}/min_serial`, FACT_LIMIT) ?? "0");
   const parsed = parsePolicy(verified, {
     hostName: host.readText(`${PATHS.imageFacts}/host`, FACT_LIMIT)?.trim() ?? null,
     // An image whose floor cannot be read accepts nothing rather than everything.
     minSerial: Number.isSafeInteger(minSerial) ? minSerial : Number.MAX_SAFE_INTEGER,
-    remembered: accepted as { serial: number; sha256: string } | null,
+    remembered: accepted === null || "rule" in accepted ? null : accepted,
   });
   if (parsed.policy === null) deny(runtime, errorsOf(parsed.issues));
   for (const one of parsed.issues) emit({ type: "finding", issue: one });
@@ -55,6 +58,19 @@ export function phasePolicy(runtime: Runtime): void {
     sha256: parsed.sha256,
     serial: parsed.policy.serial,
     key: verified.keyId,
+  });
+}
+
+/**
+ * Whether an earlier boot of this data root accepted a policy, by its history: then a missing
+ * `policy/state.json` was taken away. Boots that only ever failed leave nothing to miss.
+ */
+function acceptedBefore(runtime: Runtime): boolean {
+  const { host, bootId } = runtime;
+  const folder = `${PATHS.dataRoot}/boot/history`;
+  return host.list(folder).some((name) => {
+    if (name === `${bootId}.json` || !name.endsWith(".json")) return false;
+    return /"accepted":true/.test(host.readText(`${folder}/${name}`, FACT_LIMIT) ?? "");
   });
 }
 

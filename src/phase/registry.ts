@@ -80,6 +80,7 @@ function remember(runtime: Runtime, inForce: PolicyInForce): void {
     sha256: inForce.sha256,
   });
   if (next !== null) host.replace(ACCEPTED_FILE, renderAccepted(next));
+  runtime.accepted = true;
 }
 
 function deny(runtime: Runtime, issues: readonly Issue[]): never {

@@ -28,6 +28,8 @@ interface Scenario {
   readonly registry?: unknown;
   /** Content of policy/state.json. */
   readonly state?: unknown;
+  /** Records of earlier boots. */
+  readonly history?: readonly unknown[];
   /** Answers of launchers, by the words of the call; the rest answers as a healthy machine. */
   readonly launcher?: Record<string, string>;
   /** Content of /run/rayos/starts.json. */
@@ -131,6 +133,9 @@ function seed(host: FakeHost, folder: string, scenario: Scenario): void {
   document("/var/rayos/vm/registry.json", scenario.registry);
   document("/var/rayos/policy/state.json", scenario.state);
   document("/run/rayos/starts.json", scenario.starts);
+  for (const [n, record] of (scenario.history ?? []).entries()) {
+    document(`/var/rayos/boot/history/${n}.json`, record);
+  }
   for (const file of ["rootfs.ext4", "vmlinuz"]) {
     host.seed(`/var/rayos/vm/linux/demo/${file}`, file);
   }
