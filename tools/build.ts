@@ -66,6 +66,9 @@ export interface BuildFacts {
   readonly warnings: readonly string[];
 }
 
+/** The files of this builder: a change of any of them may change what it makes. */
+const BUILDER = /^tools\/(build|cpio|debian_|denort|elf|sbom)[a-z_]*(?<!_test)\.ts$/;
+
 const ENVIRONMENT = "PATH=/usr/bin:/bin DENO_DIR=/run/deno TMPDIR=/tmp LANG=C.UTF-8 NO_COLOR=1";
 
 /** The one line by which everything in the image starts the program. */
@@ -93,7 +96,7 @@ function inputsHash(options: BuildOptions, cache: string): string {
   const { project } = options;
   const folders = ["initramfs", "tools"].flatMap((dir) =>
     filesBelow(path.join(project, dir)).map((one) => path.join(dir, one))
-  ).filter((one) => !/_test\.ts$|^tools\/(bench|boot)/.test(one));
+  ).filter((one) => one.startsWith("initramfs/") || BUILDER.test(one));
   const key = path.join(project, ".rayos/keys/policy-dev.pub");
   return sha256([
     options.form,

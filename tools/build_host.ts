@@ -73,7 +73,8 @@ export function sha256File(file: string): string {
 export function writeWhole(file: string, data: Uint8Array | string, mode = 0o644): void {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const partial = `${file}.partial-${Deno.pid}`;
-  fs.writeFileSync(partial, data);
+  // The mode from the start: a secret is never readable, not even for an instant.
+  fs.writeFileSync(partial, data, { mode });
   fs.chmodSync(partial, mode);
   fs.renameSync(partial, file);
 }

@@ -4,7 +4,8 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { run, ToolError } from "./build_host.ts";
+import { generateKeyPair } from "../src/policy/secret_key.ts";
+import { ToolError, writeWhole } from "./build_host.ts";
 
 export interface DeveloperKey {
   readonly publicFile: string;
@@ -29,8 +30,11 @@ export function developerKey(project: string, say: (line: string) => void): Deve
   }
   say("making this checkout's developer key");
   fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-  run("minisign", ["-G", "-W", "-p", key.publicFile, "-s", key.secretFile]);
-  fs.chmodSync(key.secretFile, 0o600);
+  const { secretText, publicText } = generateKeyPair((count) =>
+    crypto.getRandomValues(new Uint8Array(count))
+  );
+  writeWhole(key.secretFile, secretText, 0o600);
+  writeWhole(key.publicFile, publicText);
   return key;
 }
 
