@@ -46,7 +46,7 @@ export function parsePolicy(verified: VerifiedBytes, facts: PolicyFacts): Parsed
   const { bytes } = verified;
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const read = readPolicy(bytes);
-  if (read.policy === null) return { policy: null, issues: capped(read.issues), sha256 };
+  if (read.policy === null) return { policy: null, issues: capped(read.issues, read.more), sha256 };
   const { policy, toml } = read;
   const against = [
     ...hostIssues(policy, toml, facts.hostName),
@@ -64,7 +64,7 @@ export function checkPolicy(bytes: Uint8Array): Issue[] {
   const size = sizeIssue(bytes);
   if (size !== null) return [size];
   const read = readPolicy(bytes);
-  if (read.policy === null) return capped(read.issues);
+  if (read.policy === null) return capped(read.issues, read.more);
   const serial = read.policy.serial === null ? [noSerial()] : [];
   return capped([...read.issues, ...serial]);
 }
@@ -72,7 +72,12 @@ export function checkPolicy(bytes: Uint8Array): Issue[] {
 /** A document that was read: its policy, with its places; or why there is none. */
 export type Read =
   | { readonly policy: Policy; readonly toml: TomlDocument; readonly issues: readonly Issue[] }
-  | { readonly policy: null; readonly issues: readonly Issue[] };
+  | {
+    readonly policy: null;
+    readonly issues: readonly Issue[];
+    /** Further findings, that were only counted. */
+    readonly more: number;
+  };
 
 /**
  * Reads a policy on a desk, to explain it, compare it or plan with it. Nothing in the boot calls this:
@@ -80,24 +85,26 @@ export type Read =
  */
 export function readOnDesk(bytes: Uint8Array): Read {
   const size = sizeIssue(bytes);
-  if (size !== null) return { policy: null, issues: [size] };
+  if (size !== null) return { policy: null, issues: [size], more: 0 };
   const read = readPolicy(bytes);
-  return { ...read, issues: capped(read.issues) };
+  return read.policy === null ? { ...read, issues: capped(read.issues, read.more) } : read;
 }
 
 function readPolicy(bytes: Uint8Array): Read {
   const parsed = readToml(bytes);
-  if (!parsed.ok) return { policy: null, issues: [parsed.issue] };
+  if (!parsed.ok) return { policy: null, issues: [parsed.issue], more: 0 };
   const toml = parsed.document;
   const version = versionIssue(toml);
-  if (version !== null) return { policy: null, issues: [version] };
+  if (version !== null) return { policy: null, issues: [version], more: 0 };
   const texts = textIssues(toml);
   const shape = checkShape(toml);
-  const issues = [...texts, ...shape.issues];
+  const excess = parsed.excess === null ? [] : [parsed.excess.issue];
+  const unseen = parsed.excess?.keys ?? 0;
+  const issues = [...excess, ...texts, ...shape.issues];
   const { document } = shape;
-  if (document === null) return { policy: null, issues };
+  if (document === null) return { policy: null, issues, more: shape.more + unseen };
   issues.push(...checkMeaning(toml, document, shape.faulty));
-  if (issues.length > 0) return { policy: null, issues };
+  if (issues.length > 0) return { policy: null, issues, more: shape.more + unseen };
   return { policy: resolvePolicy(document), toml, issues: notYet(toml, document) };
 }
 
@@ -219,13 +226,13 @@ function noSerial(): Issue {
 }
 
 /** The findings in the order of their places, at most so many, with a last one that counts the rest. */
-function capped(issues: readonly Issue[]): Issue[] {
+function capped(issues: readonly Issue[], uncounted = 0): Issue[] {
   const weight = { error: 0, warning: 1, note: 2 } as const;
   const sorted = [...issues].sort((a, b) =>
     weight[a.severity] - weight[b.severity] || (a.line ?? 0) - (b.line ?? 0) ||
     (a.column ?? 0) - (b.column ?? 0)
   );
-  const more = sorted.length - MAX_ISSUES;
+  const more = sorted.length - MAX_ISSUES + uncounted;
   if (more <= 0) return sorted;
   const last = issue("schema.more", {
     expected: `at most ${MAX_ISSUES} findings in a report`,

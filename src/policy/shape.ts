@@ -16,10 +16,12 @@ export interface Shape {
   readonly document: PolicyDocument | null;
   /** What was faulty and is not in `document`. */
   readonly faulty: readonly TomlPath[];
+  /** Findings that are only counted. */
+  readonly more: number;
 }
 
-/** Findings that name a nearest key are costly; after so many the rest is only counted. */
-const MOST_HINTS = 100;
+/** Unknown keys of which each has a finding of its own; the rest is only counted. */
+const MOST_UNKNOWN = 100;
 
 /** Holds the document against the schema; `toml.data` loses its faulty parts. */
 export function checkShape(toml: TomlDocument): Shape {
@@ -27,15 +29,18 @@ export function checkShape(toml: TomlDocument): Shape {
   const first = policySchema.safeParse(toml.data);
   const issues: Issue[] = before.map((path) => profileIssue(toml, path));
   const faulty: TomlPath[] = [...before];
-  if (first.success && before.length === 0) return { issues, document: first.data, faulty };
+  if (first.success && before.length === 0) {
+    return { issues, document: first.data, faulty, more: 0 };
+  }
+  let unknown = 0;
   for (const found of first.error?.issues ?? []) {
     const path = found.path.map((part) => typeof part === "symbol" ? String(part) : part);
     if (found.code === "unrecognized_keys") {
       const known = keysAt(path, toml.data);
-      found.keys.forEach((key) => {
-        faulty.push([...path, key]);
-        issues.push(unknownKey(toml, [...path, key], issues.length < MOST_HINTS ? known : []));
-      });
+      for (const key of found.keys) {
+        remove(toml.data, [...path, key]);
+        if (unknown++ < MOST_UNKNOWN) issues.push(unknownKey(toml, [...path, key], known));
+      }
     } else {
       faulty.push(partOf(path, found.code));
       issues.push(shapeIssue(toml, path, found));
@@ -43,7 +48,8 @@ export function checkShape(toml: TomlDocument): Shape {
   }
   for (const path of faulty) remove(toml.data, path);
   const second = policySchema.safeParse(toml.data);
-  return { issues, document: second.success ? second.data : null, faulty };
+  const more = Math.max(0, unknown - MOST_UNKNOWN);
+  return { issues, document: second.success ? second.data : null, faulty, more };
 }
 
 /** Profiles that the schema's record passes over or does not count. */

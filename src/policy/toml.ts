@@ -5,7 +5,7 @@
 import { parseTOML } from "toml-eslint-parser";
 import type { AST } from "toml-eslint-parser";
 import { type Issue, issue } from "../issue.ts";
-import { scanToml } from "./toml_scan.ts";
+import { type Excess, scanToml } from "./toml_scan.ts";
 
 export type TomlPath = readonly (string | number)[];
 
@@ -26,34 +26,49 @@ export interface TomlPlace {
   readonly source: string;
 }
 
+/** A place before anybody asks for its words: kept small, since every key has two. */
+interface Spot {
+  readonly line: number;
+  readonly column: number;
+  readonly start: number;
+  readonly end: number;
+}
+
 interface Node {
   /** Where its key stands; a list's element has none of its own. */
-  key: TomlPlace;
+  readonly key: Spot;
   /** Where its value stands; null for a table made by its header. */
-  value: TomlPlace | null;
-  readonly children: Map<string | number, Node>;
+  value: Spot | null;
+  /** Null where there are none. */
+  children: Map<string | number, Node> | null;
 }
+
+/** Longest piece of a line that is shown. */
+const MAX_SOURCE = 80;
+const TOP: Spot = { line: 1, column: 1, start: 0, end: 0 };
 
 /** A parsed document. */
 export class TomlDocument {
   /** Tables have no prototype, so `__proto__` and `constructor` are keys like any other. */
   readonly data: TomlTable;
   readonly #root: Node;
+  readonly #text: string;
 
-  constructor(data: TomlTable, root: Node) {
+  constructor(data: TomlTable, root: Node, text: string) {
     this.data = data;
     this.#root = root;
+    this.#text = text;
   }
 
   /** Place of the key at that path, or of the nearest table around it that stands in the text. */
   keyPlace(path: TomlPath): TomlPlace {
-    return this.#find(path).node.key;
+    return this.#place(this.#find(path).node.key);
   }
 
   /** Place of the value at that path; of the key where the value has no place of its own. */
   valuePlace(path: TomlPath): TomlPlace {
     const { node, whole } = this.#find(path);
-    return (whole ? node.value : null) ?? node.key;
+    return this.#place((whole ? node.value : null) ?? node.key);
   }
 
   /** Whether the document says something at that path. */
@@ -61,10 +76,15 @@ export class TomlDocument {
     return this.#find(path).whole;
   }
 
+  #place({ line, column, start, end }: Spot): TomlPlace {
+    const source = this.#text.slice(start, Math.min(end, start + MAX_SOURCE));
+    return { line, column, source: source.split("\n", 1)[0] ?? "" };
+  }
+
   #find(path: TomlPath): { node: Node; whole: boolean } {
     let node = this.#root;
     for (const part of path) {
-      const next = node.children.get(part);
+      const next = node.children?.get(part);
       if (next === undefined) return { node, whole: false };
       node = next;
     }
@@ -75,17 +95,18 @@ export class TomlDocument {
 /**
  * Parses the exact bytes of a document.
  *
- * @returns the document, or its one syntax fault with a rule `toml.*`
+ * @returns the document, or its one syntax fault with a rule `toml.*`. `excess`: the document goes on
+ *   beyond what may be parsed; it is at fault then, whatever the part before says
  */
 export function readToml(
   bytes: Uint8Array,
-): { ok: true; document: TomlDocument; text: string } | { ok: false; issue: Issue } {
+): { ok: true; document: TomlDocument; excess: Excess | null } | { ok: false; issue: Issue } {
   const scanned = scanToml(bytes);
   if (!scanned.ok) return scanned;
-  const { text } = scanned;
+  const { text, excess } = scanned;
   try {
     const [top] = parseTOML(text, { tomlVersion: "1.0" }).body;
-    return { ok: true, document: build(top, text), text };
+    return { ok: true, document: build(top, text), excess };
   } catch (error) {
     return { ok: false, issue: syntaxIssue(error, text) };
   }
@@ -129,24 +150,20 @@ function syntaxIssue(error: unknown, text: string): Issue {
 
 function build(top: AST.TOMLTopLevelTable, text: string): TomlDocument {
   const data = emptyTable();
-  const root: Node = { key: { line: 1, column: 1, source: "" }, value: null, children: new Map() };
+  const root: Node = { key: TOP, value: null, children: null };
 
-  const place = (node: AST.TOMLNode): TomlPlace => {
-    const source = text.slice(node.range[0], Math.min(node.range[1], node.range[0] + 80));
-    return {
-      line: node.loc.start.line,
-      column: node.loc.start.column + 1,
-      source: source.split("\n", 1)[0] ?? "",
-    };
-  };
+  const place = (node: AST.TOMLNode): Spot => ({
+    line: node.loc.start.line,
+    column: node.loc.start.column + 1,
+    start: node.range[0],
+    end: node.range[1],
+  });
 
   const value = (content: AST.TOMLContentNode, node: Node): TomlValue => {
     node.value = place(content);
     if (content.type === "TOMLArray") {
       return content.elements.map((element, index) => {
-        const child: Node = { key: place(element), value: null, children: new Map() };
-        node.children.set(index, child);
-        return value(element, child);
+        return value(element, childOf(node, index, place(element)));
       });
     }
     if (content.type === "TOMLInlineTable") {
@@ -162,8 +179,7 @@ function build(top: AST.TOMLTopLevelTable, text: string): TomlDocument {
     const target = descend(keys.slice(0, -1).map((key) => [keyName(key), place(key)]), table, node);
     const last = keys.at(-1);
     if (last === undefined) return;
-    const child: Node = { key: place(last), value: null, children: new Map() };
-    target.node.children.set(keyName(last), child);
+    const child = childOf(target.node, keyName(last), place(last));
     target.table[keyName(last)] = value(pair.value, child);
   };
 
@@ -172,7 +188,7 @@ function build(top: AST.TOMLTopLevelTable, text: string): TomlDocument {
     else {
       const places = entry.key.keys.map(place);
       let next = 0;
-      const path = entry.resolvedKey.map((part): [string | number, TomlPlace] => [
+      const path = entry.resolvedKey.map((part): [string | number, Spot] => [
         part,
         // A list's own element has no key; it stands where the list's name does.
         places[typeof part === "number" ? next - 1 : next++] ?? place(entry.key),
@@ -181,23 +197,27 @@ function build(top: AST.TOMLTopLevelTable, text: string): TomlDocument {
       for (const pair of entry.body) keyValue(pair, target.table, target.node);
     }
   }
-  return new TomlDocument(data, root);
+  return new TomlDocument(data, root, text);
+}
+
+/** A new node below another. */
+function childOf(node: Node, part: string | number, key: Spot): Node {
+  const child: Node = { key, value: null, children: null };
+  node.children ??= new Map();
+  node.children.set(part, child);
+  return child;
 }
 
 /** Goes down a path, making tables and lists of tables that are not there yet. */
 function descend(
-  path: readonly (readonly [string | number, TomlPlace])[],
+  path: readonly (readonly [string | number, Spot])[],
   table: TomlTable,
   node: Node,
 ): { table: TomlTable; node: Node } {
   let here: TomlTable | TomlValue[] = table;
   let at = node;
   path.forEach(([part, place], index) => {
-    let child = at.children.get(part);
-    if (child === undefined) {
-      child = { key: place, value: null, children: new Map() };
-      at.children.set(part, child);
-    }
+    const child = at.children?.get(part) ?? childOf(at, part, place);
     const container = here as Record<string | number, TomlValue>;
     const made: TomlValue = typeof path[index + 1]?.[0] === "number" ? [] : emptyTable();
     const next = Object.hasOwn(container, part) ? container[part] : made;
