@@ -5,7 +5,7 @@
 import type { VmId } from "../src/id.ts";
 import { MACHINE_STATES, type MachineState } from "../src/machine_state.ts";
 import { type Denied, type HostState, judge, type Request } from "../src/policy/authorize.ts";
-import { type Caller, CALLERS, type Op, OP_TABLE, OPS, rowOf } from "../src/policy/ops.ts";
+import { type Caller, CALLERS, isLive, type Op, OP_TABLE, OPS } from "../src/policy/ops.ts";
 import type { Policy } from "../src/policy/policy.ts";
 import { resolvePolicy } from "../src/policy/resolve.ts";
 import { policySchema } from "../src/policy/schema.ts";
@@ -115,7 +115,7 @@ function renderSituation(situation: Situation): string[] {
     `|---|${CALLERS.map(() => "---|").join("")}`,
     ...OPS.map((op) => {
       const cells = CALLERS.map((caller) => cellOf(answersOf(situation, op, caller)));
-      return `| \`${op}\`${rowOf(op)?.live ? " ✓" : ""} | ${cells.join(" | ")} |`;
+      return `| \`${op}\`${isLive(op) ? " ✓" : ""} | ${cells.join(" | ")} |`;
     }),
   ];
 }

@@ -3,7 +3,7 @@
  * say. It only renders.
  */
 import { MEANING_RULES } from "../src/policy/meaning_rules.ts";
-import { OP_TABLE, OPS } from "../src/policy/ops.ts";
+import { isLive, OP_TABLE, OPS } from "../src/policy/ops.ts";
 import { DENY_RULES, type RuleRow } from "../src/policy/rules.ts";
 
 export function renderRules(): string {
@@ -12,9 +12,9 @@ export function renderRules(): string {
   );
   const meaning = Object.entries(MEANING_RULES).map(([rule, says]) => `| \`${rule}\` | ${says} |`);
   const ops = OPS.map((op) => {
-    const { callers, live, needs, exposes } = OP_TABLE[op];
+    const { callers, needs, exposes } = OP_TABLE[op];
     const conditions = needs.length === 0 ? "–" : needs.join(", ");
-    return `| \`${op}\` | ${live ? "yes" : "no"} | ${callers.join(", ")} | ${conditions} | ${
+    return `| \`${op}\` | ${isLive(op) ? "yes" : "no"} | ${callers.join(", ")} | ${conditions} | ${
       exposes ? "yes" : "–"
     } |`;
   });

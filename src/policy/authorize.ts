@@ -7,7 +7,7 @@
 import type { GuestKind, VmId } from "../id.ts";
 import type { MachineState } from "../machine_state.ts";
 import { CONDITIONS, deny, printable } from "./conditions.ts";
-import { type Caller, type LiveOp, rowOf } from "./ops.ts";
+import { type Caller, isLive, type LiveOp, rowOf } from "./ops.ts";
 import type { Policy } from "./policy.ts";
 import type { DenyRule } from "./rules.ts";
 
@@ -92,7 +92,7 @@ function decide(
   request: Request,
 ): Decision {
   const { op } = request;
-  if (rowOf(op)?.live === false) return deny("op.not_yet", `${op} is not in this version`);
+  if (rowOf(op) !== null && !isLive(op)) return deny("op.not_yet", `${op} is not in this version`);
   const denied = judge(policy, state, caller, request);
   if (denied !== null) return denied;
   const permit = new Permit(op as LiveOp, caller, aboutGuest(op) ? request.vm ?? null : null);

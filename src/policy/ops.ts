@@ -9,6 +9,70 @@ import type { MachineState } from "../machine_state.ts";
 export const CALLERS = ["policy", "console", "recovery", "socket", "agent"] as const;
 export type Caller = typeof CALLERS[number];
 
+/** The operations, in the order of the reference. */
+export const OPS = [
+  "status",
+  "metrics",
+  "vm.list",
+  "vm.define",
+  "vm.remove",
+  "vm.start",
+  "vm.stop",
+  "vm.kill",
+  "vm.pause",
+  "vm.resume",
+  "vm.suspend",
+  "vm.reset_state",
+  "vm.plan",
+  "vm.log",
+  "vm.console",
+  "vm.clone",
+  "vm.backup",
+  "vm.restore",
+  "disk.attach",
+  "disk.detach",
+  "disk.resize",
+  "device.attach",
+  "device.detach",
+  "share.attach",
+  "share.detach",
+  "present",
+  "hide",
+  "input.key",
+  "input.text",
+  "input.pointer",
+  "logs.tail",
+  "audit.verify",
+  "audit.show",
+  "policy.show",
+  "policy.explain",
+  "policy.install",
+  "registry.restore",
+  "data.repair",
+  "serial.accept",
+  "network.enable",
+  "network.disable",
+  "network.end_provisioning",
+  "update.install",
+  "update.status",
+  "update.rollback",
+  "power.off",
+  "power.reboot",
+] as const;
+export type Op = typeof OPS[number];
+
+/** Those that this version carries out; the others are denied by `op.not_yet`. */
+export const LIVE_OPS = [
+  "status",
+  "vm.list",
+  "vm.start",
+  "vm.stop",
+  "logs.tail",
+  "power.off",
+  "power.reboot",
+] as const;
+export type LiveOp = typeof LIVE_OPS[number];
+
 /** What must hold for an operation; conditions.ts says what each means. */
 export type Condition =
   | "named"
@@ -35,8 +99,6 @@ export type Condition =
 
 /** One operation. */
 export interface OpRow {
-  /** Whether this version carries it out; else it is denied by `op.not_yet`. */
-  readonly live: boolean;
   readonly callers: readonly Caller[];
   /** Looked at in this order; the first that does not hold denies. */
   readonly needs: readonly Condition[];
@@ -74,44 +136,40 @@ const given = (...rest: Condition[]): readonly Condition[] => [
 ];
 
 /** An operation about the host that any person may ask for. */
-const plain = { live: false, callers: PERSON, needs: [], exposes: false } as const;
+const plain: OpRow = { callers: PERSON, needs: [], exposes: false };
 /** An operation that changes a guest at rest. */
-const atRest = {
-  live: false,
+const atRest: OpRow = {
   callers: PERSON,
   needs: about("state"),
   states: AT_REST,
   exposes: false,
-} as const;
-const input = {
-  live: false,
+};
+const input: OpRow = {
   callers: USER,
   needs: given("state", "input_given", "presented"),
   states: RUNNING,
   exposes: true,
-} as const;
-const repair = {
-  live: false,
+};
+const repair: OpRow = {
   callers: PRESENT,
   needs: ["not_normal", "all_at_rest"],
   exposes: false,
-} as const;
+};
 
 /** The table. */
-export const OP_TABLE = {
-  "status": { ...plain, live: true },
+export const OP_TABLE: { readonly [O in Op]: OpRow } = {
+  "status": plain,
   "metrics": plain,
-  "vm.list": { ...plain, live: true },
+  "vm.list": plain,
   "vm.define": { ...plain, needs: ["named", "in_force", "new", "room_slots"] },
   "vm.remove": atRest,
   "vm.start": {
-    live: true,
     callers: ["policy", ...PERSON],
     needs: given("autoboot", "state", "virtualization", "room_vms", "room_memory"),
     states: AT_REST,
     exposes: true,
   },
-  "vm.stop": { ...atRest, live: true, states: STOPPABLE },
+  "vm.stop": { ...atRest, states: STOPPABLE },
   "vm.kill": { ...atRest, states: ALIVE },
   "vm.pause": { ...atRest, states: RUNNING },
   "vm.resume": { ...atRest, needs: given("state"), states: ["paused"], exposes: true },
@@ -120,7 +178,6 @@ export const OP_TABLE = {
   "vm.plan": { ...plain, needs: ["named", "in_force", "known"] },
   "vm.log": { ...plain, needs: about() },
   "vm.console": {
-    live: false,
     callers: USER,
     needs: given("state"),
     states: RUNNING_OR_PAUSED,
@@ -133,7 +190,6 @@ export const OP_TABLE = {
   "disk.detach": atRest,
   "disk.resize": atRest,
   "device.attach": {
-    live: false,
     callers: USER,
     needs: given("state", "device_given"),
     states: RUNNING,
@@ -141,7 +197,6 @@ export const OP_TABLE = {
   },
   "device.detach": { ...atRest, states: RUNNING_OR_PAUSED },
   "share.attach": {
-    live: false,
     callers: USER,
     needs: given("state", "share_given"),
     states: RUNNING,
@@ -149,17 +204,16 @@ export const OP_TABLE = {
   },
   "share.detach": { ...atRest, states: RUNNING_OR_PAUSED },
   "present": {
-    live: false,
     callers: ["policy", ...USER],
     needs: given("state", "may_present"),
     states: RUNNING,
     exposes: true,
   },
-  "hide": { live: false, callers: USER, needs: about("may_present"), exposes: false },
+  "hide": { callers: USER, needs: about("may_present"), exposes: false },
   "input.key": input,
   "input.text": input,
   "input.pointer": input,
-  "logs.tail": { ...plain, live: true },
+  "logs.tail": plain,
   "audit.verify": plain,
   "audit.show": plain,
   "policy.show": { ...plain, needs: ["in_force"] },
@@ -169,7 +223,6 @@ export const OP_TABLE = {
   "data.repair": repair,
   "serial.accept": { ...repair, needs: ["not_normal"] },
   "network.enable": {
-    live: false,
     callers: ["policy", ...USER],
     needs: given("state", "network_given"),
     states: RUNNING,
@@ -181,21 +234,16 @@ export const OP_TABLE = {
   "update.install": { ...plain, callers: USER },
   "update.status": plain,
   "update.rollback": plain,
-  "power.off": { ...plain, live: true },
-  "power.reboot": { ...plain, live: true },
-} as const satisfies Record<string, OpRow>;
-
-export type Op = keyof typeof OP_TABLE;
-
-/** The operations that this version carries out. */
-export type LiveOp = {
-  [O in Op]: (typeof OP_TABLE)[O]["live"] extends true ? O : never;
-}[Op];
-
-/** All operations, in the order of the table. */
-export const OPS = Object.keys(OP_TABLE) as Op[];
+  "power.off": plain,
+  "power.reboot": plain,
+};
 
 /** The row of an operation; null where there is none of that name. */
 export function rowOf(op: string): OpRow | null {
   return Object.hasOwn(OP_TABLE, op) ? OP_TABLE[op as Op] : null;
+}
+
+/** Whether this version carries it out. */
+export function isLive(op: string): op is LiveOp {
+  return LIVE_OPS.some((one) => one === op);
 }

@@ -4,7 +4,7 @@ import path from "node:path";
 import { MACHINE_STATES } from "../../src/machine_state.ts";
 import { authorize } from "../../src/policy/authorize.ts";
 import { MEANING_RULES } from "../../src/policy/meaning_rules.ts";
-import { CALLERS, OPS, rowOf } from "../../src/policy/ops.ts";
+import { CALLERS, isLive, OPS } from "../../src/policy/ops.ts";
 import { DENY_RULES } from "../../src/policy/rules.ts";
 import { stalePages } from "../../tools/reference.ts";
 import { answersOf, hostOf, requestOf, SITUATIONS } from "../../tools/reference_decisions.ts";
@@ -51,7 +51,7 @@ Deno.test("authorize says what judge says of live operations, and op.not_yet of 
           const rule = decision.allow ? null : decision.rule;
           assert.equal(
             rule,
-            rowOf(op)?.live ? answer?.rule ?? null : "op.not_yet",
+            isLive(op) ? answer?.rule ?? null : "op.not_yet",
             `${op} ${caller}`,
           );
         });
