@@ -7,6 +7,7 @@ import { LogSinks } from "./audit/sinks.ts";
 import { beforeProgram, type ImageFacts, imageFacts, nextStart } from "./boot/session.ts";
 import type { Host } from "./host/port.ts";
 import { PATHS } from "./permissions.ts";
+import { installPolicy } from "./phase/policy_install.ts";
 import { POWER_BUTTON_NOTE, STARTS_FILE } from "./phase/session.ts";
 import { onLine, PROMPT, renderWhy } from "./recovery/prompt.ts";
 import { Runtime } from "./runtime.ts";
@@ -47,6 +48,7 @@ export async function init(host: Host): Promise<void> {
   });
   const before = beforeProgram(text(`${PATHS.run}/stage0`), startedMs);
   if (before !== null && starts.start === 1) runtime.emit({ type: "before_program", ...before });
+  runtime.installPolicy = (permit, file) => installPolicy(runtime, permit, file);
   host.onPowerButton(() => void runtime.powerButton());
   await runSequence(runtime);
   // Pressed before the handler could reach this program.

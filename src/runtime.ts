@@ -59,6 +59,10 @@ export class Runtime {
   ready = false;
   /** The policy was accepted in whole and is remembered. */
   accepted = false;
+  /** Carries out `policy.install`; given by whoever composes the program. */
+  installPolicy:
+    | ((permit: Allowed<"policy.install">, file: unknown) => Promise<Outcome>)
+    | null = null;
   readonly guests = new Map<VmId, Guest>();
   readonly troubles: Trouble[] = [];
   #ending = false;
@@ -78,6 +82,16 @@ export class Runtime {
 
   /** To the sinks; bound, so that it can be handed on. */
   readonly emit = (event: HostEvent): void => this.sinks.emit(event);
+
+  /** From here on this policy decides. */
+  bringIntoForce(loaded: PolicyInForce & { readonly findings: readonly Issue[] }): void {
+    const { policy, sha256, keyId } = loaded;
+    for (const one of loaded.findings) this.emit({ type: "finding", issue: one });
+    this.inForce = { policy, sha256, keyId };
+    this.sinks.setPolicy(policy.logging);
+    if (keyId === null) this.emit({ type: "policy_unsigned" });
+    this.emit({ type: "policy_ok", sha256, serial: policy.serial, key: keyId });
+  }
 
   /** Reports a denial of a document's and remembers it for a person. */
   violation(issue: Issue, vm: VmId | null = null): void {
@@ -155,6 +169,9 @@ export class Runtime {
       case "vm.stop":
         await this.#guestOf(permit)?.stop(permit as Allowed<"vm.stop">, "asked");
         return { ok: true, result: { state: this.#guestOf(permit)?.state ?? "unknown" } };
+      case "policy.install":
+        return await this.installPolicy?.(permit as Allowed<"policy.install">, args.file) ??
+          { ok: false, rule: "op.not_yet", detail: "no installation in this program" };
       case "logs.tail":
         return { ok: true, result: this.sinks.lastLines(linesAsked(args.lines)) };
       case "power.off":

@@ -166,9 +166,24 @@ export class FakeHost implements Host {
 
   listen(path: string): Listener {
     assert.equal(path, "/run/rayos/control.sock");
-    let close: (value: null) => void = () => {};
-    const closed = new Promise<null>((resolve) => close = resolve);
-    return { accept: () => closed, close: () => close(null) };
+    return {
+      accept: () => {
+        const client = this.#clients.shift();
+        return client !== undefined
+          ? Promise.resolve(client)
+          : new Promise((resolve) => this.#accepting = resolve);
+      },
+      close: () => this.#accepting?.(null),
+    };
+  }
+
+  readonly #clients: Connection[] = [];
+  #accepting: ((client: Connection | null) => void) | null = null;
+
+  /** A client of the control socket. */
+  arrive(client: Connection): void {
+    if (this.#accepting === null) this.#clients.push(client);
+    else this.#accepting(client);
   }
 
   processesOf(slot: Slot): number[] {

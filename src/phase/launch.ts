@@ -5,7 +5,7 @@
 
 import { copyConsole, GuestConsoleLog } from "../audit/guest_console.ts";
 import type { Connection } from "../host/port.ts";
-import { guestFolder } from "../id.ts";
+import { guestFolder, type VmId } from "../id.ts";
 import { issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
@@ -14,11 +14,8 @@ import type { Runtime } from "../runtime.ts";
 import { Guest } from "../supervisor/guest.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
-  const { host, emit } = runtime;
-  for (const plan of runtime.plans) {
-    const takeConsole = (of: LaunchPlan, from: Connection) => keepConsole(runtime, of, from);
-    runtime.guests.set(plan.vm, new Guest(plan, { host, emit, takeConsole }));
-  }
+  const { host } = runtime;
+  syncGuests(runtime);
   await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
   const waiting = [...runtime.guests.values()].filter((guest) => guest.state === "defined");
   const startAll = async () => {
@@ -29,6 +26,23 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
   };
   // More at once than there are CPUs would only make each start slower, and its time limit shorter.
   await Promise.all(Array.from({ length: host.cpus + 1 }, startAll));
+}
+
+/**
+ * A guest for each plan; one that is there already takes a plan that differs at its next start.
+ *
+ * @returns those that run by another plan than theirs is now
+ */
+export function syncGuests(runtime: Runtime): VmId[] {
+  const { host, emit, guests } = runtime;
+  const takeConsole = (of: LaunchPlan, from: Connection) => keepConsole(runtime, of, from);
+  const later: VmId[] = [];
+  for (const plan of runtime.plans) {
+    const guest = guests.get(plan.vm);
+    if (guest === undefined) guests.set(plan.vm, new Guest(plan, { host, emit, takeConsole }));
+    else if (guest.replan(plan)) later.push(plan.vm);
+  }
+  return later;
 }
 
 async function startOne(runtime: Runtime, guest: Guest): Promise<void> {

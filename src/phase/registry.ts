@@ -16,7 +16,7 @@ import {
   renderRegistry,
 } from "../registry/registry.ts";
 import type { PolicyInForce, Runtime } from "../runtime.ts";
-import { ACCEPTED_FILE } from "./policy.ts";
+import { ACCEPTED_FILE } from "./policy_source.ts";
 
 const REGISTRY_FILE = `${PATHS.dataRoot}/vm/registry.json`;
 
@@ -70,7 +70,8 @@ function hasHistory(runtime: Runtime): boolean {
   return runtime.cmdline.data.by !== "tmpfs" && runtime.host.lstat(ACCEPTED_FILE) !== null;
 }
 
-function remember(runtime: Runtime, inForce: PolicyInForce): void {
+/** Writes down the serial that was accepted, so that no lower one is accepted again. */
+export function remember(runtime: Runtime, inForce: PolicyInForce): void {
   if (runtime.cmdline.data.by === "tmpfs") return;
   const { host } = runtime;
   const remembered = parseAccepted(host.readText(ACCEPTED_FILE, 4096));

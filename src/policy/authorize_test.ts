@@ -12,6 +12,7 @@ import { policySchema } from "./schema.ts";
 const desk = "desk" as VmId;
 const lab = "lab" as VmId;
 const LIVE: readonly LiveOp[] = [
+  "policy.install",
   "status",
   "vm.list",
   "vm.start",

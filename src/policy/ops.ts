@@ -68,6 +68,7 @@ export const LIVE_OPS = [
   "vm.start",
   "vm.stop",
   "logs.tail",
+  "policy.install",
   "power.off",
   "power.reboot",
 ] as const;

@@ -41,7 +41,7 @@ export interface GuestSurroundings {
   readonly takeConsole: (plan: LaunchPlan, connection: Connection) => void;
 }
 
-type StopPermit = Allowed<"vm.stop"> | Allowed<"power.off"> | Allowed<"power.reboot">;
+type StopPermit = Allowed<"vm.stop" | "power.off" | "power.reboot" | "policy.install">;
 
 export class Guest {
   readonly subject: Subject;
@@ -51,8 +51,29 @@ export class Guest {
   #agentReady = false;
   #violations: readonly Issue[] = [];
 
-  constructor(readonly plan: LaunchPlan, readonly around: GuestSurroundings) {
+  #plan: LaunchPlan;
+  /** The plan of the next start, where it is another one. */
+  #next: LaunchPlan | null = null;
+
+  constructor(plan: LaunchPlan, readonly around: GuestSurroundings) {
+    this.#plan = plan;
     this.subject = subjectOf(plan);
+  }
+
+  /** The plan by which it runs, or would start. */
+  get plan(): LaunchPlan {
+    return this.#plan;
+  }
+
+  /**
+   * Gives it another plan.
+   *
+   * @returns whether it runs on by the old one until its next start
+   */
+  replan(plan: LaunchPlan): boolean {
+    if (JSON.stringify(plan) === JSON.stringify(this.#plan)) return false;
+    this.#next = plan;
+    return this.#state !== "defined" && transition(this.#state, "start") === null;
   }
 
   get state(): GuestState {
@@ -69,7 +90,9 @@ export class Guest {
 
   /** Starts it: files, plan, launcher, QMP, read-back, then `cont`. Never throws; the state tells. */
   async start(permit: Allowed<"vm.start">): Promise<void> {
-    if (permit.vm !== this.plan.vm) return;
+    if (permit.vm !== this.plan.vm || transition(this.#state, "start") === null) return;
+    this.#plan = this.#next ?? this.#plan;
+    this.#next = null;
     if (!this.#go("start", permit.caller === "policy" ? "autoboot" : "asked")) return;
     const { host, emit } = this.around;
     const checked = checkFiles(host, this.plan);
@@ -135,19 +158,24 @@ export class Guest {
     return true;
   }
 
-  /** Ends it in order; resolves when no process is left, or says that one is. */
-  async stop(_permit: StopPermit, reason: string): Promise<void> {
+  /**
+   * Ends it in order; resolves when no process is left, or says that one is.
+   *
+   * @returns whether there was anything to end
+   */
+  async stop(_permit: StopPermit, reason: string): Promise<boolean> {
     const { host } = this.around;
     const before = this.#state;
-    if (!this.#go("stop", reason)) return;
+    if (!this.#go("stop", reason)) return false;
     const qmp = before === "running" || before === "paused" ? this.#qmp : null;
     const ending = await endGuest(host, this.plan.slot, qmp);
     if (ending === "still_there") {
       this.#go("fault", "unkillable");
-      return;
+      return true;
     }
     this.#qmp?.close();
     this.#go("exited", ending);
+    return true;
   }
 
   #go(event: GuestEvent, reason: string): boolean {

@@ -38,6 +38,10 @@ interface Scenario {
   readonly weaken?: readonly [from: string, to: string];
   /** Lines typed on the console. */
   readonly typed?: readonly string[];
+  /** Files put on RayOS Data after the boot, from this folder; `.toml` files are signed. */
+  readonly bring?: Record<string, string>;
+  /** Requests of one client of the control socket after the boot, and what each answer must match. */
+  readonly control?: readonly { op: string; args?: unknown; answer: string }[];
   /** Regular expressions that must match log lines, in this order. */
   readonly expect: readonly string[];
   /** Regular expressions that no log line may match. */
@@ -63,6 +67,16 @@ for (const name of fs.readdirSync(here).sort()) {
   Deno.test(`scenario ${name}`, () => runScenario(folder, scenario as Scenario));
 }
 
+async function askControl(host: FakeHost, scenario: Scenario): Promise<void> {
+  const client = new FakeConnection();
+  if (scenario.control !== undefined) host.arrive(client);
+  for (const [n, { op, args = {}, answer: expected }] of (scenario.control ?? []).entries()) {
+    client.feed(`${JSON.stringify({ v: 0, id: String(n), op, args })}\n`);
+    while (client.written.length <= n) await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.match(client.written[n] ?? "", new RegExp(expected), op);
+  }
+}
+
 async function runScenario(folder: string, scenario: Scenario): Promise<void> {
   const host = new FakeHost();
   seed(host, folder, scenario);
@@ -71,6 +85,7 @@ async function runScenario(folder: string, scenario: Scenario): Promise<void> {
   } catch (error) {
     if (!(error instanceof Exited)) throw error;
   }
+  await askControl(host, scenario);
   // What goes on after `init` returned: the agent's answer.
   for (let n = 0; n < 20; n++) await new Promise((resolve) => setTimeout(resolve, 0));
   const lines = host.consoleText.join("").split("\n");
@@ -106,6 +121,12 @@ function seed(host: FakeHost, folder: string, scenario: Scenario): void {
       const signature = signDetached(signed, signer.secretKey, { trustedComment: "test" });
       host.seed(`${place}/rayos-policy.toml.minisig`, signature);
     }
+  }
+  for (const [target, name] of Object.entries(scenario.bring ?? {})) {
+    const bytes = Uint8Array.from(fs.readFileSync(path.join(folder, name)));
+    host.seed(`/var/rayos/${target}`, bytes);
+    const signature = signDetached(bytes, pair.secretKey, { trustedComment: "test" });
+    host.seed(`/var/rayos/${target}.minisig`, signature);
   }
   host.seed("/etc/rayos/keys/policy-test.pub", pair.publicText);
   host.seed(

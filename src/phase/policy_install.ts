@@ -1,0 +1,131 @@
+/**
+ * Replaces the policy in force by another one without a reboot. The new one is verified and checked
+ * whole before anything is written; then its files take their names in an order in which a power cut
+ * leaves one whole policy: either the old pair, or the new one, or a state that the next boot brings to
+ * its end (`finishInstall`). What only narrows takes effect on running guests at once.
+ *
+ * Files under `policy/`: `rayos-policy.toml.next` and its `.minisig` while it happens, and
+ * `rayos-policy.toml.previous` and its `.minisig` afterwards.
+ */
+
+import { dataPath } from "../data_path.ts";
+import type { Host } from "../host/port.ts";
+import { PATHS } from "../permissions.ts";
+import { launchPlan, wholeLimits } from "../plan/launch_plan.ts";
+import type { Allowed } from "../policy/authorize.ts";
+import { MAX_POLICY_BYTES } from "../policy/signature.ts";
+import { effectiveGuests } from "../registry/effective.ts";
+import type { Outcome } from "../control/protocol.ts";
+import type { Runtime } from "../runtime.ts";
+import { syncGuests } from "./launch.ts";
+import { type LoadedPolicy, loadPolicy, type PolicyFiles, policyFiles } from "./policy_source.ts";
+import { remember } from "./registry.ts";
+
+const SIGNATURE_LIMIT = 64 * 1024;
+
+function beside(files: PolicyFiles, ending: string): PolicyFiles {
+  const policy = `${files.policy}.${ending}`;
+  return { policy, signature: `${policy}.minisig` };
+}
+
+/**
+ * Installs a policy that lies on RayOS Data.
+ *
+ * @param file its path under the data root, its signature beside it (`.minisig`)
+ * @returns what changed for running guests, or the first rule that stands against it
+ */
+export async function installPolicy(
+  runtime: Runtime,
+  permit: Allowed<"policy.install">,
+  file: unknown,
+): Promise<Outcome> {
+  if (runtime.cmdline.data.by === "tmpfs") {
+    return no("policy.in_image", "the policy of this boot is in the image; build another image");
+  }
+  const path = dataPath(file);
+  if (!path.ok) return no(path.rule, `expected ${path.expected}, found ${path.found}`);
+  const policy = `${PATHS.dataRoot}/${path.path}`;
+  const source = { policy, signature: `${policy}.minisig` };
+  const loaded = loadPolicy(runtime, source);
+  if (!loaded.ok) {
+    for (const one of loaded.issues) runtime.emit({ type: "violation", issue: one, vm: null });
+    const [first] = loaded.issues;
+    const place = first?.line === null ? "" : ` in line ${first?.line}`;
+    return no(
+      first?.rule ?? "policy.refused",
+      `expected ${first?.expected}, found ${first?.found}${place}` +
+        (loaded.issues.length > 1 ? `; ${loaded.issues.length - 1} more in the log` : ""),
+    );
+  }
+  const signature = runtime.host.read(source.signature, SIGNATURE_LIMIT);
+  replacePolicy(runtime.host, loaded.bytes, signature);
+  runtime.bringIntoForce(loaded);
+  remember(runtime, loaded);
+  return { ok: true, result: await applyToGuests(runtime, permit, loaded) };
+}
+
+/** Puts the new pair into place; each step is one atomic change of a name. */
+export function replacePolicy(
+  host: Pick<Host, "read" | "replace" | "rename" | "remove">,
+  bytes: Uint8Array,
+  signature: Uint8Array | null,
+): void {
+  const now = policyFiles(false);
+  const next = beside(now, "next");
+  const previous = beside(now, "previous");
+  host.replace(next.policy, bytes);
+  if (signature !== null) host.replace(next.signature, signature);
+  const old = host.read(now.policy, MAX_POLICY_BYTES);
+  const oldSignature = host.read(now.signature, SIGNATURE_LIMIT);
+  if (old !== null) host.replace(previous.policy, old);
+  if (oldSignature !== null) host.replace(previous.signature, oldSignature);
+  // From the first of these names on, the next boot goes forward.
+  if (signature === null) host.remove(now.signature);
+  else host.rename(next.signature, now.signature);
+  host.rename(next.policy, now.policy);
+}
+
+/**
+ * Ends an installation that a power cut interrupted: where the pair in place does not hold but the
+ * waiting policy does with the signature in place, it takes its name.
+ */
+export function finishInstall(runtime: Runtime): void {
+  const { host } = runtime;
+  const now = policyFiles(false);
+  const next = beside(now, "next");
+  if (host.lstat(next.policy) === null) return;
+  if (loadPolicy(runtime, now).ok) return;
+  if (loadPolicy(runtime, { policy: next.policy, signature: now.signature }).ok) {
+    host.rename(next.policy, now.policy);
+  }
+}
+
+/**
+ * What the new policy means for guests that run: those that may no longer run are stopped now, CPU and
+ * memory of all together are narrowed now, and what cannot change in a running QEMU waits.
+ */
+async function applyToGuests(
+  runtime: Runtime,
+  permit: Allowed<"policy.install">,
+  { policy, sha256 }: LoadedPolicy,
+): Promise<Record<string, unknown>> {
+  const { facts, registry, host, mode } = runtime;
+  const stopped: string[] = [];
+  const later: string[] = [];
+  if (registry === null) return { sha256, mode, stopped, later };
+  const effective = effectiveGuests(policy, registry);
+  runtime.plans = [...effective.guests.values()].map((guest) => launchPlan(policy, guest, facts));
+  for (const [vm, guest] of runtime.guests) {
+    if (effective.guests.get(vm)?.enabled) continue;
+    if (await guest.stop(permit, "policy_narrowed")) stopped.push(vm);
+  }
+  for (const vm of syncGuests(runtime)) later.push(vm);
+  const whole = wholeLimits(policy, facts);
+  host.put(`${PATHS.cgroup}/rayos/guests/cpu.max`, `${whole.cpuMaxUs} 100000`);
+  host.put(`${PATHS.cgroup}/rayos/guests/memory.max`, String(whole.memoryMaxBytes));
+  return { sha256, mode, stopped, later };
+}
+
+function no(rule: string, detail: string): Outcome {
+  return { ok: false, rule, detail };
+}
