@@ -59,6 +59,22 @@ function build(
   assert.equal(done.status, 0, String(done.stderr));
 }
 
+/** Each file of a real image is in exactly one component with its hash, and no component is without. */
+function billOfMaterialsHolds(image: string): void {
+  const read = (name: string) => JSON.parse(fs.readFileSync(path.join(image, name), "utf8"));
+  const { files, outputs } = read("build.json");
+  const components: { components: { name: string; hashes?: { content: string }[] }[] }[] =
+    read("sbom.cdx.json").components;
+  const named = components.flatMap((one) => one.components)
+    .flatMap(({ name, hashes }) => (hashes ?? []).map((one) => `${name} ${one.content}`));
+  const { "initramfs.img": _, ...kernels } = outputs;
+  const expected = Object.entries({ ...files, ...kernels }).map(([name, hash]) =>
+    `${name} ${hash}`
+  );
+  assert.deepEqual(named.toSorted(), expected.toSorted());
+  assert.ok(components.every((one) => one.components.length > 0));
+}
+
 // The other form differs in one file only; it is built twice where large counts are wanted.
 const FORMS = Deno.env.get("RAYOS_TEST_FULL") === "1" ? ["compiled", "bundled"] : ["compiled"];
 
@@ -83,6 +99,7 @@ for (const form of FORMS) {
         const [a, b] = [here, there].map((dir) => fs.readFileSync(path.join(dir, name)));
         assert.ok(a !== undefined && b !== undefined && a.equals(b), `${name} differs`);
       }
+      billOfMaterialsHolds(here);
     } finally {
       fs.rmSync(work, { recursive: true, force: true });
     }
