@@ -208,7 +208,8 @@ export function ingredientsOf(project: string): { name: string; version: string 
     }
   };
   for (const [name, target] of Object.entries(imports)) {
-    if (sources.includes(`from "${name}"`)) add(target.replace(/^npm:/, ""));
+    const used = [`from "${name}"`, `from "${name}/`, `import("${name}`];
+    if (used.some((one) => sources.includes(one))) add(target.replace(/^npm:/, ""));
   }
   return [...found].sort().map((id) => ({
     name: id.slice(0, id.lastIndexOf("@")),
