@@ -3,7 +3,6 @@
  * permissions are as narrow as the table says. Each probe is harmless where it is not refused.
  */
 
-import { connect } from "node:net";
 import * as fs from "node:fs";
 
 export interface Probe {
@@ -48,8 +47,7 @@ const PROBES: readonly { kind: string; tried: string; attempt: () => unknown }[]
   {
     kind: "net",
     tried: "unix:/tmp/probe.sock",
-    attempt: () =>
-      new Promise((_, reject) => connect("/tmp/probe.sock").on("error", reject).unref()),
+    attempt: () => Deno.connect({ transport: "unix", path: "/tmp/probe.sock" }),
   },
   { kind: "env", tried: "HOME", attempt: () => Deno.env.get("HOME") },
   { kind: "env", tried: "all of it", attempt: () => Deno.env.toObject() },
