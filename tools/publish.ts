@@ -99,6 +99,12 @@ function main(): void {
   }
   const out = path.resolve(values.out ?? path.join(project, "build/dist"));
   for (const line of assemble(image, out)) console.log(line);
+  if (!fs.existsSync(path.join(project, "initramfs/keys"))) {
+    console.error(
+      "publish: note: this image trusts no policy key and will stay in safe mode; " +
+        "put policy-NAME.pub into initramfs/keys/ and run deno task manifest --keep",
+    );
+  }
 }
 
 if (import.meta.main) {
