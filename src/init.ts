@@ -8,6 +8,8 @@ import { beforeProgram, type ImageFacts, imageFacts, nextStart } from "./boot/se
 import type { Host } from "./host/port.ts";
 import { PATHS } from "./permissions.ts";
 import { installPolicy } from "./phase/policy_install.ts";
+import { defineGuest, removeGuest } from "./phase/registry_change.ts";
+import type { Allowed } from "./policy/authorize.ts";
 import { POWER_BUTTON_NOTE, STARTS_FILE } from "./phase/session.ts";
 import { onLine, PROMPT, renderWhy } from "./recovery/prompt.ts";
 import { Runtime } from "./runtime.ts";
@@ -48,12 +50,29 @@ export async function init(host: Host): Promise<void> {
   });
   const before = beforeProgram(text(`${PATHS.run}/stage0`), startedMs);
   if (before !== null && starts.start === 1) runtime.emit({ type: "before_program", ...before });
-  runtime.installPolicy = (permit, file) => installPolicy(runtime, permit, file);
+  composeOperations(runtime);
   host.onPowerButton(() => void runtime.powerButton());
   await runSequence(runtime);
   // Pressed before the handler could reach this program.
   if (host.lstat(POWER_BUTTON_NOTE) !== null) await runtime.powerButton();
   if (runtime.mode !== "normal" && !runtime.ending) await serveConsole(runtime);
+}
+
+/** The operations that stand in files of their own. The permit's op is the one it is filed under. */
+function composeOperations(runtime: Runtime): void {
+  const { operations } = runtime;
+  operations.set(
+    "policy.install",
+    (permit, args) => installPolicy(runtime, permit as Allowed<"policy.install">, args.file),
+  );
+  operations.set(
+    "vm.define",
+    (permit, args) => defineGuest(runtime, permit as Allowed<"vm.define">, args),
+  );
+  operations.set(
+    "vm.remove",
+    (permit) => removeGuest(runtime, permit as Allowed<"vm.remove">),
+  );
 }
 
 /** The prompt on the serial line, until the line or the program ends. */

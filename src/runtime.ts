@@ -15,7 +15,7 @@ import type { Issue } from "./issue.ts";
 import { PATHS } from "./permissions.ts";
 import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
 import { type Allowed, authorize, type GuestView, type HostState } from "./policy/authorize.ts";
-import type { Caller } from "./policy/ops.ts";
+import type { Caller, LiveOp } from "./policy/ops.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { Registry } from "./registry/guest.ts";
 import { endGuest } from "./supervisor/ending.ts";
@@ -42,6 +42,12 @@ export interface BrokenRecord {
   readonly issues: readonly Issue[];
 }
 
+/** Carries out one operation that was allowed. */
+export type Operation = (
+  permit: Allowed,
+  args: Readonly<Record<string, unknown>>,
+) => Promise<Outcome> | Outcome;
+
 /** How the program ends: with the machine, or to be started again by PID 1. */
 export type End = "poweroff" | "reboot" | "restart";
 
@@ -59,10 +65,8 @@ export class Runtime {
   ready = false;
   /** The policy was accepted in whole and is remembered. */
   accepted = false;
-  /** Carries out `policy.install`; given by whoever composes the program. */
-  installPolicy:
-    | ((permit: Allowed<"policy.install">, file: unknown) => Promise<Outcome>)
-    | null = null;
+  /** What carries out the operations that do not stand here; given by whoever composes the program. */
+  readonly operations = new Map<LiveOp, Operation>();
   readonly guests = new Map<VmId, Guest>();
   readonly troubles: Trouble[] = [];
   #ending = false;
@@ -114,6 +118,18 @@ export class Runtime {
   /** What `authorize` needs to know. */
   state(): HostState {
     const guests = new Map<VmId, GuestView>();
+    for (const one of this.broken) {
+      const id = vmId(one.vm);
+      if (id === null) continue;
+      const record = this.registry?.guests.get(id);
+      guests.set(id, {
+        kind: record?.kind ?? "linux",
+        profile: record?.profile ?? "",
+        state: "failed",
+        memoryMiB: record?.memoryMiB ?? 0,
+        violations: one.issues.map((found) => found.rule),
+      });
+    }
     for (const [id, guest] of this.guests) {
       guests.set(id, {
         kind: guest.plan.kind,
@@ -169,9 +185,6 @@ export class Runtime {
       case "vm.stop":
         await this.#guestOf(permit)?.stop(permit as Allowed<"vm.stop">, "asked");
         return { ok: true, result: { state: this.#guestOf(permit)?.state ?? "unknown" } };
-      case "policy.install":
-        return await this.installPolicy?.(permit as Allowed<"policy.install">, args.file) ??
-          { ok: false, rule: "op.not_yet", detail: "no installation in this program" };
       case "logs.tail":
         return { ok: true, result: this.sinks.lastLines(linesAsked(args.lines)) };
       case "power.off":
@@ -179,6 +192,9 @@ export class Runtime {
         // The answer goes out first; the end takes its time.
         setTimeout(() => this.end(permit as Allowed<"power.off" | "power.reboot">, caller), 50);
         return { ok: true, result: { ending: true } };
+      default:
+        return await this.operations.get(permit.op)?.(permit, args) ??
+          { ok: false, rule: "op.not_yet", detail: `${op} is not part of this program` };
     }
   }
 

@@ -18,7 +18,7 @@ import {
 import type { PolicyInForce, Runtime } from "../runtime.ts";
 import { ACCEPTED_FILE } from "./policy_source.ts";
 
-const REGISTRY_FILE = `${PATHS.dataRoot}/vm/registry.json`;
+export const REGISTRY_FILE = `${PATHS.dataRoot}/vm/registry.json`;
 
 export function phaseRegistry(runtime: Runtime): void {
   const { host, inForce } = runtime;

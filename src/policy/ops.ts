@@ -67,6 +67,8 @@ export const LIVE_OPS = [
   "vm.list",
   "vm.start",
   "vm.stop",
+  "vm.define",
+  "vm.remove",
   "logs.tail",
   "policy.install",
   "power.off",

@@ -221,7 +221,7 @@ function filesOf(record: GuestRecord): DataPath[] {
   return [...record.disks.map((disk) => disk.path), ...boot];
 }
 
-function rootDisk(profile: Profile, id: VmId): GuestDisk | null {
+export function rootDisk(profile: Profile, id: VmId): GuestDisk | null {
   const { disk, bus } = profile.storage;
   const filled = fillPath(disk.path, id);
   if (!filled.ok) return null;
@@ -230,7 +230,7 @@ function rootDisk(profile: Profile, id: VmId): GuestDisk | null {
   return { name: "root", path: filled.path, format, bus };
 }
 
-function recordOf(
+export function recordOf(
   profile: Profile,
   id: VmId,
   own: Slot,
@@ -255,7 +255,7 @@ function recordOf(
   };
 }
 
-function documentOf(record: GuestRecord): RecordDocument {
+export function documentOf(record: GuestRecord): RecordDocument {
   const { boot } = record;
   return {
     vm_id: record.vmId,
