@@ -35,8 +35,14 @@ const TESTS = [
   "src/policy/json_schema_test.ts",
   "src/policy/sealed_key_test.ts",
   "src/registry/effective_test.ts",
-  "test/policy/bad_input_test.ts",
-  "test/policy/properties_test.ts",
+];
+/** Long ones, only for the files that they are about. */
+const LONG: readonly (readonly [RegExp, string])[] = [
+  [
+    /(keyring|minisign|parse|secret_key|shape|signature|toml|toml_scan)\.ts$/,
+    "test/policy/bad_input_test.ts",
+  ],
+  [/(authorize|conditions|explain|facets|ops)\.ts$/, "test/policy/properties_test.ts"],
 ];
 /** Tests that take long and find nothing here that the others do not. */
 const SKIPPED = "Cedar|takes at most|takes no second|any one bit flipped|cut at every byte gives";
@@ -120,7 +126,9 @@ function copyOfProject(): string {
 /** The tests for a file, its own first. */
 function testsFor(file: string): string[] {
   const own = file.replace(/\.ts$/, "_test.ts");
-  return TESTS.includes(own) ? [own, ...TESTS.filter((one) => one !== own)] : TESTS;
+  const long = LONG.filter(([about]) => about.test(file)).map(([, test]) => test);
+  const rest = [...TESTS.filter((one) => one !== own), ...long];
+  return TESTS.includes(own) ? [own, ...rest] : rest;
 }
 
 function runTests(folder: string, tests: readonly string[]): Promise<{ code: number; by: string }> {
@@ -183,7 +191,7 @@ async function main(): Promise<number> {
   await Promise.all(Array.from({ length: Number(values.jobs) }, async () => {
     const folder = copyOfProject();
     try {
-      const sound = await runTests(folder, TESTS);
+      const sound = await runTests(folder, [...TESTS, ...LONG.map(([, test]) => test)]);
       if (sound.code !== 0) throw new Error(`tests fail without a mutant: ${sound.by}`);
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const outcome = await tryMutant(folder, next);
