@@ -9,6 +9,7 @@ import type { Host } from "./host/port.ts";
 import { PATHS } from "./permissions.ts";
 import { installPolicy } from "./phase/policy_install.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
+import { acceptSerial } from "./phase/serial_accept.ts";
 import type { Allowed } from "./policy/authorize.ts";
 import { POWER_BUTTON_NOTE, STARTS_FILE } from "./phase/session.ts";
 import { onLine, PROMPT, renderWhy } from "./recovery/prompt.ts";
@@ -66,6 +67,10 @@ function composeOperations(runtime: Runtime): void {
     (permit, args) => installPolicy(runtime, permit as Allowed<"policy.install">, args.file),
   );
   operations.set(
+    "serial.accept",
+    (permit) => acceptSerial(runtime, permit as Allowed<"serial.accept">),
+  );
+  operations.set(
     "vm.define",
     (permit, args) => defineGuest(runtime, permit as Allowed<"vm.define">, args),
   );
@@ -92,6 +97,7 @@ async function serveConsole(runtime: Runtime): Promise<void> {
         host.console(sinks.lastLines(LOG_LINES).map((one) => `${one}\n`).join(""));
         break;
       case "status":
+      case "serial.accept":
       case "power.off":
       case "power.reboot": {
         const outcome = await runtime.handle("console", action, {});

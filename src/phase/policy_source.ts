@@ -59,12 +59,20 @@ export interface LoadedPolicy {
 
 export type Refused = { readonly ok: false; readonly issues: readonly Issue[] };
 
-/** Signature over the exact bytes first, then everything else, each step only after the one before. */
-export function loadPolicy(around: PolicySurroundings, files: PolicyFiles): LoadedPolicy | Refused {
+/**
+ * Signature over the exact bytes first, then everything else, each step only after the one before.
+ *
+ * @param remember what was accepted before, asked only once the signature holds
+ */
+export function loadPolicy(
+  around: PolicySurroundings,
+  files: PolicyFiles,
+  remember: () => Accepted | null | Issue = () => rememberedSerial(around),
+): LoadedPolicy | Refused {
   const read = readVerified(around, files);
   if (!read.ok) return read;
   const { verified } = read;
-  const accepted = rememberedSerial(around);
+  const accepted = remember();
   if (accepted !== null && "rule" in accepted) return refuse(accepted);
   const { host } = around;
   const minSerial = Number(host.readText(`${PATHS.imageFacts}/min_serial`, FACT_LIMIT) ?? "0");

@@ -3,7 +3,7 @@
  * so whoever can write there can put an older one back together with an older policy; the image's
  * `min_serial` is the floor that they cannot lower. Pure.
  */
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { type Issue, issue } from "../issue.ts";
 import { readJson } from "../json.ts";
 

@@ -13,6 +13,7 @@ const desk = "desk" as VmId;
 const lab = "lab" as VmId;
 const LIVE: readonly LiveOp[] = [
   "policy.install",
+  "serial.accept",
   "vm.define",
   "vm.remove",
   "status",
@@ -133,9 +134,11 @@ Deno.test("authorize gives each live operation to its callers and to no other", 
   for (const op of LIVE) {
     for (const caller of CALLERS) {
       const decision = authorize(policyOf(), state, caller, { op, vm: desk });
-      const person = ["console", "recovery", "socket"].includes(caller);
-      // These want the guest to be at rest or not there at all; here it runs.
-      if (["vm.start", "vm.define", "vm.remove"].includes(op)) {
+      // Only someone who is at the machine may accept a serial.
+      const person = ["console", "recovery"].includes(caller) ||
+        caller === "socket" && op !== "serial.accept";
+      // These want a guest at rest or none at all, or a host that is not in normal mode.
+      if (["vm.start", "vm.define", "vm.remove", "serial.accept"].includes(op)) {
         const refused = !decision.allow && decision.rule === "op.caller";
         assert.equal(refused, op === "vm.start" ? caller === "agent" : !person, `${op} ${caller}`);
       } else assert.equal(decision.allow, person, `${op} ${caller}`);

@@ -71,6 +71,7 @@ export const LIVE_OPS = [
   "vm.remove",
   "logs.tail",
   "policy.install",
+  "serial.accept",
   "power.off",
   "power.reboot",
 ] as const;

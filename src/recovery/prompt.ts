@@ -9,7 +9,14 @@ import { escapeUnsafe } from "../audit/line.ts";
 export const PROMPT = "rayos> ";
 
 /** What a person wants done. */
-export type PromptAction = "none" | "retry" | "power.off" | "power.reboot" | "status" | "log";
+export type PromptAction =
+  | "none"
+  | "retry"
+  | "power.off"
+  | "power.reboot"
+  | "status"
+  | "log"
+  | "serial.accept";
 
 export interface PromptAnswer {
   readonly action: PromptAction;
@@ -20,6 +27,11 @@ const COMMANDS: readonly { name: string; action: PromptAction; does: string }[] 
   { name: "why", action: "none", does: "what is wrong and how to mend it" },
   { name: "status", action: "status", does: "the host, its policy and its guests" },
   { name: "log", action: "log", does: "the last lines of the log" },
+  {
+    name: "serial accept",
+    action: "serial.accept",
+    does: "count the policy that is there as the last one accepted",
+  },
   { name: "retry", action: "retry", does: "start the boot again from the disk on" },
   { name: "reboot", action: "power.reboot", does: "restart the machine" },
   { name: "poweroff", action: "power.off", does: "switch the machine off" },
@@ -44,7 +56,7 @@ export function renderWhy(why: Why): string {
 }
 
 function renderHelp(): string {
-  return COMMANDS.map((one) => `  ${one.name.padEnd(9)} ${one.does}`).join("\n") + "\n";
+  return COMMANDS.map((one) => `  ${one.name.padEnd(13)} ${one.does}`).join("\n") + "\n";
 }
 
 /** What a typed line means. */
