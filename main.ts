@@ -3,10 +3,10 @@
  * real host and hands over.
  */
 
-import { run } from "@stricli/core";
+import { proposeCompletions, run } from "@stricli/core";
 import project from "./deno.json" with { type: "json" };
 import { rayApplication } from "./src/cli/app.ts";
-import type { CliProcess } from "./src/cli/context.ts";
+import type { CliContext, CliProcess } from "./src/cli/context.ts";
 import { linuxDesk } from "./src/host/desk.ts";
 import { linuxHost } from "./src/host/linux_host.ts";
 import { connect } from "./src/host/linux_sockets.ts";
@@ -24,8 +24,16 @@ if (Deno.args[0] === "init") {
     },
   });
   const process: CliProcess = { stdout: stream(Deno.stdout), stderr: stream(Deno.stderr) };
-  const context = { process, desk: linuxDesk(), host: { connect }, probe: probePermissions };
-  await run(rayApplication(project.version), Deno.args, context);
+  const app = rayApplication(project.version);
+  const context: CliContext = {
+    process,
+    desk: linuxDesk(),
+    host: { connect },
+    probe: probePermissions,
+    propose: async (words) =>
+      (await proposeCompletions(app, words, context)).map((one) => one.completion),
+  };
+  await run(app, Deno.args, context);
   const code = Number(process.exitCode ?? 0);
   // What the parser refuses is negative there and 2 in the contract (§9).
   Deno.exit(code < 0 ? 2 : code);

@@ -5,17 +5,24 @@
 
 import {
   type Application,
+  type ApplicationText,
+  ArgumentScannerError,
   buildApplication,
   buildCommand,
   buildRouteMap,
   type CommandContext,
+  formatMessageForArgumentScannerError,
+  text_en,
 } from "@stricli/core";
 import { renderPhases } from "../sequence.ts";
 import { renderGrants } from "../permissions.ts";
+import { logs, vmDefine, vmRemove, vmShow } from "./change_routes.ts";
+import { completionRoutes } from "./completion.ts";
 import { type CliContext, guarded } from "./context.ts";
 import { doctorPermissions } from "./doctor.ts";
 import { docs, type Json, jsonFlag, one } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
+import { printable } from "./policy_result.ts";
 import { policyRoutes } from "./policy_routes.ts";
 import { plan as vmPlan } from "./vm_routes.ts";
 
@@ -85,6 +92,21 @@ const grants = buildCommand<Record<never, never>, [], CliContext>({
   },
 });
 
+/** The parser's words in the form that every error of `ray` has. */
+const TEXT: ApplicationText = {
+  ...text_en,
+  noCommandRegisteredForInput: ({ input, corrections }) => {
+    const nearest = corrections.length === 0 ? "" : `, perhaps ${corrections.join(" or ")}`;
+    return `rayos: command line: no command ${printable(input)}${nearest}; --help lists them`;
+  },
+  exceptionWhileParsingArguments: (error) => {
+    const why = error instanceof ArgumentScannerError
+      ? formatMessageForArgumentScannerError(error, {})
+      : String(error);
+    return `rayos: command line: ${printable(why)}; --help shows what it takes`;
+  },
+};
+
 /** `ray` as a whole. */
 export function rayApplication(version: string): Application<CliContext & CommandContext> {
   const root = buildRouteMap({
@@ -97,6 +119,9 @@ export function rayApplication(version: string): Application<CliContext & Comman
           list: vmList,
           start: vmCommand("start", "Start a guest that the policy allows"),
           stop: vmCommand("stop", "End a guest in order"),
+          show: vmShow,
+          define: vmDefine,
+          remove: vmRemove,
           plan: vmPlan,
         },
       }),
@@ -108,6 +133,8 @@ export function rayApplication(version: string): Application<CliContext & Comman
           reboot: powerCommand("reboot", "End guests, then restart the machine"),
         },
       }),
+      logs,
+      completion: completionRoutes,
       boot: buildRouteMap({ docs: { brief: "The boot" }, routes: { phases: bootPhases } }),
       doctor: buildRouteMap({
         docs: { brief: "What holds on this host" },
@@ -115,5 +142,9 @@ export function rayApplication(version: string): Application<CliContext & Comman
       }),
     },
   });
-  return buildApplication(root, { name: "ray", versionInfo: { currentVersion: version } });
+  return buildApplication(root, {
+    name: "ray",
+    versionInfo: { currentVersion: version },
+    localization: { text: TEXT },
+  });
 }

@@ -21,6 +21,8 @@ export interface CliContext extends CommandContext {
   readonly desk: Desk;
   readonly host: Pick<Host, "connect">;
   readonly probe: () => Promise<Probe[]>;
+  /** What could stand in the place of the last of these words. */
+  readonly propose: (words: readonly string[]) => Promise<string[]>;
 }
 
 /** Writes a result and sets the exit code (contract §9). */

@@ -6,6 +6,7 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import { basename } from "node:path";
 import { MAX_POLICY_BYTES } from "../policy/signature.ts";
+import { policyInstall } from "./change_routes.ts";
 import { type CliContext, guarded } from "./context.ts";
 import { docs, type Json, jsonFlag, neededText, one, optionalText, two } from "./flags.ts";
 import { policyCheck } from "./policy_check.ts";
@@ -189,5 +190,15 @@ const schema = buildCommand<Record<never, never>, [], CliContext>({
 /** `ray policy …`. */
 export const policyRoutes = buildRouteMap({
   docs: { brief: "Policies and their signatures" },
-  routes: { check, explain, diff, rules, schema, verify, sign, keygen },
+  routes: {
+    install: policyInstall,
+    check,
+    explain,
+    diff,
+    rules,
+    schema,
+    verify,
+    sign,
+    keygen,
+  },
 });

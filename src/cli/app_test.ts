@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { proposeCompletions, run } from "@stricli/core";
+import { FakeConnection } from "../guest/fake_connection.ts";
+import { rayApplication } from "./app.ts";
+import type { CliContext, CliProcess } from "./context.ts";
+
+interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Requests that reached the control socket. */
+  readonly asked: { op: string; args: unknown }[];
+}
+
+/** Runs one command line against a host that answers everything with this result. */
+async function ray(words: readonly string[], result: unknown = {}): Promise<Said> {
+  const texts = { stdout: "", stderr: "" };
+  const asked: { op: string; args: unknown }[] = [];
+  const process: CliProcess = {
+    stdout: { write: (text) => texts.stdout += text },
+    stderr: { write: (text) => texts.stderr += text },
+  };
+  const app = rayApplication("1.2.3");
+  const context = {
+    process,
+    host: {
+      connect: () => {
+        const connection = new FakeConnection();
+        connection.onWrite = (text) => {
+          const { op, args, id } = JSON.parse(text);
+          asked.push({ op, args });
+          connection.feed(`${JSON.stringify({ v: 0, id, ok: true, result })}\n`);
+        };
+        return Promise.resolve(connection);
+      },
+    },
+    propose: async (typed: readonly string[]) =>
+      (await proposeCompletions(app, typed, context)).map((one) => one.completion),
+  } as unknown as CliContext;
+  await run(app, words, context);
+  return { code: Number(process.exitCode ?? 0), ...texts, asked };
+}
+
+Deno.test("ray says what is wrong with its words, with the nearest command, and exits as misused", async () => {
+  const unknown = await ray(["polcy"]);
+  assert.equal(
+    unknown.stderr,
+    "rayos: command line: no command polcy, perhaps `policy`; --help lists them\n",
+  );
+  const missing = await ray(["vm", "define", "x"]);
+  assert.match(missing.stderr, /^rayos: command line: .*--profile; --help shows what it takes\n$/);
+  const number = await ray(["vm", "define", "x", "--profile", "p", "--memory", "1e3"]);
+  assert.match(number.stderr, /^rayos: command line: .*1e3 is no whole number/);
+  // Negative for the parser's own; `main.ts` makes it 2.
+  for (const one of [unknown, missing, number]) assert.ok(one.code < 0, String(one.code));
+});
+
+Deno.test("ray escapes the terminal's characters in what it repeats", async () => {
+  assert.ok(!(await ray(["\u001b[2J"])).stderr.includes("\u001b"));
+});
+
+Deno.test("ray sends one request for a command, with its arguments", async () => {
+  const { asked, stdout, code } = await ray(
+    ["vm", "define", "k-1", "--profile", "kiosk", "--memory", "64"],
+    { slot: 2, folder: "vm/linux/k-1" },
+  );
+  assert.deepEqual(asked, [
+    { op: "vm.define", args: { vm: "k-1", profile: "kiosk", memory_mib: 64 } },
+  ]);
+  assert.equal(stdout, "k-1: defined in slot 2; its files go to /var/rayos/vm/linux/k-1\n");
+  assert.equal(code, 0);
+});
+
+Deno.test("ray policy install takes a file of RayOS Data alone, and says what it did", async () => {
+  const result = { sha256: "a".repeat(64), mode: "normal", stopped: ["x"], later: ["y"] };
+  const done = await ray(["policy", "install", "/var/rayos/policy/new.toml"], result);
+  assert.deepEqual(done.asked, [{ op: "policy.install", args: { file: "policy/new.toml" } }]);
+  assert.match(done.stdout, /is in force\nstopped now.*: x\nchanged at the next start: y\n$/);
+  const elsewhere = await ray(["policy", "install", "/etc/new.toml"]);
+  assert.deepEqual([elsewhere.code, elsewhere.asked], [3, []]);
+  assert.match(elsewhere.stderr, /^rayos: \/etc\/new\.toml: not on RayOS Data; /);
+});
+
+Deno.test("ray vm remove says where the files are and why the slot stays taken", async () => {
+  const kept = await ray(["vm", "remove", "k"], { vm: "k", folder: "vm/linux/k" });
+  assert.match(kept.stdout, /still in \/var\/rayos\/vm\/linux\/k, and its slot stays taken/);
+  assert.equal(
+    (await ray(["vm", "remove", "k"], { vm: "k", folder: null })).stdout,
+    "k: removed\n",
+  );
+});
+
+Deno.test("ray vm show finds its guest among all, or exits 1", async () => {
+  const guests = [{ vm: "a", state: "running", violations: [] }];
+  assert.match((await ray(["vm", "show", "a"], guests)).stdout, /^vm +a\nstate +running\n/);
+  assert.equal((await ray(["vm", "show", "b"], guests)).code, 1);
+});
+
+Deno.test("ray logs escapes what a line could do to a terminal", async () => {
+  assert.equal((await ray(["logs"], ["a \u001b[31m"])).stdout, "a \\u001b[31m\n");
+});
+
+Deno.test("ray completion words proposes what could come next", async () => {
+  assert.equal((await ray(["completion", "words", "vm", "st"])).stdout, "start\nstop\n");
+  assert.match((await ray(["completion", "bash"])).stdout, /complete -o default -F _ray ray/);
+});
+
+Deno.test("ray: every command has help with an example", async () => {
+  const walk = async (words: string[]): Promise<void> => {
+    const { stdout } = await ray([...words, "--help"]);
+    const commands = stdout.split("COMMANDS\n")[1]?.match(/^ {2}(\S+)/gm) ?? [];
+    if (commands.length === 0) assert.match(stdout, /Example: .*ray /, words.join(" "));
+    for (const command of commands) await walk([...words, command.trim()]);
+  };
+  await walk([]);
+});
