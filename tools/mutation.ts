@@ -1,7 +1,8 @@
 /**
  * Mutation testing of the policy part: changes one place of a copy of the source at a time and looks
- * whether a test notices. `deno run -P=tools tools/mutation.ts [--file PART] [--sample N] [--jobs N]`.
- * The checkout itself is never changed.
+ * whether a test notices. `deno run -P=tools tools/mutation.ts [--file PART] [--sample N] [--jobs N]
+ * [--json FILE] [--retry FILE]`; --retry takes the JSON of a run and tries its survivors again. The
+ * checkout itself is never changed.
  */
 import { Buffer } from "node:buffer";
 import { spawn, spawnSync } from "node:child_process";
@@ -23,6 +24,7 @@ const TESTS = [
   "src/policy/migrations_test.ts",
   "src/policy/nearest_test.ts",
   "src/policy/authorize_test.ts",
+  "src/policy/conditions_test.ts",
   "src/policy/explain_test.ts",
   "src/policy/meaning_test.ts",
   "src/policy/toml_test.ts",
@@ -173,6 +175,15 @@ function sample(all: readonly Mutant[], most: number): Mutant[] {
   ).filter((one) => one !== undefined);
 }
 
+/** Those that survived an earlier run, in the source as it is now. */
+function survivorsOf(all: readonly Mutant[], file: string): Mutant[] {
+  const key = ({ file, operator, line, replacement }: Mutant) =>
+    JSON.stringify([file, operator, line, replacement]);
+  const earlier: Outcome[] = JSON.parse(fs.readFileSync(file, "utf8"));
+  const survived = new Set(earlier.filter((one) => !one.killed).map((one) => key(one.mutant)));
+  return all.filter((one) => survived.has(key(one)));
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     args: Deno.args,
@@ -181,9 +192,11 @@ async function main(): Promise<number> {
       sample: { type: "string" },
       jobs: { type: "string", default: "2" },
       json: { type: "string" },
+      retry: { type: "string" },
     },
   });
-  const all = mutants(subjects(values.file));
+  const found = mutants(subjects(values.file));
+  const all = values.retry === undefined ? found : survivorsOf(found, values.retry);
   const chosen = values.sample === undefined ? all : sample(all, Number(values.sample));
   console.error(`${all.length} mutants, ${chosen.length} tried`);
   const outcomes: Outcome[] = [];

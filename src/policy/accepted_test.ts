@@ -25,6 +25,7 @@ Deno.test("parseAccepted reads what renderAccepted wrote", () => {
 });
 
 Deno.test("parseAccepted of no file is nothing on a fresh data root, and a finding on any other", () => {
+  assert.equal(parseAccepted(null), null);
   assert.equal(ruleOf(null), "fresh");
   assert.equal(ruleOf(null, true), "serial.state_lost");
 });
@@ -57,6 +58,7 @@ Deno.test("parseAccepted refuses what only looks like such a file", () => {
       '{"version":0,"serial":-1,"sha256":null}',
       '{"version":0,"serial":1.5,"sha256":null}',
       '{"version":0,"serial":7,"sha256":null}',
+      '{"version":0,"serial":1,"sha256":null}',
       '{"version":0,"serial":7}',
       `{"version":0,"serial":7,"sha256":"${SHA.toUpperCase()}"}`,
       `{"version":0,"serial":7,"sha256":"${SHA}","x":1}`,

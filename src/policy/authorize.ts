@@ -92,10 +92,15 @@ function decide(
   request: Request,
 ): Decision {
   const { op } = request;
-  if (rowOf(op) !== null && !isLive(op)) return deny("op.not_yet", `${op} is not in this version`);
+  const row = rowOf(op);
+  if (row !== null && !isLive(op)) return deny("op.not_yet", `${op} is not in this version`);
   const denied = judge(policy, state, caller, request);
   if (denied !== null) return denied;
-  const permit = new Permit(op as LiveOp, caller, aboutGuest(op) ? request.vm ?? null : null);
+  const permit = new Permit(
+    op as LiveOp,
+    caller,
+    row?.needs.includes("named") ? request.vm ?? null : null,
+  );
   return { allow: true, permit: permit as Allowed };
 }
 
@@ -122,8 +127,4 @@ export function judge(
     if (denied !== null) return denied;
   }
   return null;
-}
-
-function aboutGuest(op: string): boolean {
-  return rowOf(op)?.needs.includes("named") ?? false;
 }

@@ -67,6 +67,9 @@ Deno.test("authorize allows the policy to start an enabled autoboot guest", () =
     [decision.permit.op, decision.permit.caller, decision.permit.vm],
     ["vm.start", "policy", desk],
   );
+  assert.equal(decision.permit.made, true);
+  const about = authorize(policyOf(), host(), "console", { op: "status", vm: desk });
+  assert.equal(about.allow && about.permit.vm, null, "a permit for the host is about no guest");
 });
 
 Deno.test("authorize names what stands against a start", () => {

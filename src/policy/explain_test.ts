@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { difference, explain, type Explained, widens } from "./explain.ts";
 import { facetsOf } from "./facets.ts";
 import { readOnDesk } from "./parse.ts";
@@ -176,4 +177,63 @@ Deno.test("facetsOf has no two facets of one name", () => {
     const names = facetsOf(found.policy).map((one) => `${one.profile} ${one.id}`);
     assert.equal(new Set(names).size, names.length);
   }
+});
+
+/** A policy that says something else than the default wherever it can. */
+const CHANGED = readFileSync(new URL("testdata/explained.toml", import.meta.url));
+
+function lines(explained: Explained): string {
+  return explain(explained).map(({ subject, key, line, text }) =>
+    `${subject} | ${key} | ${line ?? "default"} | ${text}\n`
+  ).join("");
+}
+
+function golden(name: string): string {
+  return readFileSync(new URL(`testdata/${name}`, import.meta.url), "utf8");
+}
+
+Deno.test("explain of a policy that changes every default says each thing as it is written down", () => {
+  const found = readOnDesk(new Uint8Array(CHANGED));
+  assert(found.policy !== null, JSON.stringify(found.issues));
+  assert.equal(lines(found), golden("explained.txt"));
+});
+
+Deno.test("explain of the least policy with each kind of profile says the defaults as written down", () => {
+  const found = read(
+    ...linux(),
+    "[windows]",
+    "enabled = true",
+    'vm_id = "w"',
+    "devices.vtpm = true",
+    "[profiles.lab]",
+    'kind = "linux"',
+    "enabled = true",
+  );
+  assert.equal(lines(found), golden("explained_least.txt"));
+});
+
+Deno.test("difference to a policy without the profile names everything that the profile gives", () => {
+  const found = difference(read(), read(...linux("devices.input = true", "networking = 'on'")));
+  assert.deepEqual(found.map((one) => [one.change, one.old, one.new?.subject]), [
+    ...found.map(() => ["widens", null, "linux"]),
+  ]);
+  assert.deepEqual(found.map((one) => one.new?.text), [
+    "A linux guest may run: desk.",
+    "Its name is desk.",
+    "It has a network.",
+    "It has at most 1 CPU.",
+    "It has at most 512 MiB of memory.",
+    "Its disks have no limit of bandwidth.",
+    "Its console is logged at no more than 64 KiB a second.",
+    "Its disk is vm/linux/desk/rootfs.ext4, or a file of its own folder that its record names.",
+    "It boots from its disk, or from the kernel that its record names.",
+    "It gets keyboard and pointer while it is presented.",
+  ]);
+});
+
+Deno.test("difference of a guest's name tells both names", () => {
+  const found = difference(read(...linux()), read("[linux]", "enabled = true", 'vm_id = "desc"'));
+  const name = found.find((one) => one.new?.text === "Its name is desc.");
+  assert.equal(name?.old?.text, "Its name is desk.");
+  assert.equal(name.change, "both");
 });
