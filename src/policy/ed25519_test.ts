@@ -66,6 +66,23 @@ Deno.test("signatureWeakness refuses S that is not reduced, so no signature has 
   assert.equal(signatureWeakness(signature.subarray(1)), "not 64 bytes");
 });
 
+Deno.test("signatureWeakness names a weak R, and S at its bound", () => {
+  const good = sign(new Uint8Array(32).fill(7), new Uint8Array([1]));
+  const withR = (point: Uint8Array) => Buffer.concat([point, good.subarray(32)]);
+  const withS = (s: bigint) => Buffer.concat([good.subarray(0, 32), bytesOf(s)]);
+  assert.equal(signatureWeakness(withR(bytesOf(0n))), "point R: small order");
+  assert.equal(signatureWeakness(withR(bytesOf(P))), "point R: non-canonical");
+  assert.equal(signatureWeakness(withS(L)), "scalar S: not reduced");
+  assert.equal(signatureWeakness(withS(L - 1n)), null);
+});
+
+Deno.test("verify under an encoding that is no point of the curve is no", () => {
+  const message = new Uint8Array([1]);
+  const good = sign(new Uint8Array(32).fill(7), message);
+  // About half of these y have no x.
+  for (let y = 2n; y < 40n; y++) assert(!verify(bytesOf(y), message, good), `${y}`);
+});
+
 const WYCHEPROOF = new URL(
   "../../../shared/vectors/ed25519/wycheproof_ed25519_test.json",
   import.meta.url,
