@@ -2,6 +2,7 @@
  * The trusted keys of an image, by key id, and the list of those that are trusted no longer. A key
  * that is weak, or that cannot be read, is not trusted, and says so. Nothing here reads a file.
  */
+import { Buffer } from "node:buffer";
 import { type Issue, issue } from "../issue.ts";
 import { pointWeakness } from "./ed25519.ts";
 import { parsePublicKey, type PublicKey } from "./minisign.ts";
@@ -38,7 +39,7 @@ export function makeKeyring(
         found: `key ${key.keyId}: ${weakness}`,
         hint: "remove the file; anyone can sign for such a key",
       }));
-    } else if (other !== undefined && !sameBytes(other.point, key.point)) {
+    } else if (other !== undefined && !Buffer.from(other.point).equals(key.point)) {
       clashes.add(key.keyId);
       issues.push(issue("sig.key_clash", {
         path: name,
@@ -77,8 +78,4 @@ export function parseRevoked(text: string): { revoked: ReadonlySet<string>; issu
     }
   });
   return { revoked, issues };
-}
-
-function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }

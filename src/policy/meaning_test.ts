@@ -112,3 +112,63 @@ Deno.test("parsePolicy refuses a NUL that an escape put into a string", () => {
     "path.nul linux.storage.root_disk 3:21",
   ]);
 });
+
+Deno.test("parsePolicy finds nothing where the sense just holds", () => {
+  const linux = (more = "") => `[linux]\nenabled = true\nvm_id = 'a'\n${more}`;
+  const windows = "[windows]\nenabled = true\nvm_id = 'b'\ndevices.vtpm = true\n";
+  const lab = (name: string) => `[profiles.${name}]\nkind = 'linux'\nenabled = true\n`;
+  for (
+    const text of [
+      // As much as there is, alone and together, and named profiles are not counted.
+      `limits.mem_mib = 512\n${linux()}`,
+      `limits.mem_mib = 1024\n${linux()}${windows}`,
+      `limits.mem_mib = 512\n${linux()}${lab("x")}${lab("y")}`,
+      `limits.mem_mib = 512\n${linux()}[windows]\nvm_id = 'b'\n`,
+      `limits.mem_mib = 100\n[linux]\nvm_id = 'a'\n`,
+      // What is off and names nobody owns nothing.
+      "[linux]\nstorage.root_disk = 'vm/linux/anybody/x'\n",
+      "[windows]\ndevices.vtpm = false\n",
+      "defaults.networking = 'off'\n[linux]\nnetworking = 'provisioning_only'\nprovisioning_minutes = 5\n",
+      "[linux]\nvm_id='a'\nboot.kernel = 'linux-guest/k'\nboot.initrd = 'linux-guest/i'\nboot.cmdline = 'q'\n",
+      "[linux]\nvm_id='a'\n[windows]\nvm_id='b'\n",
+      `${lab("kiosk")}storage.root_disk = 'linux-guest/{vm_id}'\n`,
+      `${lab("a")}${lab("b")}`,
+      "presentation.allow = ['socket', 'console']\n",
+    ]
+  ) assert.deepEqual(faults(V + text), [], text);
+});
+
+Deno.test("parsePolicy tells files of two guests from files of one", () => {
+  const both = (one: string, other: string) =>
+    faults(
+      `${V}[linux]\nvm_id = 'a'\nstorage.root_disk = '${one}'\n` +
+        `[profiles.x]\nkind = 'linux'\nstorage.root_disk = '${other}'\n`,
+    );
+  // A profile for several guests is no guest of its own: who has it is the registry's matter.
+  assert.deepEqual(both("linux-guest/a", "linux-guest/{vm_id}"), []);
+  const windows = (disk: string, vars: string) =>
+    faults(`${V}[windows]\nvm_id = 'w'\nstorage = { disk = '${disk}', ovmf_vars = '${vars}' }\n`);
+  assert.deepEqual(windows("windows-guest/d", "windows-guest/v"), []);
+  assert.deepEqual(windows("windows-guest/d", "windows-guest/d"), [
+    "meaning.file_twice windows.storage.ovmf_vars 4:51",
+  ]);
+  assert.deepEqual(windows("windows-guest/d", "windows-guest/d/v"), [
+    "meaning.file_twice windows.storage.ovmf_vars 4:51",
+  ]);
+  assert.deepEqual(windows("windows-guest/d/e", "windows-guest/d"), [
+    "meaning.file_twice windows.storage.disk 4:20",
+  ]);
+});
+
+Deno.test("parsePolicy sums only the guests that can run at once", () => {
+  const two = (vms: number, memory: number) =>
+    faults(
+      `${V}limits = { vms = ${vms}, mem_mib = ${memory} }\n[linux]\nenabled = true\nvm_id = 'a'\n` +
+        "limits.mem_mib = 300\n[windows]\nenabled = true\nvm_id = 'b'\ndevices.vtpm = true\n" +
+        "limits.mem_mib = 200\n",
+    );
+  assert.deepEqual(two(2, 500), []);
+  assert.deepEqual(two(2, 499), ["meaning.limits_above_whole limits.mem_mib 2:31"]);
+  assert.deepEqual(two(1, 300), []);
+  assert.deepEqual(two(1, 299), ["meaning.limit_above_whole linux.limits.mem_mib 6:18"]);
+});

@@ -189,7 +189,9 @@ Deno.test("makeKeyring trusts no weak, unreadable or ambiguous key, and says so"
 Deno.test("parseRevoked says which line is no key id", () => {
   const { revoked, issues } = parseRevoked("0123456789abcdef\nnot a key\n");
   assert.deepEqual([...revoked], ["0123456789ABCDEF"]);
-  assert.deepEqual(issues.map((one) => [one.rule, one.line]), [["sig.revoked_list", 2]]);
+  assert.deepEqual(issues.map((one) => [one.rule, one.line, one.column]), [
+    ["sig.revoked_list", 2, 1],
+  ]);
 });
 
 Deno.test("acceptUnsigned skips the signature and not the size", () => {
