@@ -65,12 +65,17 @@ function built(what: string, build: () => void): void {
   }
 }
 
+/** Where this checkout's image of that form lies. */
+export function imageFolder(form: Form): string {
+  return `${PROJECT}/build/${form}`;
+}
+
 /**
  * This checkout's image in that form, built where it is not up to date.
  * @throws Fault `image.build`
  */
 export async function builtImage(form: Form, say: (text: string) => void): Promise<Image> {
-  const out = `${PROJECT}/build/${form}`;
+  const out = imageFolder(form);
   const entry = `${PROJECT}/main.ts`;
   const options = { project: PROJECT, form, out, entry, host: null, say } as const;
   built("image", () => buildImage({ ...options, profile: "developer" }));
@@ -83,14 +88,19 @@ export interface GuestFiles {
   readonly initrd: string;
 }
 
+const GUEST_FOLDER = `${PROJECT}/build/guest`;
+export const GUEST_FILES: GuestFiles = {
+  kernel: `${GUEST_FOLDER}/vmlinuz`,
+  initrd: `${GUEST_FOLDER}/initrd.img`,
+};
+
 /**
  * The test guest's files, built where they are not up to date.
  * @throws Fault `image.build`
  */
 export function builtGuest(say: (text: string) => void): GuestFiles {
-  const out = `${PROJECT}/build/guest`;
-  built("test guest", () => buildGuest({ project: PROJECT, out, say }));
-  return { kernel: `${out}/vmlinuz`, initrd: `${out}/initrd.img` };
+  built("test guest", () => buildGuest({ project: PROJECT, out: GUEST_FOLDER, say }));
+  return GUEST_FILES;
 }
 
 /** The files of a Linux guest that boots from kernel and initrd, below the data root. */

@@ -19,6 +19,9 @@ export interface TestStep {
 /** The environment variable by which tests learn that the large counts are wanted. */
 export const FULL_VARIABLE = "RAYOS_TEST_FULL";
 
+/** By this one tests learn that the images were built by the step before, and are not to change. */
+export const BUILT_VARIABLE = "RAYOS_TEST_BUILT";
+
 /**
  * The steps.
  * @param full with the large counts
@@ -26,9 +29,9 @@ export const FULL_VARIABLE = "RAYOS_TEST_FULL";
 export function testSteps(full: boolean): TestStep[] {
   const env = full ? { [FULL_VARIABLE]: "1" } : {};
   const test = ["test", "-P=tools", "--quiet"];
-  const build = (form: string): TestStep => ({
-    name: `image (${form})`,
-    args: ["run", "-P=tools", "tools/build.ts", `--form=${form}`],
+  const build = (name: string, ...words: string[]): TestStep => ({
+    name,
+    args: ["run", "-P=tools", "--quiet", ...words],
     report: false,
     limit: 600,
   });
@@ -43,16 +46,17 @@ export function testSteps(full: boolean): TestStep[] {
       limit: full ? 3600 : 300,
       env,
     },
-    build("compiled"),
-    build("bundled"),
+    build("image, compiled form", "tools/build.ts", "--form=compiled"),
+    build("image, bundled form", "tools/build.ts", "--form=bundled"),
+    build("test guest", "tools/build_guest.ts"),
     {
       name: "boots",
       // Machines of one CPU each: as many files at a time as this machine has cores.
       args: [...test, "--parallel", "test/boot"],
       report: true,
       limit: full ? 7200 : 1200,
-      env: { ...env, DENO_JOBS: "2" },
-      after: "image (compiled)",
+      env: { ...env, DENO_JOBS: "2", [BUILT_VARIABLE]: "1" },
+      after: "image, compiled form",
     },
   ];
 }

@@ -14,7 +14,12 @@ interface Harness {
 }
 
 /** Starts the harness's command on an imitated host, with a data disk and a TMPDIR of its own. */
-async function start(fake: Fake, args: readonly string[], home: string): Promise<Harness> {
+async function start(
+  fake: Fake,
+  args: readonly string[],
+  home: string,
+  stdin: "null" | "piped" = "null",
+): Promise<Harness> {
   const image = await fakeImage(fake);
   const data = `${home}/data.img`;
   makeDataDisk(data, policyFiles(await Deno.readTextFile(DEFAULT_POLICY), null), {
@@ -28,22 +33,26 @@ async function start(fake: Fake, args: readonly string[], home: string): Promise
       ...["--image", image, "--data", data, ...args],
     ],
     env: { TMPDIR: temporary },
-    stdin: "null",
+    stdin,
     stdout: "piped",
     stderr: "piped",
   }).spawn();
   return { process, temporary };
 }
 
+/** Deno opens nothing under /proc without all permissions; a shell does. */
+const LIST_PROCESSES = `for one in /proc/[0-9]*; do
+  tr '\\0' ' ' < "$one/cmdline" 2> /dev/null && echo
+done`;
+
 /** Command lines of running processes that name the directory. */
 async function processesNaming(directory: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/u.test(name)) continue;
-    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
-    if (line.includes(directory)) found.push(line.replaceAll("\0", " "));
-  }
-  return found;
+  const { stdout } = await new Deno.Command("sh", {
+    args: ["-c", LIST_PROCESSES],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  return new TextDecoder().decode(stdout).split("\n").filter((line) => line.includes(directory));
 }
 
 /** A killed process is gone a moment after the signal: asks for at most five seconds. */
@@ -142,26 +151,37 @@ Deno.test("boot fails when the kernel panics instead of waiting", async () => {
   });
 });
 
-/** Reads the command's output until the text has come; the rest is read away. */
-async function readUntil(process: Deno.ChildProcess, wanted: RegExp): Promise<void> {
-  let text = "";
-  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) assert.fail(`ended before ${wanted}: ${text}`);
-    text += value;
-    if (wanted.test(text)) break;
+/** The command's output as it comes; what is not asked for is read away. */
+class Output {
+  #text = "";
+  #ended = false;
+  #wake = () => {};
+
+  constructor(stdout: ReadableStream<Uint8Array>) {
+    (async () => {
+      for await (const text of stdout.pipeThrough(new TextDecoderStream())) {
+        this.#text += text;
+        this.#wake();
+      }
+      this.#ended = true;
+      this.#wake();
+    })();
   }
-  (async () => {
-    while (!(await reader.read()).done);
-  })();
+
+  /** Returns once the text has come; fails the test when the command ends without it. */
+  async until(wanted: RegExp): Promise<void> {
+    while (!wanted.test(this.#text)) {
+      if (this.#ended) assert.fail(`ended before ${wanted}: ${this.#text}`);
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.test(`boot leaves no process and no file behind on ${signal}`, async () => {
     await inHome(async (home) => {
       const { process, temporary } = await start("hangs", ["--append", "loglevel=7"], home);
-      await readUntil(process, /Linux version/u);
+      await new Output(process.stdout).until(/Linux version/u);
       assert.equal((await processesNaming(temporary)).length, 1);
       process.kill(signal);
       process.stderr.cancel();
@@ -175,11 +195,29 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 Deno.test("boot leaves no process behind when it is killed", async () => {
   await inHome(async (home) => {
     const { process, temporary } = await start("hangs", ["--append", "loglevel=7"], home);
-    await readUntil(process, /Linux version/u);
+    await new Output(process.stdout).until(/Linux version/u);
     process.kill("SIGKILL");
     process.stderr.cancel();
     await process.status;
     await assertNothingLeft(temporary);
+  });
+});
+
+Deno.test("boot --interactive hands the terminal over, and Ctrl-] presses the power button", async () => {
+  await inHome(async (home) => {
+    const args = ["--interactive", "--timeout", "60"];
+    const { process, temporary } = await start("good", args, home, "piped");
+    const terminal = process.stdin.getWriter();
+    const output = new Output(process.stdout);
+    await output.until(/type something/u);
+    await terminal.write(new TextEncoder().encode("hello\r"));
+    await output.until(/typed hello/u);
+    await terminal.write(new Uint8Array([0x1d]));
+    process.stderr.cancel();
+    assert.equal((await process.status).code, 0);
+    await terminal.close().catch(() => {});
+    await assertNothingLeft(temporary);
+    await assertNoFiles(temporary);
   });
 });
 

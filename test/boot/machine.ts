@@ -15,15 +15,25 @@ import {
   builtImage,
   DEFAULT_POLICY,
   DEVELOPER_KEY,
+  GUEST_FILES,
   guestDiskFiles,
+  type Image,
+  imageFolder,
+  imageIn,
 } from "../../tools/boot_prepare.ts";
 import { run as toolRun, sha256 } from "../../tools/build_host.ts";
+import { BUILT_VARIABLE } from "../../tools/test_steps.ts";
 import { checkDataDisk } from "../../tools/data_disk.ts";
 
 /** The guest of the default policy. */
 export const GUEST = "linux-demo-001";
 
 const quietly = () => {};
+
+/** Whether the images are there and are not to be looked at again, as in a run of all tests. */
+function isBuilt(): boolean {
+  return Deno.env.get(BUILT_VARIABLE) === "1";
+}
 
 /** A directory that is removed with everything in it when the test ends. */
 export class Home implements AsyncDisposable {
@@ -53,7 +63,12 @@ export async function signedPolicy(policy: string | Uint8Array): Promise<DiskFil
 export function guestFiles(id: string, home: Home): DiskFiles {
   const root = `${home.path}/guest-root.img`;
   makeDataDisk(root, {}, { sizeMiB: 16, label: "GUEST" });
-  return guestDiskFiles(id, builtGuest(quietly), root);
+  return guestDiskFiles(id, isBuilt() ? GUEST_FILES : builtGuest(quietly), root);
+}
+
+/** The image of that form as the runner built it; built now where a test is run by itself. */
+async function imageOf(form: Form): Promise<Image> {
+  return isBuilt() ? await imageIn(imageFolder(form)) : await builtImage(form, quietly);
 }
 
 export interface TestMachine extends Partial<MachineOptions> {
@@ -63,7 +78,7 @@ export interface TestMachine extends Partial<MachineOptions> {
 /** Boots an image of this checkout; two machines of this size run side by side. */
 export async function startMachine(options: TestMachine): Promise<BootRun> {
   const { form = "compiled", ...machine } = options;
-  const image = await builtImage(form, quietly);
+  const image = await imageOf(form);
   return await bootMachine({ ...image, smp: 1, memoryMiB: 2048, ...machine });
 }
 

@@ -10,5 +10,7 @@ done
 say "INFO jail RAYOS_VM_CONFINED vm=linux-demo-001 kind=linux pid=7"
 say "INFO init RAYOS_READY mode=normal guests=1"
 say "INFO vm RAYOS_LINUX_VM_READY vm=linux-demo-001 kind=linux"
+echo "type something"
+while read -r typed; do echo "typed $typed"; done < /dev/console &
 wait_for_power_button
 power_off
