@@ -61,11 +61,11 @@ export function phaseTable(times: readonly PhaseTime[]): string {
     ["phase", "ms", "share", ""],
     ...times.map(({ name, ms, result }) => [
       name,
-      String(ms),
+      ms.toFixed(1),
       share(ms),
       result === "ok" ? "" : result,
     ]),
-    ["all", String(total), share(total), ""],
+    ["all", total.toFixed(1), share(total), ""],
   ];
   return rows.map(([name = "", ms = "", part = "", result = ""]) =>
     `  ${name.padEnd(16)}${ms.padStart(8)}${part.padStart(10)}  ${result}`.trimEnd()
