@@ -61,11 +61,11 @@ export function phaseTable(times: readonly PhaseTime[]): string {
     ["phase", "ms", "share", ""],
     ...times.map(({ name, ms, result }) => [
       name,
-      ms.toFixed(1),
+      String(ms),
       share(ms),
       result === "ok" ? "" : result,
     ]),
-    ["all", total.toFixed(1), share(total), ""],
+    ["all", String(Math.round(total * 10) / 10), share(total), ""],
   ];
   return rows.map(([name = "", ms = "", part = "", result = ""]) =>
     `  ${name.padEnd(16)}${ms.padStart(8)}${part.padStart(10)}  ${result}`.trimEnd()
