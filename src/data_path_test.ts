@@ -122,3 +122,14 @@ Deno.test("overlaps is true for one file, and for a folder and what lies in it",
   assert(!overlaps(path("a/b"), path("a/bc")));
   assert(!overlaps(path("a/b"), path("a/c")));
 });
+
+Deno.test("dataPath shows at most 80 characters of what it refuses", () => {
+  const found = (text: string) => {
+    const read = dataPath(text);
+    assert(!read.ok);
+    return read.found;
+  };
+  const exact = `/${"x".repeat(79)}`;
+  assert.equal(found(exact), exact);
+  assert.equal(found(`${exact}y`), `${exact}…`);
+});
