@@ -55,6 +55,18 @@ Deno.test("explain names the key that wins where two could say it", () => {
   );
 });
 
+Deno.test("explain of a profile that is on and one that is off names their guests", () => {
+  const guests = (subject: string, ...text: string[]) =>
+    explain(read(...text)).filter((one) => one.subject === subject)[0]?.text;
+  const lab = ["[profiles.lab]", 'kind = "windows"', "devices.vtpm = true"];
+  assert.equal(
+    guests("lab", ...lab, "enabled = true"),
+    "A windows guest may run: each guest whose record names it.",
+  );
+  assert.equal(guests("lab", ...lab), "Its guest may not run.");
+  assert.equal(guests("linux", ...linux()), "A linux guest may run: desk.");
+});
+
 Deno.test("explain of a disabled profile says only that", () => {
   const statements = explain(read("[linux]", "devices.gpu = 'virtio'")).filter((one) =>
     one.subject === "linux"
@@ -105,6 +117,13 @@ const CHANGES:
     [[], ["security.guest_agent = false"], "narrows"],
     [[], ["presentation.attention = 'ctrl+alt+end'"], "changes"],
     [[], ["presentation.allow = ['socket']"], "narrows"],
+    [
+      [],
+      [
+        `recovery.passphrase = '$scrypt$ln=15,r=8,p=1$${"a".repeat(22)}$${"b".repeat(43)}'`,
+      ],
+      "widens",
+    ],
     [[], ["network.resolver = '9.9.9.9'"], "both"],
     [[], ["network.allow_private = ['10.0.0.0/8']"], "widens"],
     [linux(), ["[linux]", 'vm_id = "desk"'], "narrows"],
