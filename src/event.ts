@@ -57,14 +57,11 @@ export type HostEvent =
   | { type: "vm_ready"; subject: Subject }
   | { type: "vm_adopted"; subject: Subject; pid: number }
   | { type: "device"; subject: Subject; device: string; exposes: string }
-  | { type: "guest_log_full"; subject: Subject; bytes: number }
   | { type: "host_event"; op: string; target: string; caller: string }
   | { type: "host_ack"; op: string; ok: boolean; detail: string }
-  | { type: "control_fault"; detail: string }
   | { type: "log_dropped"; sink: string; lines: number }
   | { type: "retention"; removed: number; bytes: number }
   | { type: "guests_account"; ever: number; memoryPeakBytes: number | null }
-  | { type: "kernel"; text: string }
   | { type: "shutdown"; how: "poweroff" | "reboot"; reason: string };
 
 /** How a folder hands an event upwards. */

@@ -5,6 +5,7 @@
 
 import { LogSinks } from "./audit/sinks.ts";
 import { beforeProgram, type ImageFacts, imageFacts, nextStart } from "./boot/session.ts";
+import { reasonOf } from "./fault.ts";
 import type { Host } from "./host/port.ts";
 import { PATHS } from "./permissions.ts";
 import { installPolicy } from "./phase/policy_install.ts";
@@ -51,6 +52,11 @@ export async function init(host: Host): Promise<void> {
   });
   const before = beforeProgram(text(`${PATHS.run}/stage0`), startedMs);
   if (before !== null && starts.start === 1) runtime.emit({ type: "before_program", ...before });
+  host.onUncaught((error) => {
+    const message = `program: ${reasonOf(error)}; it is started again, guests run on`;
+    runtime.emit({ type: "fault", stage: "session", code: "init.uncaught", message });
+    sinks.closeFiles();
+  });
   composeOperations(runtime);
   host.onPowerButton(() => void runtime.powerButton());
   await runSequence(runtime);

@@ -211,6 +211,8 @@ export class FakeHost implements Host {
     this.powerButton = callback;
   }
 
+  onUncaught(): void {}
+
   drain(): Promise<void> {
     return Promise.resolve();
   }

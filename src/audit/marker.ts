@@ -101,16 +101,13 @@ const ROWS: Rows = {
   vm_adopted: (e) => info("vm", "vm_adopted", { ...of(e.subject), pid: e.pid }),
   device: (e) =>
     info("plan", marker("RAYOS_DEVICE", e.device), { ...of(e.subject), exposes: e.exposes }),
-  guest_log_full: (e) => warn("vm", "guest_log_full", { ...of(e.subject), bytes: e.bytes }),
   host_event: (e) =>
     info("control", marker("RAYOS_HOST_EVENT_V0", e.op, e.target), { caller: e.caller }),
   host_ack: (e) => info("control", marker("RAYOS_HOST_ACK", e.op, e.ok ? "ok" : "err", e.detail)),
-  control_fault: (e) => warn("control", "control_fault", { detail: e.detail }),
   log_dropped: (e) => warn("log", "log_dropped", { sink: e.sink, lines: e.lines }),
   retention: (e) => info("log", "retention", { removed: e.removed, bytes: e.bytes }),
   guests_account: (e) =>
     info("jail", "guests_account", { ever: e.ever, memory_peak: e.memoryPeakBytes }),
-  kernel: (e) => info("kernel", "kernel", { text: e.text }),
   shutdown: (e) => info("init", marker("RAYOS_SHUTDOWN", e.how, e.reason)),
 };
 

@@ -114,7 +114,7 @@ Deno.test("LogSinks rotates at the limit, keeps ten files, and the oldest goes",
   sinks.openFiles("/d", "boot");
   for (let n = 0; n < MAX_FILES + 3; n++) {
     sink.sizes.set(MAIN, MAX_FILE_BYTES);
-    sinks.emit({ type: "kernel", text: `line ${n}` });
+    sinks.emit({ type: "data_fault", code: "x", detail: `line ${n}` });
   }
   const names = [...sink.texts.keys()].filter((name) => name.startsWith(MAIN)).sort();
   assert.equal(names.length, MAX_FILES);

@@ -41,9 +41,23 @@ export function linuxHost(): Host {
     harness: port.write,
     consoleLines,
     onPowerButton: (callback) => Deno.addSignalListener("SIGTERM", callback),
+    onUncaught,
     drain: port.drain,
     exit: (code) => Deno.exit(code),
   };
+}
+
+function onUncaught(callback: (error: unknown) => void): void {
+  const end = (event: Event, error: unknown) => {
+    event.preventDefault();
+    try {
+      callback(error);
+    } finally {
+      Deno.exit(1);
+    }
+  };
+  globalThis.addEventListener("error", (event) => end(event, event.error));
+  globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
 }
 
 function writeAll(bytes: Uint8Array): void {

@@ -118,6 +118,11 @@ export interface Host {
   consoleLines(): AsyncIterable<string>;
   /** Calls back when the machine's power button was pressed. */
   onPowerButton(callback: () => void): void;
+  /**
+   * Calls back when nobody caught an error; the program ends after it, with exit code 1, and PID 1
+   * starts it again.
+   */
+  onUncaught(callback: (error: unknown) => void): void;
   /** Resolves when everything given to the console and the harness port was written, or after the time. */
   drain(timeoutMs: number): Promise<void>;
   /** Ends the program; PID 1 starts it again. */

@@ -4,6 +4,7 @@
  */
 
 import { copyConsole, GuestConsoleLog } from "../audit/guest_console.ts";
+import { reasonOf } from "../fault.ts";
 import type { Connection } from "../host/port.ts";
 import { guestFolder, type VmId } from "../id.ts";
 import { issue } from "../issue.ts";
@@ -65,18 +66,23 @@ const QUIET: ReadonlySet<string> = new Set(["vm.no_autoboot", "vm.disabled"]);
 function keepConsole(runtime: Runtime, plan: LaunchPlan, connection: Connection): void {
   const { host } = runtime;
   const folder = `${PATHS.dataRoot}/${guestFolder(plan.kind, plan.vm)}/logs`;
-  try {
-    host.makeDirectory(folder);
-    const log = new GuestConsoleLog(host, folder);
-    void copyConsole(host, connection, log, plan.limits.consoleKibS).catch(() => {});
-  } catch (error) {
+  // The guest runs on without a log; a person is told, once.
+  const lost = (error: unknown) => {
     connection.close();
     runtime.emit({
       type: "fault",
       stage: "guest",
       code: "guest.console_log",
-      message: `console log of ${plan.vm}: ${error instanceof Error ? error.message : error}; ` +
-        "check the guest's folder",
+      message: `console log of ${plan.vm}: ${
+        reasonOf(error)
+      }; check the guest's folder and the disk`,
     });
+  };
+  try {
+    host.makeDirectory(folder);
+    const log = new GuestConsoleLog(host, folder);
+    void copyConsole(host, connection, log, plan.limits.consoleKibS).catch(lost);
+  } catch (error) {
+    lost(error);
   }
 }
