@@ -25,7 +25,8 @@ export interface Statement {
 
 /** What a policy gives and withholds, the host first, then each profile. */
 export function explain(explained: Explained): Statement[] {
-  return facetsOf(explained.policy).filter((facet) => facet.says !== "")
+  // The first sentence about a profile names its guest already.
+  return facetsOf(explained.policy).filter((facet) => facet.id !== "vm_id")
     .map((facet) => statementOf(facet, explained.toml));
 }
 
@@ -104,12 +105,8 @@ function statementOf(facet: Facet, toml: TomlDocument): Statement {
     subject: facet.profile ?? "host",
     key: showPath(path ?? facet.paths[0] ?? []),
     line: path === undefined ? null : toml.valuePlace(path).line,
-    text: facet.says === "" ? `Its name is ${nameIn(facet)}.` : facet.says,
+    text: facet.says,
   };
-}
-
-function nameIn(facet: Facet): string {
-  return "set" in facet.amount && facet.amount.set !== "all" ? facet.amount.set.join("") : "any";
 }
 
 function valueAt(data: TomlTable, path: TomlPath): unknown {

@@ -173,8 +173,7 @@ function serialSays(serial: number | null): string {
 
 function profileFacets(profile: Profile): Facet[] {
   const at = (...keys: (string | number)[]): TomlPath => [...profile.tomlPath.split("."), ...keys];
-  const guest = profile.vmId ??
-    (profile.tomlPath.startsWith("profiles.") ? "each guest whose record names it" : "its guest");
+  const guest = profile.vmId ?? "each guest whose record names it";
   const enabled: Said = [
     "enabled",
     [at("enabled")],
@@ -202,7 +201,12 @@ function enabledFacets(
   const path = (text: string) =>
     profile.vmId === null ? text : text.replaceAll(VM_ID_SLOT, profile.vmId);
   return [
-    ["vm_id", [at("vm_id")], "", only(profile.vmId ?? "any")],
+    [
+      "vm_id",
+      [at("vm_id")],
+      `Its name is ${profile.vmId ?? "its record's"}.`,
+      only(profile.vmId ?? "any"),
+    ],
     [
       "autoboot",
       [at("autoboot"), ...profile.autoboot ? [] : [["defaults", "autoboot_vms"]]],
