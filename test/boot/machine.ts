@@ -67,7 +67,7 @@ export function guestFiles(id: string, home: Home): DiskFiles {
 }
 
 /** The image of that form as the runner built it; built now where a test is run by itself. */
-async function imageOf(form: Form): Promise<Image> {
+export async function imageOf(form: Form): Promise<Image> {
   return isBuilt() ? await imageIn(imageFolder(form)) : await builtImage(form, quietly);
 }
 
