@@ -17,3 +17,39 @@ Deno.test("nearest finds nothing where nothing is near", () => {
   assert.equal(nearest("x".repeat(1000), KEYS), null);
   assert.equal(nearest("enabled", []), null);
 });
+
+Deno.test("nearest counts an insertion, a deletion, a substitution and a swap as one edit", () => {
+  // A word of three to five letters may differ by one edit, one of six to eight by two.
+  const near = (word: string, known: string) => nearest(word, [known]) === known;
+  for (const [word, known] of [["gp", "gpu"], ["gppu", "gpu"], ["gpo", "gpu"], ["gup", "gpu"]]) {
+    assert(near(word ?? "", known ?? ""), word);
+  }
+  for (const swapped of ["niput", "ipnut", "inupt", "inptu"]) {
+    assert(near(swapped, "input"), swapped);
+  }
+  for (const far of ["upg", "pug", "g", "gpuxx", "abc", "", "niptu", "nipu", "xinputy"]) {
+    assert(!near(far, "gpu") && !near(far, "input"), far);
+  }
+  for (const two of ["neabeld", "enabedl", "xenabledx", "nable", "enbalde"]) {
+    assert(near(two, "enabled"), two);
+  }
+  for (const three of ["bled", "xxxabled", "neablde1"]) {
+    assert(!near(three, "enabled"), three);
+  }
+});
+
+Deno.test("nearest takes the one with the fewest edits, and the first of equals", () => {
+  assert.equal(nearest("enabeld", ["enables", "enabled"]), "enabled");
+  assert.equal(nearest("enabled", ["enables", "enabled", "enabler"]), "enabled");
+  assert.equal(nearest("cat", ["bat", "hat"]), "bat");
+  assert.equal(nearest("x", []), null);
+});
+
+Deno.test("nearest looks at words of up to 48 letters, in any case", () => {
+  const long = "a".repeat(48);
+  assert.equal(nearest(long, [`${long}b`]), `${long}b`);
+  assert.equal(nearest(`${long}a`, [long]), null);
+  assert.equal(nearest("ENABELD", ["enabled"]), "enabled");
+  assert.equal(nearest("gpu", ["GPU"]), "GPU");
+  assert.equal(nearest("b", ["a"]), "a", "one edit is always allowed");
+});
