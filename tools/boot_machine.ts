@@ -129,7 +129,7 @@ export class BootRun implements AsyncDisposable {
    * @param from index of the first line that counts
    * @throws Fault `boot.wait` when the time is over or the machine has ended without it
    */
-  async waitFor(wanted: LinePattern, timeout = 120_000, from = 0): Promise<LogLine> {
+  async waitFor(wanted: LinePattern, timeout = 240_000, from = 0): Promise<LogLine> {
     const test = lineTest(wanted);
     return await this.#until(
       () => this.lines.slice(from).find(test) ?? null,
@@ -143,7 +143,7 @@ export class BootRun implements AsyncDisposable {
    * @param timeout milliseconds
    * @throws Fault `boot.wait` as `waitFor`
    */
-  async waitForConsole(wanted: RegExp, timeout = 120_000, from = 0): Promise<string> {
+  async waitForConsole(wanted: RegExp, timeout = 240_000, from = 0): Promise<string> {
     return await this.#until(
       () => wanted.exec(this.#console.slice(from))?.[0] ?? null,
       timeout,

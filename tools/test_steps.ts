@@ -54,7 +54,7 @@ export function testSteps(full: boolean): TestStep[] {
       // Machines of one CPU each: as many files at a time as this machine has cores.
       args: [...test, "--parallel", "test/boot"],
       report: true,
-      limit: full ? 7200 : 1200,
+      limit: full ? 7200 : 1800,
       env: { ...env, DENO_JOBS: "2", [BUILT_VARIABLE]: "1" },
       after: "image, compiled form",
     },

@@ -106,7 +106,7 @@ export interface FinishedBoot {
 }
 
 /** Seconds that one boot may take, with another one beside it. */
-export const BOOT_LIMIT_S = 180;
+export const BOOT_LIMIT_S = 240;
 
 /**
  * Waits for the patterns, presses the power button, and waits for the end; fails the test when the
