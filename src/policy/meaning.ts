@@ -4,7 +4,7 @@
  * machine, come after it.
  */
 import { type DataPath, overlaps, ownedBy, type PathFault } from "../data_path.ts";
-import { type VmId, vmId } from "../id.ts";
+import type { VmId } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import type { MeaningRule } from "./meaning_rules.ts";
 import { fillPath, VM_ID_SLOT } from "./policy.ts";
@@ -151,8 +151,9 @@ function checkLimits(
     }, rests);
   }
   const together = profiles.filter((entry) => entry.document.enabled && !entry.named)
-    .map((entry) => entry.document.limits.mem_mib).sort((a, b) => b - a)
-    .slice(0, document.limits.vms);
+    .map((entry) => entry.document.limits.mem_mib);
+  // There are two at most, so either all of them can run at once or one at a time.
+  if (together.length > document.limits.vms) return;
   const sum = together.reduce((total, one) => total + one, 0);
   if (sum <= whole || together.some((one) => one > whole)) return;
   report("meaning.limits_above_whole", ["limits", "mem_mib"], {
@@ -190,9 +191,8 @@ function checkFiles(profiles: readonly ProfileEntry[], report: Report): void {
   for (const group of groups) {
     const files = group.flatMap((entry) =>
       pathsOf(entry).flatMap((one): { path: DataPath; key: TomlPath; of: string }[] => {
-        const id = entry.vmId ?? vmId(`unnamed-${entry.kind}`);
-        const filled = id === null ? null : fillPath(one.template, id);
-        return filled?.ok
+        const filled = fillPath(one.template, entry.vmId ?? `unnamed-${entry.kind}` as VmId);
+        return filled.ok
           ? [{ path: filled.path, key: [...entry.path, ...one.key], of: entry.name }]
           : [];
       })

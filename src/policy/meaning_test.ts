@@ -146,6 +146,14 @@ Deno.test("parsePolicy tells files of two guests from files of one", () => {
     );
   // A profile for several guests is no guest of its own: who has it is the registry's matter.
   assert.deepEqual(both("linux-guest/a", "linux-guest/{vm_id}"), []);
+  assert.deepEqual(
+    faults(`${V}[linux]\nstorage.root_disk = 'x/y'\n[windows]\nstorage.disk = 'x/y'\n`),
+    ["path.foreign windows.storage.disk 5:16"],
+  );
+  assert.deepEqual(
+    faults(`${V}[linux]\nstorage.root_disk = 'x/y'\nboot.kernel = 'x/y'\n`),
+    ["meaning.file_twice linux.boot.kernel 4:15"],
+  );
   const windows = (disk: string, vars: string) =>
     faults(`${V}[windows]\nvm_id = 'w'\nstorage = { disk = '${disk}', ovmf_vars = '${vars}' }\n`);
   assert.deepEqual(windows("windows-guest/d", "windows-guest/v"), []);
@@ -169,6 +177,7 @@ Deno.test("parsePolicy sums only the guests that can run at once", () => {
     );
   assert.deepEqual(two(2, 500), []);
   assert.deepEqual(two(2, 499), ["meaning.limits_above_whole limits.mem_mib 2:31"]);
+  assert.deepEqual(two(2, 300), ["meaning.limits_above_whole limits.mem_mib 2:31"]);
   assert.deepEqual(two(1, 300), []);
   assert.deepEqual(two(1, 299), ["meaning.limit_above_whole linux.limits.mem_mib 6:18"]);
 });

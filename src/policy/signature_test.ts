@@ -192,6 +192,8 @@ Deno.test("parseRevoked says which line is no key id", () => {
   assert.deepEqual(issues.map((one) => [one.rule, one.line, one.column]), [
     ["sig.revoked_list", 2, 1],
   ]);
+  const long = parseRevoked("x".repeat(41)).issues[0]?.found;
+  assert.equal(long, "x".repeat(40));
 });
 
 Deno.test("acceptUnsigned skips the signature and not the size", () => {
