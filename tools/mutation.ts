@@ -30,6 +30,7 @@ const TESTS = [
   "src/policy/meaning_test.ts",
   "src/policy/toml_test.ts",
   "test/policy/toml_spec_test.ts",
+  "src/policy/report_test.ts",
   "src/policy/parse_test.ts",
   "src/policy/signature_test.ts",
   "src/policy/ed25519_test.ts",
