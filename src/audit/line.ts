@@ -5,6 +5,8 @@
  * `<ts> <LEVEL> <component> <EVENT> <k=v …>`, one line, UTF-8, at most 4 KiB.
  */
 
+import { escapeUnsafe } from "../escape.ts";
+
 export type Level = "error" | "warn" | "info" | "debug" | "trace";
 
 /** The longest line in bytes, its newline not counted. */
@@ -45,21 +47,7 @@ function encodeMarkerField(text: string): string {
   return out;
 }
 
-// What could end a line, move a terminal's cursor, reorder what a person sees or be invisible: control
-// and format characters, lone surrogates, line and paragraph separators (Unicode general categories).
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const NEEDS_QUOTES = /[\s"=\\]/u;
-
-/** Text in which nothing can harm a terminal or a line: what is unsafe stands as `\uXXXX`. */
-export function escapeUnsafe(text: string): string {
-  return text.replace(UNSAFE, (char) => {
-    let out = "";
-    for (let i = 0; i < char.length; i++) {
-      out += `\\u${char.charCodeAt(i).toString(16).padStart(4, "0")}`;
-    }
-    return out;
-  });
-}
 
 /** A field's value: bare where it is harmless, else a JSON string with the unsafe escaped. */
 export function fieldValue(value: string | number | boolean): string {

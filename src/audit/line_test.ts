@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { escapeUnsafe, fieldValue, marker, MAX_LINE_BYTES, renderLine } from "./line.ts";
+import { escapeUnsafe } from "../escape.ts";
+import { fieldValue, marker, MAX_LINE_BYTES, renderLine } from "./line.ts";
 
 // The grammar, written apart from the code that renders it.
 const GRAMMAR =

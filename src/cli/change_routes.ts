@@ -5,7 +5,7 @@
 
 import { buildCommand } from "@stricli/core";
 import * as v from "valibot";
-import { escapeUnsafe } from "../audit/line.ts";
+import { escapeUnsafe } from "../escape.ts";
 import { Fault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import { type CliContext, guarded } from "./context.ts";

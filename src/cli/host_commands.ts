@@ -5,7 +5,7 @@
 
 import * as v from "valibot";
 import { ask } from "../control/client.ts";
-import { escapeUnsafe } from "../audit/line.ts";
+import { escapeUnsafe } from "../escape.ts";
 import type { CliContext } from "./context.ts";
 import type { CommandResult } from "./policy_result.ts";
 

@@ -2,7 +2,7 @@
  * What a `ray policy` command comes to: an exit code of contract §9 and the text for either stream.
  * Whoever runs the command writes it; nothing here does.
  */
-import { escapeUnsafe } from "../audit/line.ts";
+import { escapeUnsafe } from "../escape.ts";
 import type { Issue } from "../issue.ts";
 
 export interface CommandResult {

@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { DevMode } from "../boot/cmdline.ts";
+import { escapeUnsafe } from "../escape.ts";
 import { type Issue, issue } from "../issue.ts";
 import { signatureWeakness, verify as verifyEd25519 } from "./ed25519.ts";
 import type { Keyring } from "./keyring.ts";
@@ -136,7 +137,7 @@ export function verify(
     ok: true,
     verified: new Verified(copy, keyId),
     keyId,
-    trustedComment: printable(trustedComment),
+    trustedComment: escapeUnsafe(new TextDecoder().decode(trustedComment)),
   };
 }
 
@@ -168,11 +169,4 @@ function missing(): Issue {
 
 function no(rule: string, expected: string, found: string, hint: string): Verification {
   return { ok: false, issue: issue(rule, { expected, found, hint }) };
-}
-
-function printable(bytes: Uint8Array): string {
-  const text = new TextDecoder().decode(bytes);
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => {
-    return `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`;
-  });
 }

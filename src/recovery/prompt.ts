@@ -4,7 +4,7 @@
  * the request out through `authorize`.
  */
 
-import { escapeUnsafe } from "../audit/line.ts";
+import { escapeUnsafe } from "../escape.ts";
 
 export const PROMPT = "rayos> ";
 
