@@ -54,7 +54,6 @@ async function withRoot(work: (root: Root) => void | Promise<void>): Promise<voi
       fs.mkdirSync(at(`run/rayos/${one}`), { recursive: true });
     }
     fs.writeFileSync(at("run/rayos/cg/rayos/guests/00/cgroup.events"), "populated 0\n");
-    fs.writeFileSync(at("proc/mounts"), "");
     fs.writeFileSync(at("dev/null"), "");
     const data = at("var/rayos");
     fs.mkdirSync(`${data}/vm/linux/demo/state`, { recursive: true });
@@ -68,10 +67,12 @@ async function withRoot(work: (root: Root) => void | Promise<void>): Promise<voi
       dir,
       data,
       run(launcher, ...args) {
-        const result = new Deno.Command("chroot", {
-          args: [dir, `/usr/lib/rayos/${launcher}`, ...args],
+        // A launcher reaches its descriptors by /proc; this one is gone with the launcher.
+        const inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"';
+        const result = new Deno.Command("unshare", {
+          args: ["--mount", "sh", "-c", inside, dir, `/usr/lib/rayos/${launcher}`, ...args],
           clearEnv: true,
-          env: { PATH: "/usr/sbin:/usr/bin" },
+          env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
           stdin: "null",
         }).outputSync();
         return new TextDecoder().decode(result.stdout).trim();
