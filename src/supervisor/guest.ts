@@ -14,7 +14,7 @@ import { slotName, socketPath } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import { CGROUP_FILES, confinementOf } from "../jail/confinement.ts";
 import { renderPlan } from "../jail/render.ts";
-import { jailSpec } from "../jail/spec.ts";
+import { type JailSpec, jailSpec } from "../jail/spec.ts";
 import { PATHS } from "../permissions.ts";
 import { DEVICES } from "../plan/device.ts";
 import { checkFiles } from "../plan/file_check.ts";
@@ -242,7 +242,7 @@ export class Guest {
     }
     const own = host.readText(`${PATHS.proc}/1/mountinfo`, 256 * 1024) ?? "";
     const cgroup = `${PATHS.cgroup}/rayos/guests/${spec.slotName}`;
-    return confinementOf(spec, {
+    const verdict = confinementOf(spec, {
       processes,
       hostNamespaces: host.processFacts(1)?.namespaces ?? {},
       cgroup: Object.fromEntries(
@@ -253,6 +253,32 @@ export class Guest {
       files,
       errors: host.lstat(`${PATHS.run}/err/${spec.slotName}`),
       dataDevice: mountedAt(own, PATHS.dataRoot)?.device ?? "none",
+    });
+    const swapped = this.#swappedFiles(spec, files);
+    return {
+      issues: [...verdict.issues, ...swapped],
+      checks: verdict.checks + spec.files.length,
+    };
+  }
+
+  /**
+   * What the jail holds under each name of the plan, by device and inode: a kernel or an initrd is read
+   * once and not held open, and the path that a mount shows can be right again by now.
+   */
+  #swappedFiles(spec: JailSpec, files: Readonly<Record<string, FileFacts>>): Issue[] {
+    const { host } = this.around;
+    const [pid = 0] = host.processesOf(this.plan.slot);
+    return spec.files.flatMap(({ name, path }) => {
+      const given = host.lstat(`${PATHS.proc}/${pid}/root/g/${name}`);
+      const checked = files[name];
+      const same = given !== null && given.device === checked?.device &&
+        given.inode === checked.inode;
+      return same ? [] : [issue("vm.confinement", {
+        path: `given.${name}`,
+        expected: "the file that was checked, same device and inode",
+        found: given === null ? "nothing" : "another file",
+        hint: `the guest was killed before it ran an instruction; something swaps ${path}`,
+      })];
     });
   }
 

@@ -194,6 +194,11 @@ function startJail(host: FakeHost, scenario: Scenario, slot: Slot): void {
     const { device = 0, inode = 0 } = host.lstat(`/var/rayos/${file}`) ?? {};
     return { device, inode };
   });
+  for (const { name, path } of plan.files) {
+    const given = `/run/rayos/proc/${facts.pid}/root/g/${name}`;
+    host.seed(given, "");
+    host.facts.set(given, host.lstat(`/var/rayos/${path}`) ?? {});
+  }
   const [from, to] = scenario.weaken ?? ["", ""];
   const tasks = facts.tasks.map((task) => ({ ...task, status: task.status.replace(from, to) }));
   host.processes.set(slot, [{ ...facts, tasks }]);
