@@ -174,15 +174,19 @@ export async function prepare(
     const { files, text } = await policyOf(options);
     policy = text;
     const guests = autobootGuests(text).filter(({ kind }) => kind === "linux");
+    const guestRoot = `${work}/guest-root.img`;
     let guestFiles: DiskFiles = {};
     if (guests.length > 0) {
       const guest = builtGuest(say);
-      const root = `${work}/guest-root.img`;
-      makeDataDisk(root, {}, { sizeMiB: GUEST_DISK_MIB, label: GUEST_DISK_LABEL });
-      guestFiles = Object.assign({}, ...guests.map(({ id }) => guestDiskFiles(id, guest, root)));
+      makeDataDisk(guestRoot, {}, { sizeMiB: GUEST_DISK_MIB, label: GUEST_DISK_LABEL });
+      guestFiles = Object.assign(
+        {},
+        ...guests.map(({ id }) => guestDiskFiles(id, guest, guestRoot)),
+      );
     }
     say("making the RayOS Data disk");
     makeDataDisk(disk, { ...guestFiles, ...files });
+    await Deno.remove(guestRoot).catch(() => {});
   } else {
     await readable(disk);
     policy = policyOnDisk(disk);

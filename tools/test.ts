@@ -10,11 +10,16 @@ const PROJECT = new URL("..", import.meta.url).pathname;
 const REPORT = "build/junit.xml";
 
 /** Runs a step with its output on this terminal. */
-async function runStep(step: TestStep, report: string, signal: AbortSignal): Promise<StepEnd> {
+async function runStep(
+  step: TestStep,
+  report: string,
+  temporary: string,
+  signal: AbortSignal,
+): Promise<StepEnd> {
   const child = new Deno.Command(Deno.execPath(), {
     args: step.report ? [...step.args, `--junit-path=${report}`] : [...step.args],
     cwd: PROJECT,
-    env: { ...step.env },
+    env: { ...step.env, TMPDIR: temporary },
     stdin: "null",
   }).spawn();
   const stop = () => {
@@ -41,7 +46,12 @@ async function reportOf(step: TestStep, path: string): Promise<string | null> {
   return await Deno.readTextFile(path).catch(() => "");
 }
 
-async function runAll(steps: readonly TestStep[], signal: AbortSignal): Promise<JunitSuite[]> {
+/** @param temporary directory for what tests write; it is removed whole, so that a killed test leaves nothing */
+async function runAll(
+  steps: readonly TestStep[],
+  temporary: string,
+  signal: AbortSignal,
+): Promise<JunitSuite[]> {
   const suites: JunitSuite[] = [];
   const failed = new Set<string>();
   for (const [n, step] of steps.entries()) {
@@ -52,7 +62,7 @@ async function runAll(steps: readonly TestStep[], signal: AbortSignal): Promise<
     const began = performance.now();
     const end: StepEnd = step.after !== undefined && failed.has(step.after)
       ? { kind: "left_out", why: `not run: ${step.after} failed` }
-      : await runStep(step, path, signal);
+      : await runStep(step, path, temporary, signal);
     const seconds = (performance.now() - began) / 1000;
     const own = stepSuites(step.name, end, seconds, await reportOf(step, path));
     if (countOutcomes(own).failed > 0) failed.add(step.name);
@@ -75,7 +85,9 @@ async function main(args: readonly string[]): Promise<number> {
     Deno.addSignalListener(name, () => controller.abort());
   }
   await Deno.mkdir(`${PROJECT}build/test`, { recursive: true });
-  const suites = await runAll(testSteps(word === "full"), controller.signal);
+  const temporary = await Deno.makeTempDir({ prefix: "rayos-tests-" });
+  const suites = await runAll(testSteps(word === "full"), temporary, controller.signal);
+  await Deno.remove(temporary, { recursive: true });
   await Deno.writeTextFile(`${PROJECT}${REPORT}`, renderJunit(suites));
   const failures = suites.flatMap((suite) => suite.cases).filter((one) => one.outcome === "failed");
   if (failures.length > 0) console.log(`\nfailed (details in ${REPORT}):`);

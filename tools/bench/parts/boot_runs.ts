@@ -78,12 +78,12 @@ export async function hostRun(image: Image, disk: string): Promise<HostTimes> {
     const first = await run.waitFor("RAYOS_INIT_START", LIMIT_MS);
     const ready = await run.waitFor("RAYOS_LINUX_VM_READY", LIMIT_MS);
     const kernelStart = first.at - (monoOf(first) ?? NaN);
-    const started = await askInside(run, "started", /inside started \d+/u);
+    const started = await askInside(run, "started", /inside started \d+\r?\n/u);
     const memory = await memoryAtRest(run);
     await run.powerButton();
     await run.ended;
     return {
-      exec: Number(started.split(" ").at(-1)) * 10,
+      exec: Number(started.trim().split(" ").at(-1)) * 10,
       ready: ready.at - kernelStart,
       phases: phaseTimes(run.lines, { pressedAt: null, endedAt: null }),
       memory,
