@@ -9,6 +9,7 @@ import { type Cmdline, CMDLINE_DEFAULTS } from "./boot/cmdline.ts";
 import type { ImageFacts, Starts } from "./boot/session.ts";
 import type { Outcome } from "./control/protocol.ts";
 import type { HostEvent } from "./event.ts";
+import { asFault } from "./fault.ts";
 import type { Host, Listener } from "./host/port.ts";
 import { allSlots, type VmId, vmId } from "./id.ts";
 import type { Issue } from "./issue.ts";
@@ -18,7 +19,7 @@ import { type Allowed, authorize, type GuestView, type HostState } from "./polic
 import type { Caller, LiveOp } from "./policy/ops.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { Registry } from "./registry/guest.ts";
-import { endGuest } from "./supervisor/ending.ts";
+import { endStranger } from "./supervisor/ending.ts";
 import type { Guest } from "./supervisor/guest.ts";
 
 /** The policy in force, and where its right comes from. */
@@ -155,7 +156,15 @@ export class Runtime {
   ): Promise<Outcome> {
     const vm = vmId(args.vm);
     this.emit({ type: "host_event", op, target: vm ?? "host", caller });
-    const outcome = await this.#answer(caller, op, vm, args);
+    let outcome: Outcome;
+    try {
+      outcome = await this.#answer(caller, op, vm, args);
+    } catch (error) {
+      // Whatever fails under a request is that request's answer and ends nothing else.
+      const { stage, code, message } = asFault(error, "control", "control.failed");
+      this.emit({ type: "fault", stage, code, message });
+      outcome = { ok: false, rule: code, detail: message };
+    }
     this.emit({ type: "host_ack", op, ok: outcome.ok, detail: outcome.ok ? "done" : outcome.rule });
     return outcome;
   }
@@ -260,13 +269,16 @@ export class Runtime {
     this.#ending = true;
     const how = permit.op === "power.off" ? "poweroff" : "reboot";
     this.control?.close();
-    await Promise.all([...this.guests.values()].map((guest) => guest.stop(permit, how)));
-    // What runs in a slot without a plan, e.g. after a restart into safe mode.
-    await Promise.all(
-      allSlots().filter((slot) => this.host.processesOf(slot).length > 0).map((slot) =>
-        endGuest(this.host, slot, null)
-      ),
-    );
+    try {
+      await Promise.all([...this.guests.values()].map((guest) => guest.stop(permit, how)));
+      // What runs in a slot without a plan, e.g. after a restart into safe mode.
+      const left = allSlots().filter((slot) => this.host.processesOf(slot).length > 0);
+      await Promise.all(left.map((slot) => endStranger(this.host, slot)));
+    } catch (error) {
+      // The machine ends all the same, as was asked; the kernel takes what is left with it.
+      const { stage, code, message } = asFault(error, "shutdown", "shutdown.guests");
+      this.emit({ type: "fault", stage, code, message });
+    }
     this.#account();
     this.recordBoot(how);
     this.emit({ type: "shutdown", how, reason });

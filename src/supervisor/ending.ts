@@ -3,9 +3,9 @@
  * slot and nothing of policy; the kernel's list of the slot's processes says whether it worked.
  */
 
-import type { QmpClient } from "../guest/qmp.ts";
+import { QmpClient } from "../guest/qmp.ts";
 import type { Host } from "../host/port.ts";
-import { type Slot, slotName } from "../id.ts";
+import { type Slot, slotName, socketPath } from "../id.ts";
 import { PATHS } from "../permissions.ts";
 
 /** Milliseconds for each step; an ACPI power-down is the guest's own shutdown and takes its time. */
@@ -39,6 +39,20 @@ export async function endGuest(
     }
   }
   return await killGuest(host, slot, limits.killMs) ? "killed" : "still_there";
+}
+
+/** Ends what runs in a slot that no plan of this start is about: it is asked like any other. */
+export async function endStranger(host: Host, slot: Slot): Promise<Ending> {
+  let qmp: QmpClient | null = null;
+  try {
+    const connection = await host.connect(socketPath(slot, "qmp"), ENDING.quitMs);
+    qmp = await QmpClient.open(connection, () => {}, ENDING.quitMs);
+  } catch {
+    // Nobody to ask: what is there is killed.
+  }
+  const ending = await endGuest(host, slot, qmp);
+  qmp?.close();
+  return ending;
 }
 
 /**
