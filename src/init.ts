@@ -59,9 +59,9 @@ export async function init(host: Host): Promise<void> {
   });
   composeOperations(runtime);
   host.onPowerButton(() => void runtime.powerButton());
+  // Pressed while no program ran: nothing is begun. Guests that run are ended in order.
+  if (host.lstat(POWER_BUTTON_NOTE) !== null) return await runtime.powerButton();
   await runSequence(runtime);
-  // Pressed before the handler could reach this program.
-  if (host.lstat(POWER_BUTTON_NOTE) !== null) await runtime.powerButton();
   if (runtime.mode !== "normal" && !runtime.ending) await serveConsole(runtime);
 }
 
@@ -97,7 +97,7 @@ async function serveConsole(runtime: Runtime): Promise<void> {
       case "none":
         break;
       case "retry":
-        runtime.restart();
+        if (!runtime.ending) runtime.restart();
         break;
       case "log":
         host.console(sinks.lastLines(LOG_LINES).map((one) => `${one}\n`).join(""));

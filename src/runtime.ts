@@ -49,6 +49,10 @@ export type Operation = (
   args: Readonly<Record<string, unknown>>,
 ) => Promise<Outcome> | Outcome;
 
+/** What is still answered while the machine ends: looking, not acting. */
+const WHILE_ENDING: readonly string[] = ["status", "vm.list", "logs.tail"];
+const POWER_TIMEOUT_MS = 600_000;
+
 /** How the program ends: with the machine, or to be started again by PID 1. */
 export type End = "poweroff" | "reboot" | "restart";
 
@@ -175,6 +179,9 @@ export class Runtime {
     vm: VmId | null,
     args: Readonly<Record<string, unknown>>,
   ): Promise<Outcome> {
+    if (this.#ending && !WHILE_ENDING.includes(op)) {
+      return { ok: false, rule: "op.ending", detail: "the machine is being ended" };
+    }
     const decision = authorize(
       this.inForce?.policy ?? null,
       this.state(),
@@ -270,7 +277,8 @@ export class Runtime {
     const how = permit.op === "power.off" ? "poweroff" : "reboot";
     this.control?.close();
     try {
-      await Promise.all([...this.guests.values()].map((guest) => guest.stop(permit, how)));
+      // One that cannot be ended in order takes no time from the others.
+      await Promise.allSettled([...this.guests.values()].map((guest) => guest.stop(permit, how)));
       // What runs in a slot without a plan, e.g. after a restart into safe mode.
       const left = allSlots().filter((slot) => this.host.processesOf(slot).length > 0);
       await Promise.all(left.map((slot) => endStranger(this.host, slot)));
@@ -282,9 +290,19 @@ export class Runtime {
     this.#account();
     this.recordBoot(how);
     this.emit({ type: "shutdown", how, reason });
-    this.sinks.closeFiles();
+    try {
+      this.sinks.closeFiles();
+    } catch {
+      // The disk is failing; nothing can be written any more, and the machine ends all the same.
+    }
     await this.host.drain(2_000);
-    await this.host.launch("power", [how === "poweroff" ? "off" : "reboot"], 60_000);
+    const word = how === "poweroff" ? "off" : "reboot";
+    // A disk with much to write takes its time; an end that was said is not given up.
+    while (true) {
+      const ended = await this.host.launch("power", [word], POWER_TIMEOUT_MS).catch(() => null);
+      if (ended?.code === 0) return;
+      await this.host.clock.sleep(1_000);
+    }
   }
 
   /** Ends the program; PID 1 starts it again, and guests run on. */

@@ -122,6 +122,13 @@ export class LogSinks {
     } catch (error) {
       // A disk that is full or gone must not stop the host: console and ring still have the line.
       this.#files = null;
+      for (const file of [files.main, files.boot]) {
+        try {
+          file.close();
+        } catch {
+          // What the disk says is reported below; an open handle would keep it busy at the end.
+        }
+      }
       this.emit({
         type: "fault",
         stage: "data",

@@ -18,6 +18,8 @@ export class AgentClient {
   #nextId = 1;
   #waiting: { id: number; resolve: (answered: boolean) => void } | null = null;
   #ended = false;
+  /** A request that QEMU has not taken yet: a guest that never opens its port must not pile them up. */
+  #writing: Promise<void> | null = null;
 
   constructor(readonly connection: Connection) {
     void this.#readAll();
@@ -30,13 +32,18 @@ export class AgentClient {
    */
   async answers(timeoutMs: number): Promise<boolean> {
     if (this.#ended) return false;
+    if (this.#writing !== null) {
+      return await within(timeoutMs, "guest agent", this.#writing).then(() => false, () => false);
+    }
     const id = this.#nextId++;
     const answered = new Promise<boolean>((resolve) => this.#waiting = { id, resolve });
     const request = JSON.stringify({ execute: "guest-sync", arguments: { id } });
     // 0xFF makes the agent drop what half a request may have left in its parser.
     const bytes = new Uint8Array([0xff, ...new TextEncoder().encode(request), 0x0a]);
     try {
-      await within(timeoutMs, "guest agent", this.connection.write(bytes));
+      this.#writing = this.connection.write(bytes).finally(() => this.#writing = null);
+      this.#writing.catch(() => {});
+      await within(timeoutMs, "guest agent", this.#writing);
       return await within(timeoutMs, "guest agent", answered);
     } catch {
       return false;

@@ -10,6 +10,8 @@ import { Fault, reasonOf } from "../fault.ts";
 import type { AppendFile, FileFacts } from "./port.ts";
 
 const CHUNK = 64 * 1024;
+/** A directory of ours never has so many; one that does was made to exhaust memory. */
+const MOST_FILES = 100_000;
 
 function isMissing(error: unknown): boolean {
   const code = (error as { code?: string }).code;
@@ -140,8 +142,21 @@ export function head(path: string, length: number): Uint8Array | null {
 
 export function list(path: string): string[] {
   try {
-    return fs.readdirSync(path).sort();
+    const names: string[] = [];
+    const directory = fs.opendirSync(path);
+    try {
+      for (let one = directory.readSync(); one !== null; one = directory.readSync()) {
+        if (names.push(String(one.name)) > MOST_FILES) {
+          const why = `${path}: more than ${MOST_FILES} files; remove some`;
+          throw new Fault("data", "file.too_many", why);
+        }
+      }
+    } finally {
+      directory.closeSync();
+    }
+    return names.sort();
   } catch (error) {
+    if (error instanceof Fault) throw error;
     if (isMissing(error)) return [];
     throw new Fault("data", "file.unreadable", `${path}: ${reasonOf(error)}; check it`, error);
   }

@@ -31,7 +31,13 @@ const KERNEL_THREAD = 0x00200000;
  * kvm-pit) into the cgroup of the process that made it. Such a thread runs no user code.
  */
 function isKernelThread(pid: number): boolean {
-  const stat = readText(`${PATHS.proc}/${pid}/stat`, TEXT_LIMIT) ?? "";
+  let stat = "";
+  try {
+    stat = readText(`${PATHS.proc}/${pid}/stat`, TEXT_LIMIT) ?? "";
+  } catch (error) {
+    // Gone between the list and the look; the next list lacks it.
+    if (!isGone(error)) throw error;
+  }
   // proc(5): the name stands in parentheses and may hold any character; flags are the 9th field.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[6] ?? 0) & KERNEL_THREAD) !== 0;
@@ -51,10 +57,15 @@ export function processFacts(pid: number): ProcessFacts | null {
     return { pid, tasks, mountinfo, limits, namespaces: namespaces(root), files: openFiles(root) };
   } catch (error) {
     // The process may end while it is looked at; then nothing of it can be believed.
-    const code = error as { code?: string; cause?: { code?: string } };
-    if (["ENOENT", "ESRCH"].includes(code.code ?? code.cause?.code ?? "")) return null;
+    if (isGone(error)) return null;
     throw error;
   }
+}
+
+/** Whether an error, or the one that a fault carries, says that the process is gone (proc(5)). */
+function isGone(error: unknown): boolean {
+  const { code, cause } = error as { code?: string; cause?: { code?: string } };
+  return [code, cause?.code].some((one) => one === "ENOENT" || one === "ESRCH");
 }
 
 function namespaces(root: string): Record<string, string> {

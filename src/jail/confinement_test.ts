@@ -38,7 +38,7 @@ const MOUNTS: Record<string, string> = {
   "/g": "5 1 0:31 / /g ro,nosuid,nodev,relatime - tmpfs tmpfs rw",
   "/g/disk0": `6 5 254:0 ${DATA}/rootfs.ext4 /g/disk0 rw,nosuid,nodev - ext4 /dev/vda rw`,
   "/g/kernel": `7 5 254:0 ${DATA}/vmlinuz /g/kernel ro,nosuid,nodev - ext4 /dev/vda rw`,
-  "/s": "8 1 0:21 /rayos/g/00 /s rw,nosuid,nodev,relatime - tmpfs run rw",
+  "/s": "8 1 0:21 /00 /s rw,nosuid,nodev,relatime - tmpfs run rw",
   "/tmp": "9 1 0:32 / /tmp rw,nosuid,nodev,relatime - tmpfs tmpfs rw",
 };
 
@@ -129,7 +129,7 @@ const WEAKENED: readonly [field: string, jail: () => ProcessFacts][] = [
   ["mount./g/kernel", () => mount("/g/kernel", "ro,nosuid", "rw,nosuid")],
   ["mount./tmp", () => mount("/tmp", "nosuid,", "")],
   ["mount./s", () => mount("/s", "nodev,", "")],
-  ["mount./s", () => mount("/s", "/rayos/g/00", "/rayos/g")],
+  ["mount./s", () => mount("/s", "/00", "/")],
   ["mounts", () => process({ mountinfo: Object.values(MOUNTS).slice(1).join("\n") })],
   ["mount./etc", () =>
     process({

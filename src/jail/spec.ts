@@ -5,7 +5,7 @@
  */
 
 import type { DataPath } from "../data_path.ts";
-import { slotName, socketDir, type VmId } from "../id.ts";
+import { slotName, type VmId } from "../id.ts";
 import type { GuestLimits, LaunchPlan } from "../plan/launch_plan.ts";
 
 /** A mount in the jail. `root`: which part of its file system is mounted there; null: any. */
@@ -14,7 +14,7 @@ export interface JailMount {
   readonly root: string | null;
   readonly access: "ro" | "rw";
   /** `data`: of RayOS Data's own file system. */
-  readonly of: "image" | "data" | "run" | "tmpfs" | "devtmpfs";
+  readonly of: "image" | "data" | "tmpfs" | "devtmpfs";
 }
 
 /** A file that the process must have open, by what it is on RayOS Data. */
@@ -73,7 +73,7 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
         access: file.access,
         of: "data",
       })),
-      { place: "/s", root: socketDir(plan.slot).replace(/^\/run/, ""), access: "rw", of: "run" },
+      { place: "/s", root: `/${slotName(plan.slot)}`, access: "rw", of: "tmpfs" },
       { place: "/tmp", root: "/", access: "rw", of: "tmpfs" },
     ],
     files: plan.files.map((file) => ({

@@ -6,17 +6,19 @@
 import { copyConsole, GuestConsoleLog } from "../audit/guest_console.ts";
 import { reasonOf } from "../fault.ts";
 import type { Connection } from "../host/port.ts";
-import { guestFolder, type VmId } from "../id.ts";
+import { allSlots, guestFolder, type VmId } from "../id.ts";
 import { issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 import { authorize } from "../policy/authorize.ts";
 import type { Runtime } from "../runtime.ts";
+import { endStranger } from "../supervisor/ending.ts";
 import { Guest } from "../supervisor/guest.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
   const { host } = runtime;
   syncGuests(runtime);
+  await endForbidden(runtime);
   await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
   const waiting = [...runtime.guests.values()].filter((guest) => guest.state === "defined");
   const startAll = async () => {
@@ -27,6 +29,18 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
   };
   // More at once than there are CPUs would only make each start slower, and its time limit shorter.
   await Promise.all(Array.from({ length: host.cpus + 1 }, startAll));
+}
+
+/** Ends guests that still run from before a restart though the policy does not let them any more. */
+async function endForbidden(runtime: Runtime): Promise<void> {
+  const allowed = runtime.plans.filter((plan) => {
+    const profile = runtime.registry?.guests.get(plan.vm)?.profile ?? "";
+    return runtime.inForce?.policy.profiles.get(profile)?.enabled === true;
+  }).map((plan) => plan.slot);
+  const left = allSlots().filter((slot) =>
+    !allowed.includes(slot) && runtime.host.processesOf(slot).length > 0
+  );
+  await Promise.all(left.map((slot) => endStranger(runtime.host, slot)));
 }
 
 /**

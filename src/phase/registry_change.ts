@@ -13,7 +13,7 @@ import { launchPlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import { newRecord, slotsInText, withoutRecord, withRecord } from "../registry/change.ts";
 import { effectiveGuests } from "../registry/effective.ts";
-import { MAX_REGISTRY_BYTES } from "../registry/registry.ts";
+import { MAX_REGISTRY_BYTES, parseRegistry } from "../registry/registry.ts";
 import type { Runtime } from "../runtime.ts";
 import { syncGuests } from "./launch.ts";
 import { REGISTRY_FILE } from "./registry.ts";
@@ -44,6 +44,10 @@ export function defineGuest(
   }
   const { profile, name, vcpus, memory_mib: memoryMiB } = parsed.output;
   const text = currentText(runtime);
+  // A registry that someone damaged meanwhile is left as it is.
+  if (text === null || parseRegistry(text).registry === null) {
+    return no("registry.unreadable", "vm/registry.json cannot be read any more; look at it first");
+  }
   const record = newRecord(
     inForce.policy,
     registry,
@@ -54,7 +58,7 @@ export function defineGuest(
       ...(vcpus === undefined ? {} : { vcpus }),
       ...(memoryMiB === undefined ? {} : { memoryMiB }),
     },
-    new Set([...slotsInText(text ?? ""), ...slotsOfFolders(runtime)]),
+    new Set([...slotsInText(text), ...slotsOfFolders(runtime)]),
     randomUUID(),
   );
   if ("rule" in record) {
@@ -78,8 +82,11 @@ export function defineGuest(
 export function removeGuest(runtime: Runtime, permit: Allowed<"vm.remove">): Outcome {
   const { host, registry } = runtime;
   const text = currentText(runtime);
-  if (permit.vm === null || registry === null || text === null) {
+  if (permit.vm === null || registry === null) {
     return no("vm.safe_mode", "no registry is in use");
+  }
+  if (text === null || parseRegistry(text).registry === null) {
+    return no("registry.unreadable", "vm/registry.json cannot be read any more; look at it first");
   }
   const record = registry.guests.get(permit.vm);
   host.replace(REGISTRY_FILE, withoutRecord(text, permit.vm));

@@ -52,6 +52,9 @@ export class Guest {
   #violations: readonly Issue[] = [];
 
   #plan: LaunchPlan;
+  /** The launcher's work, so that a stop in the middle of it can wait for what comes of it. */
+  #launching: Promise<void> = Promise.resolve();
+  #stopping: Promise<boolean> | null = null;
   /** The plan of the next start, where it is another one. */
   #next: LaunchPlan | null = null;
 
@@ -107,7 +110,9 @@ export class Guest {
       });
     }
     try {
-      await this.#launch();
+      await (this.#launching = this.#launch());
+      // A stop that came meanwhile ends what is there and reports it.
+      if (this.#state !== "starting") return;
       this.#qmp = await this.#connect();
       const verdict = this.#readBack(checked.files);
       if (verdict.issues.length > 0) return await this.#deny(verdict.issues);
@@ -117,6 +122,7 @@ export class Guest {
         pid: host.processesOf(this.plan.slot)[0] ?? 0,
         checks: verdict.checks,
       });
+      if (this.#state !== "starting") return;
       await this.#qmp.command("cont");
       this.#go("confined", "confined");
       this.#attend();
@@ -132,8 +138,9 @@ export class Guest {
    */
   async adopt(): Promise<boolean> {
     const { host, emit } = this.around;
-    const pid = host.processesOf(this.plan.slot)[0];
-    if (pid === undefined) return false;
+    if (host.processesOf(this.plan.slot).length === 0) return false;
+    await this.#oneProcess();
+    const pid = host.processesOf(this.plan.slot)[0] ?? 0;
     try {
       const checked = checkFiles(host, this.plan);
       if (checked.issues.length > 0) {
@@ -163,10 +170,17 @@ export class Guest {
    *
    * @returns whether there was anything to end
    */
-  async stop(_permit: StopPermit, reason: string): Promise<boolean> {
+  stop(_permit: StopPermit, reason: string): Promise<boolean> {
+    // Whoever asks again waits for the same end.
+    return this.#stopping ??= this.#stop(reason).finally(() => this.#stopping = null);
+  }
+
+  async #stop(reason: string): Promise<boolean> {
     const { host } = this.around;
     const before = this.#state;
     if (!this.#go("stop", reason)) return false;
+    // Until the launcher is done there may be nothing yet to end.
+    if (before === "starting") await this.#launching.catch(() => {});
     const qmp = before === "running" || before === "paused" ? this.#qmp : null;
     const ending = await endGuest(host, this.plan.slot, qmp);
     if (ending === "still_there") {
@@ -291,7 +305,8 @@ export class Guest {
     const { host, takeConsole } = this.around;
     void this.#qmp?.closed.then(() => this.#onQmpClosed());
     void host.connect(socketPath(this.plan.slot, "console"), CONNECT_TIMEOUT_MS)
-      .then((connection) => takeConsole(this.plan, connection), () => {});
+      .then((connection) => takeConsole(this.plan, connection))
+      .catch((error) => this.#lost("console", error));
     if (this.plan.devices.some((one) => one.device === "agent")) void this.#awaitAgent();
   }
 
@@ -311,8 +326,8 @@ export class Guest {
       agent = new AgentClient(
         await host.connect(socketPath(this.plan.slot, "agent"), CONNECT_TIMEOUT_MS),
       );
-    } catch {
-      return;
+    } catch (error) {
+      return this.#lost("agent", error);
     }
     while (this.#state === "running" && !this.#agentReady) {
       if (await agent.answers(AGENT_ANSWER_MS)) {
@@ -324,6 +339,13 @@ export class Guest {
     agent.close();
   }
 
+  /** A stream of the guest's that could not be had: it runs on, and a person is told. */
+  #lost(what: string, error: unknown): void {
+    if (this.#state !== "running") return;
+    const { code, message } = asFault(error, "guest", `guest.${what}`);
+    this.around.emit({ type: "fault", stage: "guest", code, message });
+  }
+
   async #deny(issues: readonly Issue[]): Promise<void> {
     this.#violations = issues;
     for (const one of issues) {
@@ -332,8 +354,19 @@ export class Guest {
     await this.#end(issues[0]?.rule ?? "violation");
   }
 
+  /** A launcher whose program died ends bubblewrap's own process a moment after QEMU listens. */
+  async #oneProcess(): Promise<void> {
+    const { host } = this.around;
+    const end = host.clock.monoMs() + CONNECT_TIMEOUT_MS;
+    while (host.processesOf(this.plan.slot).length > 1 && host.clock.monoMs() < end) {
+      await host.clock.sleep(RECONNECT_PAUSE_MS);
+    }
+  }
+
   async #fail(fault: Fault): Promise<void> {
     const { emit } = this.around;
+    // What a stop took away under the start is no fault.
+    if (this.#isEnding()) return;
     if (fault.code.startsWith("jail.")) {
       // The launcher refused a value: that is a denial like any other.
       const one = issue(fault.code, {
@@ -359,7 +392,13 @@ export class Guest {
     }
   }
 
+  /** A stop has this guest in hand and reports its end. */
+  #isEnding(): boolean {
+    return this.#state === "stopping" || this.#state === "stopped";
+  }
+
   async #end(reason: string): Promise<void> {
+    if (this.#isEnding()) return;
     const before = this.#state;
     this.#qmp?.close();
     await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);

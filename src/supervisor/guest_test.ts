@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import type { HostEvent } from "../event.ts";
+import type { Host, LauncherResult } from "../host/port.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
+import { Guest } from "./guest.ts";
+
+/** A host whose launcher ends when the test says so; every file of the plan is as it should be. */
+function slowHost() {
+  let done: (result: LauncherResult) => void = () => {};
+  const launched = new Promise<LauncherResult>((resolve) => done = resolve);
+  let processes: number[] = [];
+  let connects = 0;
+  const host = {
+    clock: { monoMs: () => performance.now(), sleep: () => Promise.resolve() },
+    lstat: (path: string) => ({
+      type: /\.ext4$|vmlinuz$/.test(path) ? "file" : "directory",
+      size: 0,
+      uid: 0,
+      links: 1,
+      device: 1,
+      inode: 1,
+      modifiedMs: 0,
+    }),
+    head: () => new Uint8Array(512),
+    put: (path: string) => {
+      if (path.endsWith("cgroup.kill")) processes = [];
+    },
+    readText: () => "",
+    launch: () => launched,
+    processesOf: () => processes,
+    processFacts: () => null,
+    connect: () => {
+      connects++;
+      return Promise.reject(new Error("refused"));
+    },
+  } as unknown as Host;
+  return {
+    host,
+    connects: () => connects,
+    finishLaunch() {
+      processes = [7];
+      done({ code: 0, words: ["ok"] });
+    },
+  };
+}
+
+const permit = (op: string, vm: string | null) => ({ op, vm, caller: "policy" }) as never;
+
+Deno.test("Guest.stop in the middle of a start waits for the launcher and kills what came of it", async () => {
+  const slow = slowHost();
+  const events: HostEvent[] = [];
+  const guest = new Guest(samplePlan(), {
+    host: slow.host,
+    emit: (event) => events.push(event),
+    takeConsole: () => {},
+  });
+  const started = guest.start(permit("vm.start", "demo"));
+  const stopped = guest.stop(permit("power.off", null), "poweroff");
+  const again = guest.stop(permit("vm.stop", "demo"), "asked");
+  assert.equal(guest.state, "stopping");
+  slow.finishLaunch();
+  await started;
+  assert.equal(await stopped, true);
+  assert.equal(await again, true, "who asks again waits for the same end");
+  assert.equal(guest.state, "stopped");
+  assert.equal(slow.connects(), 0, "nobody spoke to QEMU, so it never ran");
+  const states = events.flatMap((event) => event.type === "vm_state" ? [event.to] : []);
+  assert.deepEqual(states, ["starting", "stopping", "stopped"]);
+  assert.ok(!events.some((event) => event.type === "vm_confined" || event.type === "fault"));
+});
+
+Deno.test("Guest.start does nothing by another guest's permit", async () => {
+  const slow = slowHost();
+  const guest = new Guest(samplePlan(), {
+    host: slow.host,
+    emit: () => assert.fail("nothing is reported"),
+    takeConsole: () => {},
+  });
+  await guest.start(permit("vm.start", "other"));
+  assert.equal(guest.state, "defined");
+});
