@@ -77,6 +77,7 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
     [/\.launch\(\s*"jail"/, ["supervisor/guest.ts"]],
     [/\.launch\(\s*"power"/, ["runtime.ts"]],
     [/\bendGuest\(/, ["supervisor/ending.ts", "supervisor/guest.ts", "runtime.ts"]],
+    [/\bendStranger\(/, ["supervisor/ending.ts", "runtime.ts", "phase/launch.ts"]],
     [/"system_powerdown"|"quit"/, ["supervisor/guest.ts", "supervisor/ending.ts", "guest/qmp.ts"]],
     [/"cont"/, ["supervisor/guest.ts", "guest/qmp.ts"]],
   ];
@@ -89,7 +90,7 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
   for (const method of ["start", "stop"]) {
     assert.match(
       guest,
-      new RegExp(`async ${method}\\(\\s*_?permit: (Allowed<|StopPermit,)`),
+      new RegExp(`^ {2}(async )?${method}\\(\\s*_?permit: (Allowed<|StopPermit,)`, "m"),
       method,
     );
   }
