@@ -43,7 +43,7 @@ export function testSteps(full: boolean): TestStep[] {
       name: "unit tests and scenarios",
       args: [...test, "--parallel", "--ignore=test/boot"],
       report: true,
-      limit: full ? 3600 : 300,
+      limit: full ? 3600 : 600,
       env,
     },
     build("image, compiled form", "tools/build.ts", "--form=compiled"),
