@@ -4,13 +4,13 @@ import plugin, { LAYERS, whyNotImport, whyNotMessage, whyNotModule } from "./lin
 
 /** The rules that a source breaks when it lies at that path. */
 function rules(path: string, source: string): string[] {
-  return Deno.lint.runPlugin(plugin, `/work/${path}`, source).map((one) =>
+  return Deno.lint.runPlugin(plugin, `/checkout/${path}`, source).map((one) =>
     one.id.replace("rayos/", "")
   );
 }
 
 function refuses(from: string, specifier: string, typeOnly = false): boolean {
-  return whyNotImport(`/work/src/${from}`, specifier, typeOnly) !== null;
+  return whyNotImport(`/checkout/src/${from}`, specifier, typeOnly) !== null;
 }
 
 Deno.test("import-direction lets right import left and never the other way", () => {
@@ -78,8 +78,8 @@ Deno.test("system-module keeps node's system modules in src/host/", () => {
     assert.deepEqual(rules("tools/a.ts", `import * as x from "${name}";`), []);
     assert.deepEqual(rules("src/policy/a_test.ts", `import * as x from "${name}";`), []);
   }
-  assert.equal(whyNotModule("/work/src/policy/a.ts", "node:crypto"), null);
-  assert.equal(whyNotModule("/work/src/policy/a.ts", "node:path"), null);
+  assert.equal(whyNotModule("/checkout/src/policy/a.ts", "node:crypto"), null);
+  assert.equal(whyNotModule("/checkout/src/policy/a.ts", "node:path"), null);
 });
 
 Deno.test("system-deno keeps Deno in src/host/", () => {
