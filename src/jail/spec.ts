@@ -32,7 +32,6 @@ export interface JailSpec {
   readonly gid: number;
   readonly groups: readonly number[];
   readonly seccompFilters: number;
-  readonly executable: string;
   readonly mounts: readonly JailMount[];
   readonly files: readonly JailFile[];
   readonly limits: GuestLimits;
@@ -60,7 +59,6 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
     groups: plan.emulated ? [] : [KVM_GID],
     // QEMU's own -sandbox is one filter; setpriv and bubblewrap add none.
     seccompFilters: 1,
-    executable: `${JAIL_ROOT}/usr/bin/qemu-system-x86_64`,
     mounts: [
       { place: "/", root: JAIL_ROOT, access: "ro", of: "image" },
       { place: "/dev", root: "/", access: "ro", of: "tmpfs" },
