@@ -109,6 +109,16 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name: "launcher jail lets QEMU wait for saved state, and passes what the option before it took",
+  ignore,
+  fn: () =>
+    withRoot((root) => {
+      root.plan(`${GOOD}arg -incoming\narg defer\narg -append\narg not defer\n`);
+      assert.match(root.run("jail", "0"), /^fault jail\.exited /);
+    }),
+});
+
 const PLANS: readonly [what: string, plan: string, refusal: string][] = [
   ["an empty plan", "", "jail.version"],
   ["another version", change("rayos-jail 0", "rayos-jail 1"), "jail.version"],
@@ -120,6 +130,16 @@ const PLANS: readonly [what: string, plan: string, refusal: string][] = [
   ["a weaker sandbox", change("-display", "-sandbox"), "jail.option"],
   ["a device from a configuration file", change("-display", "-readconfig"), "jail.option"],
   ["a migration source", change("-display", "-incoming"), "jail.option"],
+  [
+    "a program as migration source",
+    change("arg -display\narg none", "arg -incoming\narg exec:sh"),
+    "jail.option",
+  ],
+  [
+    "a migration source that begins like the one that is let through",
+    change("arg -display\narg none", "arg -incoming\narg defer:x"),
+    "jail.option",
+  ],
   ["a network", change("-display", "-netdev"), "jail.option"],
   ["an option without a value", change("arg none\n", ""), "jail.option"],
   [
