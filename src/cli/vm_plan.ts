@@ -92,6 +92,7 @@ function show(shown: Shown, json: boolean): CommandResult {
       "jail",
       [
         `uid ${jail.uid}, gid ${jail.gid}, groups ${jail.groups.join(" ") || "none"}`,
+        `system calls: ${jail.seccompFilters} filters, the image's with SHA-256 ${plan.seccomp}`,
         ...jail.mounts.map((one) =>
           `${one.access} ${one.place} = ${one.root ?? "any"} of ${one.of}`
         ),

@@ -26,7 +26,7 @@ CapBnd:\t0000000000000000
 CapAmb:\t0000000000000000
 NoNewPrivs:\t1
 Seccomp:\t2
-Seccomp_filters:\t1
+Seccomp_filters:\t2
 `;
 
 const DATA = "/vm/linux/demo";
@@ -116,7 +116,7 @@ const WEAKENED: readonly [field: string, jail: () => ProcessFacts][] = [
   ["capabilities.amb", () => status("CapAmb:\t0000000000000000", "CapAmb:\t0000000000000001")],
   ["no_new_privs", () => status("NoNewPrivs:\t1", "NoNewPrivs:\t0")],
   ["seccomp", () => status("Seccomp:\t2", "Seccomp:\t0")],
-  ["seccomp_filters", () => status("Seccomp_filters:\t1", "Seccomp_filters:\t0")],
+  ["seccomp_filters", () => status("Seccomp_filters:\t2", "Seccomp_filters:\t1")],
   ...Object.keys(NAMESPACES).map((name): [string, () => ProcessFacts] => [
     `namespace.${name}`,
     () => process({ namespaces: { ...NAMESPACES, [name]: `${name}:[1]` } }),

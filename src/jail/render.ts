@@ -24,6 +24,7 @@ export function renderPlan(plan: LaunchPlan): string {
     `memory_max ${plan.limits.memoryMaxBytes}`,
     `pids_max ${plan.limits.pidsMax}`,
     `kvm ${plan.emulated ? 0 : 1}`,
+    `seccomp ${plan.seccomp}`,
     ...plan.files.map((file) => `${file.access} ${file.path} ${file.name}`),
     ...plan.argv.map((argument) => `arg ${argument}`),
   ];

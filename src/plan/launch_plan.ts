@@ -8,6 +8,7 @@ import { type GuestKind, type Slot, uidOf, type VmId } from "../id.ts";
 import type { Subject } from "../event.ts";
 import { memoryForGuests, type Policy } from "../policy/policy.ts";
 import type { EffectiveGuest } from "../registry/guest.ts";
+import { QEMU_FILTER_SHA256 } from "../seccomp/qemu.ts";
 import type { DeviceRequest } from "./device.ts";
 import { qemuArgv, TCG_CACHE_MIB } from "./qemu_argv.ts";
 
@@ -41,6 +42,8 @@ export interface LaunchPlan {
   readonly files: readonly PlannedFile[];
   readonly devices: readonly DeviceRequest[];
   readonly limits: GuestLimits;
+  /** SHA-256 of the system call filter that the launcher must find in the image, in hexadecimal. */
+  readonly seccomp: string;
   /** QEMU's arguments without those that the launcher itself puts in front. */
   readonly argv: readonly string[];
 }
@@ -92,6 +95,7 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
       pidsMax: PIDS_MAX,
       consoleKibS: guest.consoleKibS,
     },
+    seccomp: QEMU_FILTER_SHA256,
   };
   return { ...values, argv: qemuArgv(values) };
 }
