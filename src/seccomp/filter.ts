@@ -39,6 +39,8 @@ export interface CallList {
   readonly allowed: readonly AllowedCall[];
   /** Answered with ENOSYS, so that libc falls back to an older call whose arguments can be tested. */
   readonly absent: readonly string[];
+  /** Refused like all that is not named, and known: seen to be tried, and done without. */
+  readonly without: readonly { readonly name: string; readonly why: string }[];
 }
 
 /** One `struct sock_filter`. */
@@ -89,7 +91,8 @@ const ifEqual = (k: number, jt: number, jf: number): Instruction => ({
 /**
  * The filter of a list.
  *
- * @param otherwise what is answered to a call that the list refuses: EPERM, or `log` to record it
+ * @param otherwise what is answered to a call that the list does not allow: EPERM, or `log` to record
+ * it; then a call that the list does without is still refused, so that the log has news alone
  * @returns an array of `struct sock_filter`, little endian
  * @throws TypeError where a name is no system call, a name is listed twice, or the list is too long
  */
@@ -97,7 +100,8 @@ export function seccompFilter(
   list: CallList,
   otherwise: "refuse" | "log" = "refuse",
 ): Uint8Array<ArrayBuffer> {
-  const names = [...list.allowed.map((call) => call.name), ...list.absent];
+  const without = list.without.map((call) => call.name);
+  const names = [...list.allowed.map((call) => call.name), ...list.absent, ...without];
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new TypeError(`seccomp list: ${twice} stands in it twice`);
   const program: Instruction[] = [
@@ -115,6 +119,11 @@ export function seccompFilter(
   }
   for (const name of list.absent) {
     program.push(ifEqual(syscallNumber(name), 0, 1), answer(ANSWER.absent));
+  }
+  if (otherwise === "log") {
+    for (const name of without) {
+      program.push(ifEqual(syscallNumber(name), 0, 1), answer(ANSWER.refuse));
+    }
   }
   const plain = list.allowed.filter((call) => call.when === undefined);
   if (plain.length > MAX_JUMP) {

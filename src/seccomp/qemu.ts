@@ -104,20 +104,8 @@ const PLAIN: readonly AllowedCall[] = [
   ...plain("how much memory there is, for the size of caches", "sysinfo"),
 ];
 
-/** What QEMU may call. */
-export const QEMU_CALLS: CallList = {
-  allowed: [...TESTED, ...PLAIN],
-  // libc then makes threads by clone, whose flags can be tested; clone3's lie in memory.
-  absent: ["clone3"],
-};
-
-/** The filter as the image holds it. */
-export const QEMU_FILTER = seccompFilter(QEMU_CALLS);
-/** What a plan names: the launcher refuses to start QEMU behind another filter. */
-export const QEMU_FILTER_SHA256 = filterHash(QEMU_FILTER);
-
-/** Calls that QEMU and its libraries were seen to try and do without; the recorder knows them. */
-export const QEMU_DOES_WITHOUT: readonly { readonly name: string; readonly why: string }[] = [
+/** What QEMU and its libraries were seen to try and do without. */
+const WITHOUT: CallList["without"] = [
   { name: "io_uring_setup", why: "another way to wait and to read disks: epoll and threads serve" },
   { name: "get_mempolicy", why: "libnuma asks; nothing is bound to NUMA nodes" },
   { name: "set_mempolicy", why: "libnuma tries what the kernel has" },
@@ -127,3 +115,16 @@ export const QEMU_DOES_WITHOUT: readonly { readonly name: string; readonly why: 
   { name: "fchdir", why: "libdaxctl walks sysfs, which the jail has not" },
   { name: "setsockopt", why: "a migration tries SO_ZEROCOPY, which unix sockets have not" },
 ];
+
+/** What QEMU may call. */
+export const QEMU_CALLS: CallList = {
+  allowed: [...TESTED, ...PLAIN],
+  // libc then makes threads by clone, whose flags can be tested; clone3's lie in memory.
+  absent: ["clone3"],
+  without: WITHOUT,
+};
+
+/** The filter as the image holds it. */
+export const QEMU_FILTER = seccompFilter(QEMU_CALLS);
+/** What a plan names: the launcher refuses to start QEMU behind another filter. */
+export const QEMU_FILTER_SHA256 = filterHash(QEMU_FILTER);

@@ -71,7 +71,8 @@ const WEAKENINGS: readonly Weakening[] = [
   },
   { field: "no_new_privs", changes: BARE_CHROOT },
   { field: "namespace.mnt", changes: BARE_CHROOT },
-  { field: "seccomp", changes: [[/-sandbox on,\S+/, "-sandbox off"]] },
+  { field: "seccomp", changes: BARE_CHROOT },
+  { field: "seccomp_filters", changes: [[/-sandbox on,\S+/, "-sandbox off"]] },
   {
     field: "seccomp_filters",
     changes: [["--add-seccomp-fd 9 ", ""], ['  exec 9< "$filter" || exit 125\n', ""]],
