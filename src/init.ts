@@ -70,7 +70,7 @@ function composeOperations(runtime: Runtime): void {
   const { operations } = runtime;
   operations.set(
     "policy.install",
-    (permit, args) => installPolicy(runtime, permit as Allowed<"policy.install">, args.file),
+    (permit, args) => installPolicy(runtime, permit as Allowed<"policy.install">, args),
   );
   operations.set(
     "serial.accept",

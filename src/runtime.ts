@@ -17,14 +17,13 @@ import { PATHS } from "./permissions.ts";
 import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
 import { type Allowed, authorize, type GuestView, type HostState } from "./policy/authorize.ts";
 import type { Caller, LiveOp } from "./policy/ops.ts";
-import type { Policy } from "./policy/policy.ts";
+import type { Explained } from "./policy/explain.ts";
 import type { Registry } from "./registry/guest.ts";
 import { endStranger } from "./supervisor/ending.ts";
 import type { Guest } from "./supervisor/guest.ts";
 
 /** The policy in force, and where its right comes from. */
-export interface PolicyInForce {
-  readonly policy: Policy;
+export interface PolicyInForce extends Explained {
   readonly sha256: string;
   readonly keyId: string | null;
 }
@@ -94,9 +93,9 @@ export class Runtime {
 
   /** From here on this policy decides. */
   bringIntoForce(loaded: PolicyInForce & { readonly findings: readonly Issue[] }): void {
-    const { policy, sha256, keyId } = loaded;
+    const { policy, toml, sha256, keyId } = loaded;
     for (const one of loaded.findings) this.emit({ type: "finding", issue: one });
-    this.inForce = { policy, sha256, keyId };
+    this.inForce = { policy, toml, sha256, keyId };
     this.sinks.setPolicy(policy.logging);
     if (keyId === null) this.emit({ type: "policy_unsigned" });
     this.emit({ type: "policy_ok", sha256, serial: policy.serial, key: keyId });
