@@ -16,9 +16,11 @@ import { LineReader } from "./lines.ts";
 const COMMANDS = {
   qmp_capabilities: v.looseObject({}),
   "query-uuid": v.looseObject({ UUID: v.string() }),
+  "query-name": v.looseObject({ name: v.optional(v.string()) }),
   "query-status": v.looseObject({ running: v.boolean(), status: v.string() }),
   cont: v.looseObject({}),
   stop: v.looseObject({}),
+  migrate_cancel: v.looseObject({}),
   system_powerdown: v.looseObject({}),
   quit: v.looseObject({}),
 } as const;
