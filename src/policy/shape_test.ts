@@ -183,7 +183,7 @@ Deno.test("checkShape shows a name that is none at its key, and a value at its o
     "A",
     "correct the value",
   ]);
-  assert.deepEqual(said(`${V}profiles."a b" = { kind = "linux" }`).slice(2), [
+  assert.deepEqual(said(`${V}profiles.'a b' = { kind = "linux" }`).slice(2), [
     '"a b"',
     "correct the value",
   ]);
