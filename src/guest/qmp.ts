@@ -19,6 +19,7 @@ const COMMANDS = {
   "query-status": v.looseObject({ running: v.boolean(), status: v.string() }),
   cont: v.looseObject({}),
   stop: v.looseObject({}),
+  migrate_cancel: v.looseObject({}),
   system_powerdown: v.looseObject({}),
   quit: v.looseObject({}),
   "query-version": v.looseObject({
@@ -34,7 +35,6 @@ const COMMANDS = {
     status: v.optional(v.string()),
     "error-desc": v.optional(v.string()),
   }),
-  migrate_cancel: v.looseObject({}),
   "migrate-incoming": v.looseObject({}),
   "rtc-reset-reinjection": v.looseObject({}),
 } as const;
