@@ -102,6 +102,10 @@ export class FakeHost implements Host {
     return this.files.get(path)?.subarray(0, length) ?? null;
   }
 
+  tail(path: string, length: number): Uint8Array | null {
+    return this.files.get(path)?.subarray(-length) ?? null;
+  }
+
   list(path: string): string[] {
     const names = new Set<string>();
     for (const one of this.files.keys()) {
@@ -275,6 +279,7 @@ const NAMESPACES = ["mnt", "pid", "net", "ipc", "uts", "cgroup"];
 
 const fakeInit: ProcessFacts = {
   pid: 1,
+  startTicks: 1,
   tasks: [],
   mountinfo: "",
   limits: "",

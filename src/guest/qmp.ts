@@ -16,6 +16,7 @@ import { LineReader } from "./lines.ts";
 const COMMANDS = {
   qmp_capabilities: v.looseObject({}),
   "query-uuid": v.looseObject({ UUID: v.string() }),
+  "query-name": v.looseObject({ name: v.optional(v.string()) }),
   "query-status": v.looseObject({ running: v.boolean(), status: v.string() }),
   cont: v.looseObject({}),
   stop: v.looseObject({}),

@@ -25,6 +25,7 @@ export function linuxHost(): Host {
     readText: files.readText,
     lstat: files.lstat,
     head: files.head,
+    tail: files.tail,
     list: files.list,
     canOpen: files.canOpen,
     replace: files.replace,

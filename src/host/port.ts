@@ -86,6 +86,8 @@ export interface TaskFacts {
 
 export interface ProcessFacts {
   readonly pid: number;
+  /** When the kernel started it, in clock ticks since boot (proc(5), field 22 of stat). */
+  readonly startTicks: number;
   readonly tasks: readonly TaskFacts[];
   readonly mountinfo: string;
   readonly limits: string;
@@ -110,6 +112,8 @@ export interface Host {
   lstat(path: string): FileFacts | null;
   /** First `length` bytes, of a regular file opened without following a link; null where that fails. */
   head(path: string, length: number): Uint8Array | null;
+  /** Last `length` bytes, likewise. */
+  tail(path: string, length: number): Uint8Array | null;
   list(path: string): string[];
   /** Whether the node can be opened: a device without a driver cannot (ENODEV, ENXIO). */
   canOpen(path: string): boolean;

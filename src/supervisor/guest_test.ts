@@ -27,6 +27,9 @@ function slowHost() {
       if (path.endsWith("cgroup.kill")) processes = [];
     },
     readText: () => "",
+    replace: () => {},
+    remove: () => {},
+    makeDirectory: () => {},
     launch: () => launched,
     processesOf: () => processes,
     processFacts: () => null,

@@ -74,7 +74,8 @@ Deno.test("only authorize makes a permit, and nobody forges one", () => {
 Deno.test("what acts on a guest or the machine takes a permit or is called by what did", () => {
   /** Calls that act, and the only files that may hold them. */
   const acts: readonly [RegExp, readonly string[]][] = [
-    [/\.launch\(\s*"jail"/, ["supervisor/guest.ts"]],
+    [/\.launch\(\s*"jail"/, ["supervisor/machine.ts"]],
+    [/\blaunchMachine\(/, ["supervisor/machine.ts", "supervisor/guest.ts"]],
     [/\.launch\(\s*"power"/, ["runtime.ts"]],
     [/\bendGuest\(/, ["supervisor/ending.ts", "supervisor/guest.ts", "runtime.ts"]],
     [/\bendStranger\(/, ["supervisor/ending.ts", "runtime.ts", "phase/launch.ts"]],
@@ -87,7 +88,7 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
     }
   }
   const guest = fs.readFileSync(path.join(SRC, "supervisor", "guest.ts"), "utf8");
-  for (const method of ["start", "stop"]) {
+  for (const method of ["start", "stop", "kill", "pause", "resume"]) {
     assert.match(
       guest,
       new RegExp(`^ {2}(async )?${method}\\(\\s*_?permit: (Allowed<|StopPermit,)`, "m"),
