@@ -5,7 +5,7 @@
  */
 
 import type { Emit, GuestState, Subject } from "../event.ts";
-import { asFault, Fault } from "../fault.ts";
+import { asFault, type Fault } from "../fault.ts";
 import type { QmpClient, QmpEvent } from "../guest/qmp.ts";
 import type { Connection, FileFacts, Host } from "../host/port.ts";
 import { type Issue, issue } from "../issue.ts";
@@ -16,16 +16,10 @@ import type { Allowed } from "../policy/authorize.ts";
 import { adoptionOf } from "./adoption.ts";
 import { attendConsole, awaitAgent } from "./attending.ts";
 import { endGuest, killGuest } from "./ending.ts";
-import { type GuestAction, type GuestEvent, transition } from "./guest_state.ts";
-import { connectMachine, lastWords, launchMachine, readBack, settle } from "./machine.ts";
-import {
-  dropRecord,
-  readRecord,
-  type RunRecord,
-  setRecordAside,
-  type Step,
-  writeRecord,
-} from "./record.ts";
+import type { GuestAction, GuestEvent } from "./guest_state.ts";
+import { confineMachine, lastWords, launchMachine, settle } from "./machine.ts";
+import { Progress, type Refusal } from "./progress.ts";
+import { believedRecord, dropRecord, type RunRecord, type Step, writeRecord } from "./record.ts";
 
 /** Milliseconds. */
 const KILL_TIMEOUT_MS = 5_000;
@@ -36,24 +30,18 @@ export interface GuestSurroundings {
   readonly emit: Emit;
   /** Takes the guest's console stream until it ends. */
   readonly takeConsole: (plan: LaunchPlan, connection: Connection) => void;
+  /** Told when its QEMU ended without a shutdown, once the state says so. */
+  readonly onCrash: (guest: Guest) => void;
 }
 
 type StopPermit = Allowed<"vm.stop" | "power.off" | "power.reboot" | "policy.install">;
 
-/** Why a command did not come to its end. */
-export interface Refusal {
-  readonly rule: string;
-  readonly detail: string;
-}
-
 export class Guest {
   readonly subject: Subject;
-  #state: GuestState = "defined";
+  readonly #progress: Progress;
   #qmp: QmpClient | null = null;
   #sawShutdown = false;
   #agentReady = false;
-  #violations: readonly Issue[] = [];
-  #refusal: Refusal | null = null;
   /** A command of ours that QEMU's next word of its vCPUs answers. */
   #asked: string | null = null;
 
@@ -68,6 +56,7 @@ export class Guest {
   constructor(plan: LaunchPlan, readonly around: GuestSurroundings) {
     this.#plan = plan;
     this.subject = subjectOf(plan);
+    this.#progress = new Progress(this.subject, around.emit);
   }
 
   /** The plan by which it runs, or would start. */
@@ -76,20 +65,20 @@ export class Guest {
   }
 
   get state(): GuestState {
-    return this.#state;
+    return this.#progress.state;
   }
 
   get agentReady(): boolean {
-    return this.#agentReady && this.#state === "running";
+    return this.#agentReady && this.state === "running";
   }
 
   get violations(): readonly Issue[] {
-    return this.#violations;
+    return this.#progress.violations;
   }
 
   /** Why the last command did not come to its end; null where it did. */
   get refusal(): Refusal | null {
-    return this.#refusal;
+    return this.#progress.refusal;
   }
 
   /**
@@ -100,12 +89,12 @@ export class Guest {
   replan(plan: LaunchPlan): boolean {
     if (JSON.stringify(plan) === JSON.stringify(this.#plan)) return false;
     this.#next = plan;
-    return this.#state !== "defined" && transition(this.#state, "start") === null;
+    return this.state !== "defined" && !this.#progress.takes("start");
   }
 
   /** Starts it: files, plan, launcher, QMP, read-back, then `cont`. Never throws; the state tells. */
   async start(permit: Allowed<"vm.start">): Promise<void> {
-    if (permit.vm !== this.plan.vm || transition(this.#state, "start") === null) return;
+    if (permit.vm !== this.plan.vm || !this.#progress.takes("start")) return;
     this.#plan = this.#next ?? this.#plan;
     this.#next = null;
     await this.#apply("start", permit.caller === "policy" ? "autoboot" : "asked");
@@ -147,26 +136,25 @@ export class Guest {
    */
   async adopt(): Promise<boolean> {
     const { host, emit } = this.around;
-    if (host.processesOf(this.plan.slot).length === 0) {
+    const there = await settle(host, this.plan.slot);
+    if (there.length === 0) {
       dropRecord(host, this.plan.slot);
       return false;
     }
-    const there = await settle(host, this.plan.slot);
-    const record = this.#believe(there);
+    const tell = (fault: Fault) => this.#progress.noticed(fault);
+    const record = believedRecord(host, this.plan, there, tell);
     // What runs was launched by that plan; the one of now is for the next start.
     if (record !== null) {
-      this.replan(record.plan);
-      [this.#plan, this.#next] = [record.plan, this.#next === null ? null : this.#plan];
+      if (this.replan(record.plan)) this.#next = this.#plan;
+      this.#plan = record.plan;
     }
     try {
       const checked = checkFiles(host, this.plan);
       if (checked.issues.length > 0) return await this.#deny(checked.issues);
-      this.#qmp = await connectMachine(host, this.plan, (event) => this.#onQmpEvent(event));
-      const verdict = readBack(host, this.plan, checked.files);
+      const { verdict, process } = await this.#confine(checked.files);
       if (verdict.issues.length > 0) return await this.#deny(verdict.issues);
-      this.#process = this.#processNow();
       this.#agentReady = record?.ready ?? false;
-      emit({ type: "vm_adopted", subject: this.subject, pid: this.#process?.pid ?? 0 });
+      emit({ type: "vm_adopted", subject: this.subject, pid: process?.pid ?? 0 });
       await this.#takeUp(record);
     } catch (error) {
       await this.#fail(asFault(error, "launch", "launch.adoption"));
@@ -174,29 +162,11 @@ export class Guest {
     return true;
   }
 
-  /** The record of what runs there, where it is to be believed; what is not is set aside and reported. */
-  #believe(processes: readonly number[]): RunRecord | null {
-    const { host, emit } = this.around;
-    const read = readRecord(host, this.plan, processes);
-    if (read.kind === "good") return read.record;
-    if (read.kind === "bad") {
-      const aside = setRecordAside(host, this.plan.slot);
-      const message =
-        `record of ${this.plan.vm}: ${read.why}; it is in ${aside}, and the guest is ` +
-        "taken up only if it is as the plan of now says";
-      emit({ type: "fault", stage: "launch", code: "launch.record", message });
-    }
-    return null;
-  }
-
   async #takeUp(record: RunRecord | null): Promise<void> {
     const qmp = this.#qmp;
     if (qmp === null) return;
-    const what = adoptionOf(
-      record?.step ?? "running",
-      record?.ran ?? true,
-      await qmp.command("query-status"),
-    );
+    const { step, ran } = record ?? { step: "running", ran: true };
+    const what = adoptionOf(step, ran, await qmp.command("query-status"));
     switch (what) {
       case "keep_running":
         await this.#apply("adopt_running", "adopted");
@@ -208,38 +178,28 @@ export class Guest {
       case "cancel_save_release":
         await qmp.command("migrate_cancel");
         await this.#apply("adopt_paused", "save_interrupted");
-        if (what === "cancel_save") break;
-        await this.#apply("resume", "save_interrupted");
+        if (what === "cancel_save_release") await this.#apply("resume", "save_interrupted");
         break;
       case "release":
-        this.#note("releasing");
+        this.#note("releasing", true);
         await qmp.command("cont");
         await this.#apply("adopt_running", "adopted");
         break;
       case "stop":
-        this.#stopping = this.#stop("adopt_stopping", "adopted").finally(() =>
-          this.#stopping = null
-        );
+        this.#stopping = this.#stop("adopt_stopping", "adopted")
+          .finally(() => this.#stopping = null);
         break;
       case "end":
         return await this.#end("load_interrupted");
     }
+    if (this.#progress.is("running")) this.#note("running");
     this.#attend();
   }
 
-  /** What QEMU's one process is, as the record keeps it. */
-  #processNow(): RunRecord["process"] {
-    const { host } = this.around;
-    const [pid] = host.processesOf(this.plan.slot);
-    const facts = pid === undefined ? null : host.processFacts(pid);
-    return facts === null ? null : { pid: facts.pid, startTicks: facts.startTicks };
-  }
-
   /** Writes the step that is begun now. */
-  #note(step: Step, ran = this.#state === "running"): void {
-    const { plan } = this;
+  #note(step: Step, ran = this.state === "running"): void {
     const process = this.#process;
-    writeRecord(this.around.host, { plan, step, process, ran, ready: this.#agentReady });
+    writeRecord(this.around.host, { plan: this.plan, step, process, ran, ready: this.#agentReady });
   }
 
   /** As `#note`; an end is carried out even where it cannot be written down. */
@@ -247,25 +207,15 @@ export class Guest {
     try {
       this.#note("stopping");
     } catch (error) {
-      const { stage, code, message } = asFault(error, "guest", "guest.record");
-      this.around.emit({ type: "fault", stage, code, message });
+      this.#progress.noticed(asFault(error, "guest", "guest.record"));
     }
   }
 
   /** Moves the state and carries the actions out. @returns whether the event meant anything */
   async #apply(event: GuestEvent, reason: string): Promise<boolean> {
-    const next = transition(this.#state, event);
-    if (next === null) return false;
-    const from = this.#state;
-    this.#state = next.to;
-    if (from !== next.to) {
-      this.around.emit({ type: "vm_state", subject: this.subject, from, to: next.to, reason });
-    }
-    this.#refusal = event === "fault" || event === "denied" || event === "timeout"
-      ? this.#refusal
-      : null;
-    for (const action of next.actions) await this.#act(action, reason);
-    return true;
+    const actions = this.#progress.move(event, reason);
+    for (const action of actions ?? []) await this.#act(action, reason);
+    return actions !== null;
   }
 
   async #act(action: GuestAction, reason: string): Promise<void> {
@@ -312,7 +262,6 @@ export class Guest {
 
   async #launch(): Promise<void> {
     const { host, emit } = this.around;
-    this.#violations = [];
     this.#agentReady = false;
     this.#sawShutdown = false;
     this.#process = null;
@@ -324,37 +273,37 @@ export class Guest {
       emit({ type: "device", subject: this.subject, device: name, exposes });
     }
     try {
-      this.#note("launching");
+      this.#note("launching", true);
       await (this.#launching = launchMachine(host, this.plan));
       // A stop that came meanwhile ends what is there and reports it.
-      if (this.#state !== "starting") return;
-      this.#note("confining");
-      await this.#confine(checked.files);
+      if (!this.#progress.is("starting")) return;
+      this.#note("confining", true);
+      const { qmp, verdict, process } = await this.#confine(checked.files);
+      const { issues, checks } = verdict;
+      if (issues.length > 0) return void await this.#deny(issues);
+      emit({ type: "vm_confined", subject: this.subject, pid: process?.pid ?? 0, checks });
+      if (!this.#progress.is("starting")) return;
+      this.#note("releasing", true);
+      await qmp.command("cont");
+      await this.#apply("confined", "confined");
+      this.#note("running");
+      this.#attend();
     } catch (error) {
       await this.#fail(asFault(error, "launch", "launch.failed"));
     }
   }
 
-  /** Reads the new machine back and lets it go. */
-  async #confine(files: Readonly<Record<string, FileFacts>>): Promise<void> {
-    const { host, emit } = this.around;
-    const qmp = await connectMachine(host, this.plan, (event) => this.#onQmpEvent(event));
-    this.#qmp = qmp;
-    const { issues, checks } = readBack(host, this.plan, files);
-    if (issues.length > 0) return void await this.#deny(issues);
-    this.#process = this.#processNow();
-    emit({ type: "vm_confined", subject: this.subject, pid: this.#process?.pid ?? 0, checks });
-    if (this.#state !== "starting") return;
-    this.#note("releasing", true);
-    await qmp.command("cont");
-    await this.#apply("confined", "confined");
-    this.#note("running");
-    this.#attend();
+  async #confine(files: Readonly<Record<string, FileFacts>>) {
+    const { host } = this.around;
+    const confined = await confineMachine(host, this.plan, files, (one) => this.#onQmpEvent(one));
+    this.#qmp = confined.qmp;
+    this.#process = confined.process;
+    return confined;
   }
 
   async #stop(event: "stop" | "adopt_stopping", reason: string): Promise<boolean> {
     const { host } = this.around;
-    const before = this.#state;
+    const before = this.state;
     if (!await this.#apply(event, reason)) return false;
     // Until the launcher is done there may be nothing yet to end.
     if (before === "starting") await this.#launching.catch(() => {});
@@ -366,19 +315,20 @@ export class Guest {
 
   /** Reports the end of a machine that was being ended. */
   async #ended(how: string): Promise<void> {
-    if (this.around.host.processesOf(this.plan.slot).length > 0) {
+    const { host } = this.around;
+    if (host.processesOf(this.plan.slot).length > 0) {
       await this.#apply("timeout", "unkillable");
       return;
     }
     this.#qmp?.close();
-    dropRecord(this.around.host, this.plan.slot);
+    dropRecord(host, this.plan.slot);
     await this.#apply("exited", how);
   }
 
   #onQmpEvent(event: QmpEvent): void {
     if (event.name === "SHUTDOWN") this.#sawShutdown = true;
     // Held by QEMU itself, e.g. since a disk is full; what was asked is followed by its reply.
-    if (event.name === "STOP" && this.#asked === null && this.#state === "running") {
+    if (event.name === "STOP" && this.#asked === null && this.#progress.is("running")) {
       void this.#heldByItself().catch((error) => this.#lost("status", error));
     }
   }
@@ -394,7 +344,7 @@ export class Guest {
     void this.#qmp?.closed.then(() => this.#onQmpClosed());
     void attendConsole(host, this.plan, takeConsole).catch((error) => this.#lost("console", error));
     if (this.#agentReady) return;
-    const wanted = () => this.#state === "running" || this.#state === "paused";
+    const wanted = () => this.#progress.is("running", "paused");
     void awaitAgent(host, this.plan, wanted).then(async (answered) => {
       if (!answered) return;
       this.#agentReady = true;
@@ -403,34 +353,29 @@ export class Guest {
   }
 
   async #onQmpClosed(): Promise<void> {
+    const { host, onCrash } = this.around;
     // A stop that is under way reports the end itself.
-    if (this.#state !== "running" && this.#state !== "paused") return;
-    const gone = await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
-    if (gone) dropRecord(this.around.host, this.plan.slot);
+    if (!this.#progress.is("running", "paused")) return;
+    const gone = await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS);
+    if (gone) dropRecord(host, this.plan.slot);
     if (!gone) await this.#apply("timeout", "unkillable");
     else if (this.#sawShutdown) await this.#apply("exited", "guest_shutdown");
-    else await this.#apply("crashed", "qemu_gone");
+    else {
+      await this.#apply("crashed", "qemu_gone");
+      onCrash(this);
+    }
   }
 
   /** A stream of the guest's that could not be had: it runs on, and a person is told. */
   #lost(what: string, error: unknown): void {
-    if (this.#state !== "running" && this.#state !== "paused") return;
-    const { code, message } = asFault(error, "guest", `guest.${what}`);
-    this.around.emit({ type: "fault", stage: "guest", code, message });
+    if (this.#progress.is("running", "paused")) {
+      this.#progress.noticed(asFault(error, "guest", `guest.${what}`));
+    }
   }
 
   /** @returns true, for those who found a guest and ended it so */
   async #deny(issues: readonly Issue[]): Promise<true> {
-    this.#violations = issues;
-    for (const one of issues) {
-      this.around.emit({ type: "violation", issue: one, vm: this.plan.vm });
-    }
-    const [first] = issues;
-    this.#refusal = {
-      rule: first?.rule ?? "vm.violation",
-      detail: `${first?.path ?? ""}: expected ${first?.expected}, found ${first?.found}`,
-    };
-    await this.#end(first?.rule ?? "violation", "denied");
+    await this.#end(this.#progress.denied(issues), "denied");
     return true;
   }
 
@@ -439,32 +384,27 @@ export class Guest {
     if (this.#isEnding()) return;
     if (fault.code.startsWith("jail.")) {
       // The launcher refused a value: that is a denial like any other.
-      await this.#deny([issue(fault.code, {
-        path: this.plan.vm,
-        expected: "a plan that the launcher accepts",
-        found: fault.message,
-      })]);
+      const expected = "a plan that the launcher accepts";
+      const found = fault.message;
+      await this.#deny([issue(fault.code, { path: this.plan.vm, expected, found })]);
       return;
     }
-    const words = lastWords(this.around.host, this.plan.slot);
-    const message = words === "" ? fault.message : `${fault.message}; QEMU's last words: ${words}`;
-    this.around.emit({ type: "fault", stage: fault.stage, code: fault.code, message });
-    this.#refusal = { rule: fault.code, detail: fault.message };
+    this.#progress.failed(fault, lastWords(this.around.host, this.plan.slot));
     await this.#end(fault.code);
   }
 
   /** A stop has this guest in hand and reports its end. */
   #isEnding(): boolean {
-    return this.#state === "stopping" || this.#state === "stopped";
+    return this.#progress.is("stopping", "stopped");
   }
 
   async #end(reason: string, event: "fault" | "denied" = "fault"): Promise<void> {
     if (this.#isEnding()) return;
-    const before = this.#state;
+    const { host } = this.around;
+    const before = this.state;
     this.#qmp?.close();
-    const gone = await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
-    if (gone) dropRecord(this.around.host, this.plan.slot);
+    if (await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS)) dropRecord(host, this.plan.slot);
     // A stop that came meanwhile reports the end itself.
-    if (this.#state === before) await this.#apply(event, reason);
+    if (this.state === before) await this.#apply(event, reason);
   }
 }

@@ -57,6 +57,7 @@ Deno.test("Guest.stop in the middle of a start waits for the launcher and kills 
     host: slow.host,
     emit: (event) => events.push(event),
     takeConsole: () => {},
+    onCrash: () => {},
   });
   const started = guest.start(permit("vm.start", "demo"));
   const stopped = guest.stop(permit("power.off", null), "poweroff");
@@ -79,6 +80,7 @@ Deno.test("Guest.start does nothing by another guest's permit", async () => {
     host: slow.host,
     emit: () => assert.fail("nothing is reported"),
     takeConsole: () => {},
+    onCrash: () => {},
   });
   await guest.start(permit("vm.start", "other"));
   assert.equal(guest.state, "defined");

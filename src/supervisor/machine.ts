@@ -15,6 +15,7 @@ import { renderPlan } from "../jail/render.ts";
 import { type JailSpec, jailSpec } from "../jail/spec.ts";
 import { PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
+import type { RunRecord } from "./record.ts";
 
 /** Milliseconds. A launch is slow on an emulated host. */
 const LAUNCH_TIMEOUT_MS = 60_000;
@@ -43,7 +44,7 @@ export async function launchMachine(host: Host, plan: LaunchPlan): Promise<void>
  *
  * @throws Fault `launch.impostor` where another guest answers
  */
-export async function connectMachine(
+async function connectMachine(
   host: Host,
   plan: LaunchPlan,
   onEvent: (event: QmpEvent) => void,
@@ -88,7 +89,7 @@ export async function settle(host: Host, slot: Slot): Promise<number[]> {
 }
 
 /** What the kernel says of the running jail, held against the plan. */
-export function readBack(
+function readBack(
   host: Host,
   plan: LaunchPlan,
   files: Readonly<Record<string, FileFacts>>,
@@ -136,6 +137,29 @@ function swappedFiles(
       hint: `the guest was killed before it ran an instruction; something swaps ${path}`,
     })];
   });
+}
+
+/** A machine that was reached and read back. */
+export interface Confined {
+  readonly qmp: QmpClient;
+  readonly verdict: Verdict;
+  /** QEMU's one process; null where it is gone by now. */
+  readonly process: RunRecord["process"];
+}
+
+/** Connects to a machine that is there and reads it back; the connection is open afterwards. */
+export async function confineMachine(
+  host: Host,
+  plan: LaunchPlan,
+  files: Readonly<Record<string, FileFacts>>,
+  onEvent: (event: QmpEvent) => void,
+): Promise<Confined> {
+  const qmp = await connectMachine(host, plan, onEvent);
+  const verdict = readBack(host, plan, files);
+  const [pid] = host.processesOf(plan.slot);
+  const facts = pid === undefined ? null : host.processFacts(pid);
+  const process = facts === null ? null : { pid: facts.pid, startTicks: facts.startTicks };
+  return { qmp, verdict, process };
 }
 
 /** What QEMU wrote to its standard error last: shown to a person, never decided by. */

@@ -6,6 +6,7 @@
  */
 
 import * as v from "valibot";
+import { Fault } from "../fault.ts";
 import type { Host } from "../host/port.ts";
 import { type Slot, slotName } from "../id.ts";
 import { renderPlan } from "../jail/render.ts";
@@ -108,6 +109,25 @@ export function readRecord(
     if (host.processFacts(pid)?.startTicks !== startTicks) return bad(`${pid} is another process`);
   }
   return { kind: "good", record };
+}
+
+/** The record of what runs there, where it is to be believed; what is not is set aside and told. */
+export function believedRecord(
+  host: Host,
+  plan: Pick<LaunchPlan, "vm" | "slot" | "uuid">,
+  processes: readonly number[],
+  tell: (fault: Fault) => void,
+): RunRecord | null {
+  const read = readRecord(host, plan, processes);
+  if (read.kind === "good") return read.record;
+  if (read.kind === "bad") {
+    const aside = setRecordAside(host, plan.slot);
+    const message =
+      `record of ${plan.vm}: ${read.why}; it is in ${aside}, and the guest is taken up ` +
+      "only if it is as the plan of now says";
+    tell(new Fault("launch", "launch.record", message));
+  }
+  return null;
 }
 
 /** Moves it out of the way under a name that nothing has. @returns the name */
