@@ -194,12 +194,6 @@ export class Runtime {
         return { ok: true, result: this.status() };
       case "vm.list":
         return { ok: true, result: this.listGuests() };
-      case "vm.start":
-        await this.#guestOf(permit)?.start(permit as Allowed<"vm.start">);
-        return { ok: true, result: { state: this.#guestOf(permit)?.state ?? "unknown" } };
-      case "vm.stop":
-        await this.#guestOf(permit)?.stop(permit as Allowed<"vm.stop">, "asked");
-        return { ok: true, result: { state: this.#guestOf(permit)?.state ?? "unknown" } };
       case "logs.tail":
         return { ok: true, result: this.sinks.lastLines(linesAsked(args.lines)) };
       case "power.off":
@@ -211,10 +205,6 @@ export class Runtime {
         return await this.operations.get(permit.op)?.(permit, args) ??
           { ok: false, rule: "op.not_yet", detail: `${op} is not part of this program` };
     }
-  }
-
-  #guestOf(permit: Allowed): Guest | undefined {
-    return permit.vm === null ? undefined : this.guests.get(permit.vm);
   }
 
   /** The answer to `status`. */

@@ -188,9 +188,25 @@ export const logs = buildCommand<Logs, [], CliContext>({
   },
   func({ json, lines }) {
     return guarded(this, () => {
-      const render = (result: unknown) =>
-        (result as unknown[]).map((line) => `${escapeUnsafe(String(line))}\n`).join("");
-      return hostCommand(this, "logs.tail", lines === undefined ? {} : { lines }, json, render);
+      const args = lines === undefined ? {} : { lines };
+      return hostCommand(this, "logs.tail", args, json, renderLines);
     });
   },
 });
+
+export const vmLog = buildCommand<Logs, [string], CliContext>({
+  docs: docs("The last lines that a guest wrote to its console", "ray vm log kiosk-1 --lines 100"),
+  parameters: {
+    flags: { json: jsonFlag, lines: whole("how many, 40 where not given, at most 500", "N") },
+    positional: one("ID", "the guest's name"),
+  },
+  func({ json, lines }, vm) {
+    return guarded(this, () => {
+      const args = lines === undefined ? { vm } : { vm, lines };
+      return hostCommand(this, "vm.log", args, json, renderLines);
+    });
+  },
+});
+
+const renderLines = (result: unknown) =>
+  (result as unknown[]).map((line) => `${escapeUnsafe(String(line))}\n`).join("");
