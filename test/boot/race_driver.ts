@@ -162,8 +162,11 @@ async function end(guest: Guest): Promise<boolean> {
   return lingered;
 }
 
-/** Nobody reads what a guest says. */
-const takeConsole = (_: LaunchPlan, connection: Connection) => connection.close();
+/** Nobody reads what a guest says, and whoever was killed is not begun again. */
+const ALONE = {
+  takeConsole: (_: LaunchPlan, connection: Connection) => connection.close(),
+  onCrash: () => {},
+};
 
 /** Waits until the attacker is at it; within a phase it need not. */
 async function order(text: string): Promise<void> {
@@ -243,7 +246,7 @@ async function phase({ place, attacked, launches, blind }: PhaseOptions): Promis
     }
     const begin = performance.now();
     const watch = new StartWatch(plan, own);
-    const guest = new Guest(plan, { host, emit: watch.emit, takeConsole });
+    const guest = new Guest(plan, { host, emit: watch.emit, ...ALONE });
     await guest.start(permit);
     if (await end(guest)) lingered++;
     const { swapsInWindow, found, why } = watch;
@@ -289,7 +292,7 @@ async function lateSwap(name: "disk0" | "initrd", blind: boolean): Promise<LateR
   const emit = (event: HostEvent) => {
     if (event.type === "vm_confined") reached = foreignIn(plan, own);
   };
-  const guest = new Guest(plan, { host, emit, takeConsole });
+  const guest = new Guest(plan, { host, emit, ...ALONE });
   await guest.start(permitFor(plan));
   await end(guest);
   Deno.renameSync(`${at}.own`, at);
