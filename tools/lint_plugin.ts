@@ -28,6 +28,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["jail"],
   ["guest"],
   ["network"],
+  ["saved"],
   ["supervisor"],
   ["presentation"],
   ["control"],

@@ -31,7 +31,7 @@ const CAREFUL = fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK | fs.constants
  * @returns null where there is no such file and none is made
  * @throws Fault `file.not_plain` for a link or anything but a regular file
  */
-function openPlain(path: string, flags: number): number | null {
+export function openPlain(path: string, flags: number): number | null {
   const before = lstat(path);
   const create = (flags & fs.constants.O_CREAT) !== 0;
   if (before === null && !create) return null;
@@ -118,6 +118,7 @@ export function lstat(path: string): FileFacts | null {
       device: facts.dev,
       inode: facts.ino,
       modifiedMs: facts.mtimeMs,
+      changedMs: facts.ctimeMs,
     };
   } catch (error) {
     if (isMissing(error)) return null;

@@ -13,6 +13,7 @@ const DISK: FileFacts = {
   device: 64768,
   inode: 12,
   modifiedMs: 0,
+  changedMs: 0,
 };
 
 const STATUS = `Name:\tqemu

@@ -20,6 +20,7 @@ function slowHost() {
       device: 1,
       inode: 1,
       modifiedMs: 0,
+      changedMs: 0,
     }),
     head: () => new Uint8Array(512),
     put: (path: string) => {

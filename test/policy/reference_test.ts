@@ -79,7 +79,10 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
     [/\.launch\(\s*"power"/, ["runtime.ts"]],
     [/\bendGuest\(/, ["supervisor/ending.ts", "supervisor/guest.ts", "runtime.ts"]],
     [/\bendStranger\(/, ["supervisor/ending.ts", "runtime.ts", "phase/launch.ts"]],
-    [/"system_powerdown"|"quit"/, ["supervisor/guest.ts", "supervisor/ending.ts", "guest/qmp.ts"]],
+    [/"system_powerdown"/, ["supervisor/guest.ts", "supervisor/ending.ts", "guest/qmp.ts"]],
+    [/"quit"/, ["supervisor/guest.ts", "supervisor/ending.ts", "saved/save.ts", "guest/qmp.ts"]],
+    [/\bsuspendGuest\(/, ["saved/save.ts", "supervisor/guest.ts"]],
+    [/\bloadSaved\(/, ["saved/load.ts", "supervisor/guest.ts"]],
     [/"cont"/, ["supervisor/guest.ts", "guest/qmp.ts"]],
   ];
   for (const { name, text } of sources()) {
