@@ -56,6 +56,8 @@ export type HostEvent =
   | { type: "vm_confined"; subject: Subject; pid: number; checks: number }
   | { type: "vm_ready"; subject: Subject }
   | { type: "vm_adopted"; subject: Subject; pid: number }
+  | { type: "vm_restart"; subject: Subject; waitMs: number }
+  | { type: "vm_given_up"; subject: Subject; ends: number }
   | { type: "device"; subject: Subject; device: string; exposes: string }
   | { type: "host_event"; op: string; target: string; caller: string }
   | { type: "host_ack"; op: string; ok: boolean; detail: string }

@@ -8,6 +8,7 @@ import { beforeProgram, type ImageFacts, imageFacts, nextStart } from "./boot/se
 import { reasonOf } from "./fault.ts";
 import type { Host } from "./host/port.ts";
 import { PATHS } from "./permissions.ts";
+import { guestOperations } from "./phase/guest_commands.ts";
 import { installPolicy } from "./phase/policy_install.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
 import { acceptSerial } from "./phase/serial_accept.ts";
@@ -68,9 +69,10 @@ export async function init(host: Host): Promise<void> {
 /** The operations that stand in files of their own. The permit's op is the one it is filed under. */
 function composeOperations(runtime: Runtime): void {
   const { operations } = runtime;
+  for (const [op, operation] of guestOperations(runtime)) operations.set(op, operation);
   operations.set(
     "policy.install",
-    (permit, args) => installPolicy(runtime, permit as Allowed<"policy.install">, args.file),
+    (permit, args) => installPolicy(runtime, permit as Allowed<"policy.install">, args),
   );
   operations.set(
     "serial.accept",

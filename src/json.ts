@@ -174,3 +174,13 @@ class Reader {
     });
   }
 }
+
+/** A value's one text: keys in order, no blanks (RFC 8785), so that equal values have equal bytes. */
+export function canonicalJson(value: Json): string {
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  const members = Object.keys(value).sort().map((key) =>
+    `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`
+  );
+  return `{${members.join(",")}}`;
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
-import { readJson } from "./json.ts";
+import { canonicalJson, readJson } from "./json.ts";
 
 function faultOf(text: string): [string, number, number] | null {
   const read = readJson(text);
@@ -92,4 +92,10 @@ Deno.test({
     }
     assert(count > 200);
   },
+});
+
+Deno.test("canonicalJson gives equal values one text, whatever the order of their keys", () => {
+  const value = { b: [1, "é\n", null, { z: true, a: -0.5 }], a: {} };
+  assert.equal(canonicalJson(value), '{"a":{},"b":[1,"é\\n",null,{"a":-0.5,"z":true}]}');
+  assert.equal(canonicalJson({ a: {}, b: value.b }), canonicalJson(value));
 });

@@ -61,7 +61,7 @@ export const GRANTS: readonly Grant[] = [
   {
     kind: "net",
     what: declaredSockets().map((path) => `unix:${path}`),
-    why: "the control socket, and each slot's QMP, agent and console sockets",
+    why: "the control socket, and each slot's QMP, agent, console and saved state sockets",
   },
   {
     kind: "run",

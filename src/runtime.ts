@@ -17,14 +17,13 @@ import { PATHS } from "./permissions.ts";
 import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
 import { type Allowed, authorize, type GuestView, type HostState } from "./policy/authorize.ts";
 import type { Caller, LiveOp } from "./policy/ops.ts";
-import type { Policy } from "./policy/policy.ts";
+import type { Explained } from "./policy/explain.ts";
 import type { Registry } from "./registry/guest.ts";
 import { endStranger } from "./supervisor/ending.ts";
 import type { Guest } from "./supervisor/guest.ts";
 
 /** The policy in force, and where its right comes from. */
-export interface PolicyInForce {
-  readonly policy: Policy;
+export interface PolicyInForce extends Explained {
   readonly sha256: string;
   readonly keyId: string | null;
 }
@@ -94,9 +93,9 @@ export class Runtime {
 
   /** From here on this policy decides. */
   bringIntoForce(loaded: PolicyInForce & { readonly findings: readonly Issue[] }): void {
-    const { policy, sha256, keyId } = loaded;
+    const { policy, toml, sha256, keyId } = loaded;
     for (const one of loaded.findings) this.emit({ type: "finding", issue: one });
-    this.inForce = { policy, sha256, keyId };
+    this.inForce = { policy, toml, sha256, keyId };
     this.sinks.setPolicy(policy.logging);
     if (keyId === null) this.emit({ type: "policy_unsigned" });
     this.emit({ type: "policy_ok", sha256, serial: policy.serial, key: keyId });
@@ -195,12 +194,6 @@ export class Runtime {
         return { ok: true, result: this.status() };
       case "vm.list":
         return { ok: true, result: this.listGuests() };
-      case "vm.start":
-        await this.#guestOf(permit)?.start(permit as Allowed<"vm.start">);
-        return { ok: true, result: { state: this.#guestOf(permit)?.state ?? "unknown" } };
-      case "vm.stop":
-        await this.#guestOf(permit)?.stop(permit as Allowed<"vm.stop">, "asked");
-        return { ok: true, result: { state: this.#guestOf(permit)?.state ?? "unknown" } };
       case "logs.tail":
         return { ok: true, result: this.sinks.lastLines(linesAsked(args.lines)) };
       case "power.off":
@@ -212,10 +205,6 @@ export class Runtime {
         return await this.operations.get(permit.op)?.(permit, args) ??
           { ok: false, rule: "op.not_yet", detail: `${op} is not part of this program` };
     }
-  }
-
-  #guestOf(permit: Allowed): Guest | undefined {
-    return permit.vm === null ? undefined : this.guests.get(permit.vm);
   }
 
   /** The answer to `status`. */

@@ -14,6 +14,8 @@ import type {
   Host,
   LauncherResult,
   Listener,
+  NewFile,
+  OpenFile,
   ProcessFacts,
 } from "../src/host/port.ts";
 import { type Slot, slotName } from "../src/id.ts";
@@ -89,14 +91,19 @@ export class FakeHost implements Host {
       uid: 0,
       links: 1,
       device: 1,
-      inode: [...this.files.keys()].indexOf(path) + 10,
+      inode: this.#inodeOf(path),
       modifiedMs: 0,
+      changedMs: 0,
       ...this.facts.get(path),
     };
   }
 
   head(path: string, length: number): Uint8Array | null {
     return this.files.get(path)?.subarray(0, length) ?? null;
+  }
+
+  tail(path: string, length: number): Uint8Array | null {
+    return this.files.get(path)?.subarray(-length) ?? null;
   }
 
   list(path: string): string[] {
@@ -122,13 +129,53 @@ export class FakeHost implements Host {
 
   remove(path: string): void {
     this.files.delete(path);
+    this.#inodes.delete(path);
   }
 
   rename(from: string, to: string): void {
     const bytes = this.files.get(from);
     assert.ok(bytes !== undefined, `rename of ${from}, which is not there`);
-    this.files.delete(from);
+    const inode = this.#inodeOf(from);
+    this.remove(from);
     this.files.set(to, bytes);
+    this.#inodes.set(to, inode);
+  }
+
+  readonly #inodes = new Map<string, number>();
+  #lastInode = 10;
+
+  #inodeOf(path: string): number {
+    const inode = this.#inodes.get(path) ?? ++this.#lastInode;
+    this.#inodes.set(path, inode);
+    return inode;
+  }
+
+  syncDirectory(path: string): void {
+    assert.equal(this.lstat(path)?.type, "directory", `sync of ${path}`);
+  }
+
+  create(path: string): NewFile {
+    assert.ok(!this.files.has(path), `${path} is there already`);
+    const file = this.append(path);
+    return {
+      get size() {
+        return file.size;
+      },
+      append: (bytes) => Promise.resolve(file.append(bytes)),
+      finish: () => Promise.resolve(),
+      abandon: () => {},
+    };
+  }
+
+  open(path: string): OpenFile | null {
+    const bytes = this.files.get(path);
+    if (bytes === undefined) return null;
+    return {
+      size: bytes.length,
+      inode: this.#inodeOf(path),
+      read: (position, length) => Promise.resolve(bytes.slice(position, position + length)),
+      close: () => {},
+    };
   }
 
   append(path: string): AppendFile {
@@ -164,7 +211,13 @@ export class FakeHost implements Host {
     return Promise.resolve(this.socket(path));
   }
 
-  listen(path: string): Listener {
+  /** What listens for a guest. */
+  guestListener: (path: string, owner: number) => Listener = (path) => {
+    throw new Error(`no scenario expects a guest at ${path}`);
+  };
+
+  listen(path: string, owner?: number): Listener {
+    if (owner !== undefined) return this.guestListener(path, owner);
     assert.equal(path, "/run/rayos/control.sock");
     return {
       accept: () => {
@@ -226,6 +279,7 @@ const NAMESPACES = ["mnt", "pid", "net", "ipc", "uts", "cgroup"];
 
 const fakeInit: ProcessFacts = {
   pid: 1,
+  startTicks: 1,
   tasks: [],
   mountinfo: "",
   limits: "",

@@ -35,6 +35,7 @@ export function jailAsPlanned(spec: JailSpec, identify: Identify): ProcessFacts 
   }).join("\n");
   return {
     pid: 100 + spec.uid,
+    startTicks: 1000 + spec.uid,
     tasks: [{ tid: 1, status }],
     mountinfo,
     limits: "Max core file size        0                    0                    bytes\n",

@@ -8,7 +8,7 @@ import * as path from "node:path";
 import { DEVICES } from "../src/plan/device.ts";
 import { renderGrants } from "../src/permissions.ts";
 import { PHASES } from "../src/sequence.ts";
-import { type GuestEvent, TABLE } from "../src/supervisor/guest_state.ts";
+import { renderGuestStates } from "../src/supervisor/guest_state.ts";
 
 const PROJECT = path.resolve(import.meta.dirname ?? ".", "..");
 
@@ -27,24 +27,6 @@ function phaseTable(): string {
   return ["| phase | runs | does |", "| --- | --- | --- |", ...rows].join("\n");
 }
 
-function stateTable(): string {
-  const events = Object.keys(TABLE.defined) as GuestEvent[];
-  const rows = Object.entries(TABLE).map(([state, row]) => {
-    const cells = events.map((event) => {
-      const next = row[event];
-      if (next === null) return "";
-      const actions = next.actions.length === 0 ? "" : ` (${next.actions.join(", ")})`;
-      return `${next.to}${actions}`;
-    });
-    return `| **${state}** | ${cells.join(" | ")} |`;
-  });
-  return [
-    `| state | ${events.join(" | ")} |`,
-    `| --- |${" --- |".repeat(events.length)}`,
-    ...rows,
-  ].join("\n");
-}
-
 function deviceTable(): string {
   const rows = Object.entries(DEVICES).map(([name, row]) =>
     `| \`${name}\` | ${
@@ -59,7 +41,7 @@ export const PARTS: Readonly<Record<string, () => string>> = {
   "boot-drawing": phaseDrawing,
   "boot-phases": phaseTable,
   permissions: renderGrants,
-  "guest-states": stateTable,
+  "guest-states": renderGuestStates,
   devices: deviceTable,
 };
 

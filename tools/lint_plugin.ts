@@ -29,6 +29,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["jail"],
   ["guest"],
   ["network"],
+  ["saved"],
   ["supervisor"],
   ["presentation"],
   ["control"],

@@ -29,10 +29,14 @@ const TESTS = [
   "src/policy/conditions_test.ts",
   "src/policy/explain_test.ts",
   "src/policy/minisign_form_test.ts",
+  "src/policy/facets_test.ts",
+  "src/policy/schema_test.ts",
   "src/policy/meaning_test.ts",
+  "src/policy/toml_scan_test.ts",
   "src/policy/toml_test.ts",
   "test/policy/toml_spec_test.ts",
   "src/policy/report_test.ts",
+  "src/policy/shape_test.ts",
   "src/policy/parse_test.ts",
   "src/policy/signature_test.ts",
   "src/policy/ed25519_test.ts",
@@ -40,6 +44,7 @@ const TESTS = [
   "src/cli/policy_explain_test.ts",
   "test/policy/reference_test.ts",
   "src/policy/json_schema_test.ts",
+  "src/policy/secret_key_test.ts",
   "src/policy/sealed_key_test.ts",
   "src/registry/effective_test.ts",
 ];
@@ -162,7 +167,8 @@ function runTests(
 
 async function tryMutant(folder: string, mutant: Mutant): Promise<Outcome> {
   const file = path.join(folder, mutant.file);
-  const bytes = fs.readFileSync(path.join(PROJECT, mutant.file));
+  // Of the copy: the checkout may have gone on since the places were found.
+  const bytes = fs.readFileSync(file);
   const changed = Buffer.concat([
     bytes.subarray(0, mutant.start),
     Buffer.from(mutant.replacement),

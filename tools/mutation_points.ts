@@ -15,7 +15,7 @@ export const OPERATORS = {
   negation: "`!a` without `!`",
   boolean: "`true` for `false` and the reverse",
   number: "a number one higher",
-  arithmetic: "`+` for `-`, `*` for `/`, and the reverse",
+  arithmetic: "`+` for `-`; `*` for `/` and the reverse",
 } as const;
 export type Operator = keyof typeof OPERATORS;
 

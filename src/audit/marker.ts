@@ -99,6 +99,8 @@ const ROWS: Rows = {
     info("jail", "RAYOS_VM_CONFINED", { ...of(e.subject), pid: e.pid, checks: e.checks }),
   vm_ready: (e) => info("vm", READY_MARKER[e.subject.kind], of(e.subject)),
   vm_adopted: (e) => info("vm", "vm_adopted", { ...of(e.subject), pid: e.pid }),
+  vm_restart: (e) => warn("vm", "vm_restart", { ...of(e.subject), wait_ms: e.waitMs }),
+  vm_given_up: (e) => error("vm", "vm_given_up", { ...of(e.subject), ends: e.ends }),
   device: (e) =>
     info("plan", marker("RAYOS_DEVICE", e.device), { ...of(e.subject), exposes: e.exposes }),
   host_event: (e) =>

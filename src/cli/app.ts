@@ -16,7 +16,7 @@ import {
 } from "@stricli/core";
 import { renderPhases } from "../sequence.ts";
 import { renderGrants } from "../permissions.ts";
-import { logs, vmDefine, vmRemove, vmShow } from "./change_routes.ts";
+import { logs, vmDefine, vmLog, vmRemove, vmShow } from "./change_routes.ts";
 import { completionRoutes } from "./completion.ts";
 import { type CliContext, guarded } from "./context.ts";
 import { doctorPermissions } from "./doctor.ts";
@@ -42,7 +42,7 @@ const vmList = buildCommand<Json, [], CliContext>({
   },
 });
 
-function vmCommand(verb: "start" | "stop", brief: string) {
+function vmCommand(verb: "start" | "stop" | "kill" | "pause" | "resume", brief: string) {
   return buildCommand<Json, [string], CliContext>({
     docs: docs(brief, `ray vm ${verb} linux-demo-001`),
     parameters: { flags: { json: jsonFlag }, positional: one("ID", "the guest's name") },
@@ -119,6 +119,10 @@ export function rayApplication(version: string): Application<CliContext & Comman
           list: vmList,
           start: vmCommand("start", "Start a guest that the policy allows"),
           stop: vmCommand("stop", "End a guest in order"),
+          kill: vmCommand("kill", "End a guest at once, without asking it"),
+          pause: vmCommand("pause", "Hold a guest's virtual CPUs"),
+          resume: vmCommand("resume", "Let a paused guest's virtual CPUs go on"),
+          log: vmLog,
           show: vmShow,
           define: vmDefine,
           remove: vmRemove,

@@ -72,10 +72,25 @@ Deno.test("ray sends one request for a command, with its arguments", async () =>
 });
 
 Deno.test("ray policy install takes a file of RayOS Data alone, and says what it did", async () => {
-  const result = { sha256: "a".repeat(64), mode: "normal", stopped: ["x"], later: ["y"] };
+  const said = (line: number, text: string) => ({ subject: "linux", key: "enabled", line, text });
+  const differences = [{ change: "narrows", old: said(4, "It may run."), new: null }];
+  const shown = { sha256: "a".repeat(64), widens: false, differences };
+  const result = { ...shown, mode: "normal", stopped: ["x"], later: ["y"] };
   const done = await ray(["policy", "install", "/var/rayos/policy/new.toml"], result);
   assert.deepEqual(done.asked, [{ op: "policy.install", args: { file: "policy/new.toml" } }]);
-  assert.match(done.stdout, /is in force\nstopped now.*: x\nchanged at the next start: y\n$/);
+  const dry = await ray(
+    ["policy", "install", "policy/new.toml", "--dry-run"],
+    { ...shown, dry_run: true },
+  );
+  assert.deepEqual(dry.asked[0]?.args, { file: "policy/new.toml", dry_run: true });
+  assert.match(
+    dry.stdout,
+    /not now:\n {2}- linux: It may run.*line 4\)\n\n.*\nnothing was installed\n$/,
+  );
+  assert.match(
+    done.stdout,
+    /It may run[^]*does not widen\npolicy a+ is in force\nstopped now.*: x\nchanged at the next start: y\n$/,
+  );
   const elsewhere = await ray(["policy", "install", "/etc/new.toml"]);
   assert.deepEqual([elsewhere.code, elsewhere.asked], [3, []]);
   assert.match(elsewhere.stderr, /^rayos: \/etc\/new\.toml: not on RayOS Data; /);

@@ -11,9 +11,21 @@ import { PATHS } from "../permissions.ts";
 import { type CliContext, guarded } from "./context.ts";
 import { docs, type Json, jsonFlag, neededText, one, optionalText } from "./flags.ts";
 import { hostCommand } from "./host_commands.ts";
+import { renderDifferences } from "./policy_diff.ts";
 
+const STATEMENT = v.object({
+  subject: v.string(),
+  key: v.string(),
+  line: v.nullable(v.number()),
+  text: v.string(),
+});
+const DIFFERENCES = v.array(v.object({
+  change: v.picklist(["widens", "narrows", "both", "changes"]),
+  old: v.nullable(STATEMENT),
+  new: v.nullable(STATEMENT),
+}));
+const SHOWN = v.looseObject({ sha256: v.string(), differences: DIFFERENCES });
 const INSTALLED = v.looseObject({
-  sha256: v.string(),
   mode: v.string(),
   stopped: v.array(v.string()),
   later: v.array(v.string()),
@@ -21,11 +33,17 @@ const INSTALLED = v.looseObject({
 
 /** What an installation did, for a person. */
 export function renderInstalled(result: unknown): string {
+  const shown = v.safeParse(SHOWN, result);
+  if (!shown.success) {
+    return "rayos: policy install: the host answered in another shape; use --json\n";
+  }
+  const { sha256, differences } = shown.output;
+  const changes = renderDifferences(differences);
   const parsed = v.safeParse(INSTALLED, result);
-  if (!parsed.success) return "installed\n";
-  const { sha256, mode, stopped, later } = parsed.output;
+  if (!parsed.success) return `${changes}nothing was installed\n`;
+  const { mode, stopped, later } = parsed.output;
   const list = (names: readonly string[]) => escapeUnsafe(names.join(", "));
-  return `policy ${escapeUnsafe(sha256.slice(0, 16))} is in force\n` +
+  return `${changes}policy ${escapeUnsafe(sha256.slice(0, 16))} is in force\n` +
     (stopped.length === 0 ? "" : `stopped now, since it may no longer run: ${list(stopped)}\n`) +
     (later.length === 0 ? "" : `changed at the next start: ${list(later)}\n`) +
     (mode === "normal"
@@ -45,15 +63,27 @@ export function underDataRoot(file: string): string {
   );
 }
 
-export const policyInstall = buildCommand<Json, [string], CliContext>({
+interface Install extends Json {
+  readonly "dry-run": boolean;
+}
+
+export const policyInstall = buildCommand<Install, [string], CliContext>({
   docs: docs(
     "Put a signed policy in force without a reboot; what it narrows holds at once",
+    `ray policy install ${PATHS.dataRoot}/policy/incoming.toml --dry-run`,
     `ray policy install ${PATHS.dataRoot}/policy/incoming.toml`,
   ),
-  parameters: { flags: { json: jsonFlag }, positional: one("FILE", "the policy, on RayOS Data") },
+  parameters: {
+    flags: {
+      json: jsonFlag,
+      "dry-run": { kind: "boolean", brief: "only show what it changes", default: false },
+    },
+    positional: one("FILE", "the policy, on RayOS Data"),
+  },
   func(flags, file) {
     return guarded(this, () => {
-      const args = { file: underDataRoot(file) };
+      const asked = flags["dry-run"] ? { dry_run: true } : {};
+      const args = { file: underDataRoot(file), ...asked };
       return hostCommand(this, "policy.install", args, flags.json, renderInstalled);
     });
   },
@@ -158,9 +188,25 @@ export const logs = buildCommand<Logs, [], CliContext>({
   },
   func({ json, lines }) {
     return guarded(this, () => {
-      const render = (result: unknown) =>
-        (result as unknown[]).map((line) => `${escapeUnsafe(String(line))}\n`).join("");
-      return hostCommand(this, "logs.tail", lines === undefined ? {} : { lines }, json, render);
+      const args = lines === undefined ? {} : { lines };
+      return hostCommand(this, "logs.tail", args, json, renderLines);
     });
   },
 });
+
+export const vmLog = buildCommand<Logs, [string], CliContext>({
+  docs: docs("The last lines that a guest wrote to its console", "ray vm log kiosk-1 --lines 100"),
+  parameters: {
+    flags: { json: jsonFlag, lines: whole("how many, 40 where not given, at most 500", "N") },
+    positional: one("ID", "the guest's name"),
+  },
+  func({ json, lines }, vm) {
+    return guarded(this, () => {
+      const args = lines === undefined ? { vm } : { vm, lines };
+      return hostCommand(this, "vm.log", args, json, renderLines);
+    });
+  },
+});
+
+const renderLines = (result: unknown) =>
+  (result as unknown[]).map((line) => `${escapeUnsafe(String(line))}\n`).join("");

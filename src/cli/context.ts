@@ -42,7 +42,7 @@ export async function guarded(
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     finish(context, {
-      exit: 3,
+      exit: error.code === "cli.interrupted" ? 130 : 3,
       stdout: "",
       stderr: `rayos: ${printable(error.message)}\n`,
     });

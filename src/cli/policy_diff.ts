@@ -34,16 +34,21 @@ export function policyDiff(old: Named, next: Named, json: boolean): CommandResul
     const stdout = `${JSON.stringify({ ok: true, widens: wider, differences: found })}\n`;
     return { exit, stdout, stderr: "" };
   }
+  return { exit, stdout: renderDifferences(found), stderr: "" };
+}
+
+/** The differences in groups, with a verdict as the last line. */
+export function renderDifferences(found: readonly Difference[]): string {
   const blocks = TITLES.flatMap(([change, title]) => {
     const own = found.filter((one) => one.change === change);
     return own.length === 0 ? [] : [`${title}:\n${own.map(renderDifference).join("")}\n`];
   });
   const verdict = found.length === 0
     ? "the two give the same"
-    : wider
+    : widens(found)
     ? "the new policy widens"
     : "the new policy does not widen";
-  return { exit, stdout: `${blocks.join("")}${verdict}\n`, stderr: "" };
+  return `${blocks.join("")}${verdict}\n`;
 }
 
 function renderDifference(one: Difference): string {

@@ -6,7 +6,7 @@ import { escapeUnsafe } from "../escape.ts";
 import type { Issue } from "../issue.ts";
 
 export interface CommandResult {
-  readonly exit: 0 | 1 | 2 | 3;
+  readonly exit: 0 | 1 | 2 | 3 | 130;
   readonly stdout: string;
   readonly stderr: string;
 }

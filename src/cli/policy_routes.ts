@@ -4,7 +4,9 @@
  */
 
 import { buildCommand, buildRouteMap } from "@stricli/core";
+import { Buffer } from "node:buffer";
 import { basename } from "node:path";
+import { Fault } from "../fault.ts";
 import { MAX_POLICY_BYTES } from "../policy/signature.ts";
 import { policyInstall } from "./change_routes.ts";
 import { type CliContext, guarded } from "./context.ts";
@@ -16,6 +18,7 @@ import { policyKeygen } from "./policy_keygen.ts";
 import { policyRules } from "./policy_rules.ts";
 import { policySign } from "./policy_sign.ts";
 import { policyVerify } from "./policy_verify.ts";
+import { isSealed } from "../policy/secret_key.ts";
 
 /** More than a policy may have is read too, so that its size can be said. */
 const READ_LIMIT = 4 * MAX_POLICY_BYTES;
@@ -80,11 +83,14 @@ const sign = buildCommand<Sign, [string], CliContext>({
   },
   func(flags, file) {
     return guarded(this, async () => {
+      const bytes = this.desk.read(file, READ_LIMIT);
+      const secretText = new TextDecoder().decode(this.desk.read(flags.secret, SMALL_LIMIT));
       const { result, signature } = await policySign({
         name: basename(file),
-        bytes: this.desk.read(file, READ_LIMIT),
-        secretText: new TextDecoder().decode(this.desk.read(flags.secret, SMALL_LIMIT)),
-        passwordFile: optional(this, flags["password-file"]),
+        bytes,
+        secretText,
+        passwordFile: optional(this, flags["password-file"]) ??
+          (isSealed(secretText) ? await this.desk.askPassword("password of the key: ") : null),
         nowS: this.desk.now().getTime() / 1000,
       });
       if (signature !== null) this.desk.write(flags.out ?? `${file}.minisig`, signature);
@@ -100,7 +106,7 @@ interface Keygen {
 
 const keygen = buildCommand<Keygen, [], CliContext>({
   docs: docs(
-    "Make a key pair: BASE.key (0600, never overwritten) and BASE.pub",
+    "Make a key pair: BASE.key (0600, never overwritten) and BASE.pub; asks for a password at a terminal",
     "ray policy keygen --out policy",
     "ray policy keygen --out policy --password-file password.txt",
   ),
@@ -114,7 +120,7 @@ const keygen = buildCommand<Keygen, [], CliContext>({
     return guarded(this, async () => {
       const { result, files } = await policyKeygen(
         (bytes) => this.desk.random(bytes),
-        optional(this, flags["password-file"]),
+        optional(this, flags["password-file"]) ?? await newPassword(this),
       );
       if (files !== null) {
         this.desk.writeSecret(`${flags.out}.key`, files.secretText);
@@ -124,6 +130,15 @@ const keygen = buildCommand<Keygen, [], CliContext>({
     });
   },
 });
+
+/** Typed twice; null without a terminal, or where nothing was typed. */
+async function newPassword({ desk }: CliContext): Promise<Uint8Array | null> {
+  const first = await desk.askPassword("password for the new key, nothing for none: ");
+  if (first === null || first.length === 0) return null;
+  const again = await desk.askPassword("the same again: ");
+  if (again !== null && Buffer.compare(first, again) === 0) return first;
+  throw new Fault("cli", "key.password_differs", "keygen: the two differ; run it again");
+}
 
 function optional(context: CliContext, file: string | undefined): Uint8Array | null {
   return file === undefined ? null : context.desk.read(file, SMALL_LIMIT);

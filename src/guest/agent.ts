@@ -1,8 +1,8 @@
 /**
- * Asks a guest's agent whether it is up. The agent is the guest's own word and can only say that this
- * guest is ready; nothing else it sends is used.
+ * Asks a guest's agent whether it is up, and tells it the time after a resume. The agent is the guest's
+ * own word and can only say that this guest is ready; nothing else it sends is used.
  *
- * Source: QEMU guest agent protocol, guest-sync (qemu-ga(8), qapi-schema.json).
+ * Source: QEMU guest agent protocol, guest-sync and guest-set-time (qemu-ga(8), qapi-schema.json).
  */
 
 import * as v from "valibot";
@@ -11,12 +11,15 @@ import { within } from "../within.ts";
 import { LineReader } from "./lines.ts";
 
 const SYNC_REPLY = v.strictObject({ return: v.number() });
+/** The reply of a command that gives nothing back. */
+const DONE_REPLY = v.strictObject({ return: v.strictObject({}) });
 const LINE_CAP = 64 * 1024;
 
 /** One connection to one guest's agent port. */
 export class AgentClient {
   #nextId = 1;
-  #waiting: { id: number; resolve: (answered: boolean) => void } | null = null;
+  /** `id`: of the sync that is waited for; null: any command's own answer. */
+  #waiting: { id: number | null; resolve: (answered: boolean) => void } | null = null;
   #ended = false;
   /** A request that QEMU has not taken yet: a guest that never opens its port must not pile them up. */
   #writing: Promise<void> | null = null;
@@ -31,13 +34,29 @@ export class AgentClient {
    * @returns whether the agent answered in that many milliseconds
    */
   async answers(timeoutMs: number): Promise<boolean> {
+    const id = this.#nextId++;
+    const request = JSON.stringify({ execute: "guest-sync", arguments: { id } });
+    return await this.#ask(request, id, timeoutMs);
+  }
+
+  /**
+   * Sets the guest's wall clock. To be asked of an agent that has answered; its answer carries no
+   * number, so nothing else may be asked meanwhile.
+   *
+   * @returns whether it says that it did, in that many milliseconds
+   */
+  async setTime(wall: Date, timeoutMs: number): Promise<boolean> {
+    // Nanoseconds since 1970: more digits than a number of JavaScript holds.
+    const request = `{"execute":"guest-set-time","arguments":{"time":${wall.getTime()}000000}}`;
+    return await this.#ask(request, null, timeoutMs);
+  }
+
+  async #ask(request: string, id: number | null, timeoutMs: number): Promise<boolean> {
     if (this.#ended) return false;
     if (this.#writing !== null) {
       return await within(timeoutMs, "guest agent", this.#writing).then(() => false, () => false);
     }
-    const id = this.#nextId++;
     const answered = new Promise<boolean>((resolve) => this.#waiting = { id, resolve });
-    const request = JSON.stringify({ execute: "guest-sync", arguments: { id } });
     // 0xFF makes the agent drop what half a request may have left in its parser.
     const bytes = new Uint8Array([0xff, ...new TextEncoder().encode(request), 0x0a]);
     try {
@@ -61,7 +80,7 @@ export class AgentClient {
       const line = await reader.next();
       if (line === null) break;
       if (line.kind !== "line") continue;
-      if (this.#waiting !== null && syncId(line.text) === this.#waiting.id) {
+      if (this.#waiting !== null && isAnswer(line.text, this.#waiting.id)) {
         this.#waiting.resolve(true);
         this.#waiting = null;
       }
@@ -71,11 +90,13 @@ export class AgentClient {
   }
 }
 
-function syncId(text: string): number | null {
+function isAnswer(text: string, id: number | null): boolean {
   try {
-    const parsed = v.safeParse(SYNC_REPLY, JSON.parse(text));
-    return parsed.success ? parsed.output.return : null;
+    const message = JSON.parse(text);
+    if (id === null) return v.is(DONE_REPLY, message);
+    const parsed = v.safeParse(SYNC_REPLY, message);
+    return parsed.success && parsed.output.return === id;
   } catch {
-    return null;
+    return false;
   }
 }

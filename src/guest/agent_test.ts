@@ -39,3 +39,14 @@ Deno.test("AgentClient says no at once when the port was closed", async () => {
   assert.equal(await client.answers(60_000), false);
   assert.equal(await client.answers(60_000), false);
 });
+
+Deno.test("AgentClient sets the time in nanoseconds, and believes no other answer", async () => {
+  for (const [answer, expected] of [["{}", true], ["1", false], ['{"a":1}', false]] as const) {
+    const connection = new FakeConnection();
+    connection.onWrite = () => connection.feed(`{"return":${answer}}\n`);
+    const client = new AgentClient(connection);
+    assert.equal(await client.setTime(new Date(1_795_532_927_565), 20), expected);
+    assert.match(connection.written[0] ?? "", /"guest-set-time".*"time":1795532927565000000}/);
+    client.close();
+  }
+});

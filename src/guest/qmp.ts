@@ -16,14 +16,49 @@ import { LineReader } from "./lines.ts";
 const COMMANDS = {
   qmp_capabilities: v.looseObject({}),
   "query-uuid": v.looseObject({ UUID: v.string() }),
+  "query-name": v.looseObject({ name: v.optional(v.string()) }),
   "query-status": v.looseObject({ running: v.boolean(), status: v.string() }),
   cont: v.looseObject({}),
   stop: v.looseObject({}),
+  migrate_cancel: v.looseObject({}),
   system_powerdown: v.looseObject({}),
   quit: v.looseObject({}),
+  "query-version": v.looseObject({
+    qemu: v.looseObject({ major: v.number(), minor: v.number(), micro: v.number() }),
+    package: v.string(),
+  }),
+  "query-cpu-model-expansion": v.looseObject({
+    model: v.looseObject({ name: v.string(), props: v.record(v.string(), v.unknown()) }),
+  }),
+  "migrate-set-parameters": v.looseObject({}),
+  migrate: v.looseObject({}),
+  "query-migrate": v.looseObject({
+    status: v.optional(v.string()),
+    "error-desc": v.optional(v.string()),
+  }),
+  "migrate-incoming": v.looseObject({}),
+  "rtc-reset-reinjection": v.looseObject({}),
 } as const;
 export type QmpCommand = keyof typeof COMMANDS;
 type Returned<C extends QmpCommand> = v.InferOutput<typeof COMMANDS[C]>;
+
+/** Where QEMU sends and takes saved state: its own socket in the jail, and nothing else (no `exec:`). */
+const STATE_URI = "unix:/s/state.sock";
+
+/** The arguments of those commands that have any, as the wire has them. */
+interface Arguments {
+  "query-cpu-model-expansion": {
+    readonly type: "full";
+    readonly model: { readonly name: string; readonly props: Readonly<Record<string, boolean>> };
+  };
+  "migrate-set-parameters": { readonly "max-bandwidth": number };
+}
+type ArgumentsOf<C extends QmpCommand> = C extends keyof Arguments ? [Arguments[C]] : [];
+/** What these are given is never a caller's to choose. */
+const FIXED: Partial<Record<QmpCommand, unknown>> = {
+  migrate: { uri: STATE_URI },
+  "migrate-incoming": { uri: STATE_URI },
+};
 
 const GREETING = v.looseObject({ QMP: v.looseObject({ version: v.unknown() }) });
 const EVENT = v.looseObject({
@@ -64,6 +99,8 @@ export class QmpClient {
     readonly connection: Connection,
     reader: LineReader,
     onEvent: (event: QmpEvent) => void,
+    /** Milliseconds that a reply may take where the caller says nothing else. */
+    readonly timeoutMs: number,
   ) {
     this.closed = this.#readAll(reader, onEvent);
   }
@@ -93,8 +130,8 @@ export class QmpClient {
         error,
       );
     }
-    const client = new QmpClient(connection, reader, onEvent);
-    await client.command("qmp_capabilities", timeoutMs);
+    const client = new QmpClient(connection, reader, onEvent, timeoutMs);
+    await client.command("qmp_capabilities");
     return client;
   }
 
@@ -105,7 +142,8 @@ export class QmpClient {
    */
   async command<C extends QmpCommand>(
     name: C,
-    timeoutMs = QMP_TIMEOUT_MS,
+    timeoutMs = this.timeoutMs,
+    ...[given]: ArgumentsOf<C>
   ): Promise<Returned<C>> {
     if (this.#ended) throw fault("qmp.closed", `${name}: the connection is closed`);
     const id = this.#nextId++;
@@ -114,7 +152,8 @@ export class QmpClient {
     });
     // The reply can fail before anyone waits for it; the wait below reports it.
     reply.catch(() => {});
-    const bytes = new TextEncoder().encode(`${JSON.stringify({ execute: name, id })}\n`);
+    const request = { execute: name, arguments: given ?? FIXED[name], id };
+    const bytes = new TextEncoder().encode(`${JSON.stringify(request)}\n`);
     try {
       await within(timeoutMs, `QMP ${name}`, this.connection.write(bytes));
       const value = await within(timeoutMs, `QMP ${name}`, reply);

@@ -85,3 +85,15 @@ Deno.test("QmpClient ends the connection on a line longer than its cap", async (
   await client.closed;
   assert.ok(connection.closed);
 });
+
+Deno.test("QmpClient gives migration commands QEMU's own socket, whatever the caller is", async () => {
+  const connection = qemu((_, id) => `{"id":${id},"return":{}}\n`);
+  const client = await QmpClient.open(connection, () => {});
+  await client.command("migrate");
+  await client.command("migrate-incoming");
+  await client.command("migrate-set-parameters", client.timeoutMs, { "max-bandwidth": 1 });
+  const sent = connection.written.slice(1).map((text) => JSON.parse(text).arguments);
+  const uri = "unix:/s/state.sock";
+  assert.deepEqual(sent, [{ uri }, { uri }, { "max-bandwidth": 1 }]);
+  client.close();
+});

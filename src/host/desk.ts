@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import { randomBytes } from "node:crypto";
 import { Fault, reasonOf } from "../fault.ts";
+import { askPassword } from "./terminal.ts";
 
 export interface Desk {
   /** @throws Fault `file.unreadable`, beyond `limit` bytes too */
@@ -19,6 +20,8 @@ export interface Desk {
   exists(path: string): boolean;
   now(): Date;
   random(bytes: number): Uint8Array;
+  /** A word typed at the terminal without being shown; null where there is no terminal. */
+  askPassword(prompt: string): Promise<Uint8Array | null>;
 }
 
 export function linuxDesk(): Desk {
@@ -71,5 +74,6 @@ export function linuxDesk(): Desk {
     exists: (path) => fs.existsSync(path),
     now: () => new Date(),
     random: (bytes) => Uint8Array.from(randomBytes(bytes)),
+    askPassword,
   };
 }

@@ -31,7 +31,7 @@ const CAREFUL = fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK | fs.constants
  * @returns null where there is no such file and none is made
  * @throws Fault `file.not_plain` for a link or anything but a regular file
  */
-function openPlain(path: string, flags: number): number | null {
+export function openPlain(path: string, flags: number): number | null {
   const before = lstat(path);
   const create = (flags & fs.constants.O_CREAT) !== 0;
   if (before === null && !create) return null;
@@ -118,6 +118,7 @@ export function lstat(path: string): FileFacts | null {
       device: facts.dev,
       inode: facts.ino,
       modifiedMs: facts.mtimeMs,
+      changedMs: facts.ctimeMs,
     };
   } catch (error) {
     if (isMissing(error)) return null;
@@ -127,12 +128,21 @@ export function lstat(path: string): FileFacts | null {
 
 /** The first bytes of a regular file; null where it is none or cannot be read. */
 export function head(path: string, length: number): Uint8Array | null {
+  return piece(path, length, () => 0);
+}
+
+/** The last bytes, likewise. */
+export function tail(path: string, length: number): Uint8Array | null {
+  return piece(path, length, (size) => Math.max(0, size - length));
+}
+
+function piece(path: string, length: number, from: (size: number) => number): Uint8Array | null {
   let fd: number | null = null;
   try {
     fd = openPlain(path, fs.constants.O_RDONLY);
     if (fd === null) return null;
     const buffer = new Uint8Array(length);
-    return buffer.slice(0, fs.readSync(fd, buffer, 0, length, 0));
+    return buffer.slice(0, fs.readSync(fd, buffer, 0, length, from(fs.fstatSync(fd).size)));
   } catch {
     return null;
   } finally {

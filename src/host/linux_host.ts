@@ -8,6 +8,7 @@ import { Fault, reasonOf } from "../fault.ts";
 import { type Launcher, launcherPath, PATHS } from "../permissions.ts";
 import * as files from "./linux_files.ts";
 import { processesOf, processFacts } from "./linux_process.ts";
+import { createFile, openFile } from "./linux_streams.ts";
 import { connect, listen } from "./linux_sockets.ts";
 import type { Clock, Host, LauncherResult } from "./port.ts";
 
@@ -24,6 +25,7 @@ export function linuxHost(): Host {
     readText: files.readText,
     lstat: files.lstat,
     head: files.head,
+    tail: files.tail,
     list: files.list,
     canOpen: files.canOpen,
     replace: files.replace,
@@ -31,7 +33,10 @@ export function linuxHost(): Host {
     makeDirectory: files.makeDirectory,
     remove: (path) => fs.rmSync(path, { force: true }),
     rename: (from, to) => fs.renameSync(from, to),
+    syncDirectory: files.syncDirectory,
     append: files.openAppend,
+    create: createFile,
+    open: openFile,
     launch,
     connect,
     listen,

@@ -31,6 +31,15 @@ const KERNEL_THREAD = 0x00200000;
  * kvm-pit) into the cgroup of the process that made it. Such a thread runs no user code.
  */
 function isKernelThread(pid: number): boolean {
+  return (Number(statFields(pid)[FLAGS_FIELD] ?? 0) & KERNEL_THREAD) !== 0;
+}
+
+/** Of proc(5)'s fields 9 and 22; the first two are cut off. */
+const FLAGS_FIELD = 9 - 3;
+const START_FIELD = 22 - 3;
+
+/** The fields of a process's stat from the third on; none where it is gone. */
+function statFields(pid: number): string[] {
   let stat = "";
   try {
     stat = readText(`${PATHS.proc}/${pid}/stat`, TEXT_LIMIT) ?? "";
@@ -38,9 +47,8 @@ function isKernelThread(pid: number): boolean {
     // Gone between the list and the look; the next list lacks it.
     if (!isGone(error)) throw error;
   }
-  // proc(5): the name stands in parentheses and may hold any character; flags are the 9th field.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[6] ?? 0) & KERNEL_THREAD) !== 0;
+  // The name stands in parentheses and may hold any character.
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 export function processFacts(pid: number): ProcessFacts | null {
@@ -54,7 +62,16 @@ export function processFacts(pid: number): ProcessFacts | null {
     const mountinfo = readText(`${root}/mountinfo`, TEXT_LIMIT);
     const limits = readText(`${root}/limits`, TEXT_LIMIT);
     if (mountinfo === null || limits === null) return null;
-    return { pid, tasks, mountinfo, limits, namespaces: namespaces(root), files: openFiles(root) };
+    const startTicks = Number(statFields(pid)[START_FIELD]);
+    return {
+      pid,
+      startTicks,
+      tasks,
+      mountinfo,
+      limits,
+      namespaces: namespaces(root),
+      files: openFiles(root),
+    };
   } catch (error) {
     // The process may end while it is looked at; then nothing of it can be believed.
     if (isGone(error)) return null;

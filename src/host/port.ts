@@ -15,7 +15,10 @@ export interface FileFacts {
   readonly links: number;
   readonly device: number;
   readonly inode: number;
+  /** Of the data; set by every write, and by whoever may write (utimensat(2)). */
   readonly modifiedMs: number;
+  /** Of anything about the file, in whole seconds; nobody can set it (inode(7), ctime). */
+  readonly changedMs: number;
 }
 
 /** What a launcher said: its exit code, and its one line of output in words. */
@@ -47,6 +50,26 @@ export interface AppendFile {
   close(): void;
 }
 
+/** A new file that is written once, from its start to its end. */
+export interface NewFile {
+  /** Bytes so far. */
+  readonly size: number;
+  append(bytes: Uint8Array): Promise<void>;
+  /** Everything to the disk (fsync(2)), then close(2). */
+  finish(): Promise<void>;
+  /** Gives it up where it stands; the file stays. Nothing after {@link finish}. */
+  abandon(): void;
+}
+
+/** A regular file that stays the same one while it is read. */
+export interface OpenFile {
+  readonly size: number;
+  readonly inode: number;
+  /** Up to `length` bytes from there; fewer only at the end of the file. */
+  read(position: number, length: number): Promise<Uint8Array>;
+  close(): void;
+}
+
 export interface Clock {
   /** Milliseconds since the kernel started; goes on across restarts of the program. */
   monoMs(): number;
@@ -63,6 +86,8 @@ export interface TaskFacts {
 
 export interface ProcessFacts {
   readonly pid: number;
+  /** When the kernel started it, in clock ticks since boot (proc(5), field 22 of stat). */
+  readonly startTicks: number;
   readonly tasks: readonly TaskFacts[];
   readonly mountinfo: string;
   readonly limits: string;
@@ -87,6 +112,8 @@ export interface Host {
   lstat(path: string): FileFacts | null;
   /** First `length` bytes, of a regular file opened without following a link; null where that fails. */
   head(path: string, length: number): Uint8Array | null;
+  /** Last `length` bytes, likewise. */
+  tail(path: string, length: number): Uint8Array | null;
   list(path: string): string[];
   /** Whether the node can be opened: a device without a driver cannot (ENODEV, ENXIO). */
   canOpen(path: string): boolean;
@@ -98,12 +125,19 @@ export interface Host {
   makeDirectory(path: string): void;
   remove(path: string): void;
   rename(from: string, to: string): void;
+  /** A directory's entries to the disk: what was renamed or removed there stays so after a power cut. */
+  syncDirectory(path: string): void;
   append(path: string): AppendFile;
+  /** Makes a file 0600 that must not be there yet, not even as a link. */
+  create(path: string): NewFile;
+  /** Opens a regular file without following a link; null where there is none. */
+  open(path: string): OpenFile | null;
   /** Runs a launcher and waits for its line. */
   launch(name: Launcher, args: readonly string[], timeoutMs: number): Promise<LauncherResult>;
 
   connect(path: string, timeoutMs: number): Promise<Connection>;
-  listen(path: string): Listener;
+  /** @param owner uid and gid of the only one that may connect besides root; left out: root alone */
+  listen(path: string, owner?: number): Listener;
 
   /** Ids of the processes in a slot's cgroup; empty where there is no such cgroup. */
   processesOf(slot: Slot): number[];

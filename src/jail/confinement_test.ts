@@ -13,6 +13,7 @@ const DISK: FileFacts = {
   device: 64768,
   inode: 12,
   modifiedMs: 0,
+  changedMs: 0,
 };
 
 const STATUS = `Name:\tqemu
@@ -52,6 +53,7 @@ const HOST_NAMESPACES = Object.fromEntries(
 function process(changes: Partial<ProcessFacts> = {}): ProcessFacts {
   return {
     pid: 7,
+    startTicks: 1,
     tasks: [{ tid: 7, status: STATUS }, { tid: 8, status: STATUS }],
     mountinfo: Object.values(MOUNTS).join("\n") + "\n",
     limits: "Max core file size        0                    0                    bytes     \n",

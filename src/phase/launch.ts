@@ -14,6 +14,7 @@ import { authorize } from "../policy/authorize.ts";
 import type { Runtime } from "../runtime.ts";
 import { endStranger } from "../supervisor/ending.ts";
 import { Guest } from "../supervisor/guest.ts";
+import { restartAfter } from "../supervisor/restart.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
   const { host } = runtime;
@@ -51,10 +52,12 @@ async function endForbidden(runtime: Runtime): Promise<void> {
 export function syncGuests(runtime: Runtime): VmId[] {
   const { host, emit, guests } = runtime;
   const takeConsole = (of: LaunchPlan, from: Connection) => keepConsole(runtime, of, from);
+  const onCrash = (guest: Guest) => restartLater(runtime, guest);
+  const around = { host, emit, takeConsole, onCrash };
   const later: VmId[] = [];
   for (const plan of runtime.plans) {
     const guest = guests.get(plan.vm);
-    if (guest === undefined) guests.set(plan.vm, new Guest(plan, { host, emit, takeConsole }));
+    if (guest === undefined) guests.set(plan.vm, new Guest(plan, around));
     else if (guest.replan(plan)) later.push(plan.vm);
   }
   return later;
@@ -72,6 +75,35 @@ async function startOne(runtime: Runtime, guest: Guest): Promise<void> {
     found: decision.detail,
   });
   runtime.violation(denied, vm);
+}
+
+/** When each guest's QEMU ended by itself in this run of the program, in ms of the monotonic clock. */
+const crashes = new WeakMap<Guest, number[]>();
+
+/** Begins a guest again that starts at boot and whose QEMU ended by itself, after a while or not at all. */
+function restartLater(runtime: Runtime, guest: Guest): void {
+  const { clock } = runtime.host;
+  const { vm } = guest.plan;
+  const profile = runtime.registry?.guests.get(vm)?.profile ?? "";
+  if (runtime.ending || !runtime.inForce?.policy.profiles.get(profile)?.autoboot) return;
+  const ends = [...crashes.get(guest) ?? [], clock.monoMs()];
+  crashes.set(guest, ends);
+  const decision = restartAfter(ends);
+  const { subject } = guest;
+  if (decision.kind === "give_up") {
+    runtime.emit({ type: "vm_given_up", subject, ends: decision.ends });
+    const text = `${vm}: its QEMU ended ${decision.ends} times in ten minutes`;
+    const hint =
+      `see \`ray vm log ${vm}\` and \`ray logs\`; \`ray vm start ${vm}\` begins it again`;
+    runtime.troubles.push({ code: "vm.given_up", text, hint });
+    return;
+  }
+  runtime.emit({ type: "vm_restart", subject, waitMs: decision.ms });
+  void clock.sleep(decision.ms).then(() => {
+    // Somebody may have begun or removed it meanwhile.
+    const still = runtime.guests.get(vm) === guest && guest.state === "failed";
+    return still && !runtime.ending ? startOne(runtime, guest) : undefined;
+  });
 }
 
 /** Guests that are simply not meant to start at boot. */

@@ -13,12 +13,14 @@ import type { Host } from "../host/port.ts";
 import { PATHS } from "../permissions.ts";
 import { launchPlan, wholeLimits } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
+import { difference, widens } from "../policy/explain.ts";
+import type { Policy } from "../policy/policy.ts";
 import { MAX_POLICY_BYTES } from "../policy/signature.ts";
 import { effectiveGuests } from "../registry/effective.ts";
 import type { Outcome } from "../control/protocol.ts";
 import type { Runtime } from "../runtime.ts";
 import { syncGuests } from "./launch.ts";
-import { type LoadedPolicy, loadPolicy, type PolicyFiles, policyFiles } from "./policy_source.ts";
+import { loadPolicy, type PolicyFiles, policyFiles } from "./policy_source.ts";
 import { remember } from "./registry.ts";
 
 const SIGNATURE_LIMIT = 64 * 1024;
@@ -31,18 +33,19 @@ function beside(files: PolicyFiles, ending: string): PolicyFiles {
 /**
  * Installs a policy that lies on RayOS Data.
  *
- * @param file its path under the data root, its signature beside it (`.minisig`)
- * @returns what changed for running guests, or the first rule that stands against it
+ * @param args `file`: its path under the data root, its signature beside it (`.minisig`); `dry_run`:
+ *   only what would be allowed and forbidden by it
+ * @returns the differences and what changed for running guests, or the first rule against it
  */
 export async function installPolicy(
   runtime: Runtime,
   permit: Allowed<"policy.install">,
-  file: unknown,
+  args: Readonly<Record<string, unknown>>,
 ): Promise<Outcome> {
   if (runtime.cmdline.data.by === "tmpfs") {
     return no("policy.in_image", "the policy of this boot is in the image; build another image");
   }
-  const path = dataPath(file);
+  const path = dataPath(args.file);
   if (!path.ok) return no(path.rule, `expected ${path.expected}, found ${path.found}`);
   const policy = `${PATHS.dataRoot}/${path.path}`;
   const source = { policy, signature: `${policy}.minisig` };
@@ -57,11 +60,16 @@ export async function installPolicy(
         (loaded.issues.length > 1 ? `; ${loaded.issues.length - 1} more in the log` : ""),
     );
   }
+  const before = runtime.inForce;
+  const differences = before === null ? [] : difference(before, loaded);
+  const shown = { sha256: loaded.sha256, widens: widens(differences), differences };
+  if (args.dry_run === true) return { ok: true, result: { ...shown, dry_run: true } };
   const signature = runtime.host.read(source.signature, SIGNATURE_LIMIT);
   replacePolicy(runtime.host, loaded.bytes, signature);
   runtime.bringIntoForce(loaded);
   remember(runtime, loaded);
-  return { ok: true, result: await applyToGuests(runtime, permit, loaded) };
+  const applied = await applyToGuests(runtime, permit, loaded.policy);
+  return { ok: true, result: { ...shown, ...applied } };
 }
 
 /** Puts the new pair into place; each step is one atomic change of a name. */
@@ -107,12 +115,12 @@ export function finishInstall(runtime: Runtime): void {
 async function applyToGuests(
   runtime: Runtime,
   permit: Allowed<"policy.install">,
-  { policy, sha256 }: LoadedPolicy,
+  policy: Policy,
 ): Promise<Record<string, unknown>> {
   const { facts, registry, host, mode } = runtime;
   const stopped: string[] = [];
   const later: string[] = [];
-  if (registry === null) return { sha256, mode, stopped, later };
+  if (registry === null) return { mode, stopped, later };
   const effective = effectiveGuests(policy, registry);
   runtime.plans = [...effective.guests.values()].map((guest) => launchPlan(policy, guest, facts));
   for (const [vm, guest] of runtime.guests) {
@@ -123,7 +131,7 @@ async function applyToGuests(
   const whole = wholeLimits(policy, facts);
   host.put(`${PATHS.cgroup}/rayos/guests/cpu.max`, `${whole.cpuMaxUs} 100000`);
   host.put(`${PATHS.cgroup}/rayos/guests/memory.max`, String(whole.memoryMaxBytes));
-  return { sha256, mode, stopped, later };
+  return { mode, stopped, later };
 }
 
 function no(rule: string, detail: string): Outcome {

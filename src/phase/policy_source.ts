@@ -13,6 +13,7 @@ import type { Cmdline } from "../boot/cmdline.ts";
 import { makeKeyring, parseRevoked } from "../policy/keyring.ts";
 import { parsePolicy } from "../policy/parse.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { TomlDocument } from "../policy/toml.ts";
 import {
   acceptUnsigned,
   MAX_POLICY_BYTES,
@@ -50,6 +51,8 @@ export interface PolicySurroundings {
 export interface LoadedPolicy {
   readonly ok: true;
   readonly policy: Policy;
+  /** The document that it was read from, for sentences about it. */
+  readonly toml: TomlDocument;
   readonly sha256: string;
   readonly keyId: string | null;
   readonly bytes: Uint8Array;
@@ -86,6 +89,7 @@ export function loadPolicy(
   return {
     ok: true,
     policy: parsed.policy,
+    toml: parsed.toml,
     sha256: parsed.sha256,
     keyId: verified.keyId,
     bytes: verified.bytes,

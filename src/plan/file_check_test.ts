@@ -11,6 +11,7 @@ const DIRECTORY: FileFacts = {
   device: 1,
   inode: 1,
   modifiedMs: 0,
+  changedMs: 0,
 };
 const FILE: FileFacts = { ...DIRECTORY, type: "file", links: 1, inode: 7 };
 const DISK = "/var/rayos/vm/linux/demo/rootfs.ext4";

@@ -20,9 +20,23 @@ const LIVE: readonly LiveOp[] = [
   "vm.list",
   "vm.start",
   "vm.stop",
+  "vm.kill",
+  "vm.pause",
+  "vm.resume",
+  "vm.plan",
+  "vm.log",
   "logs.tail",
   "power.off",
   "power.reboot",
+];
+
+/** These want a guest at rest, a paused one or none at all, or a host that is not in normal mode. */
+const NOT_OF_A_RUNNING_GUEST: readonly LiveOp[] = [
+  "vm.start",
+  "vm.resume",
+  "vm.define",
+  "vm.remove",
+  "serial.accept",
 ];
 
 function policyOf(document: Record<string, unknown> = {}): Policy {
@@ -140,8 +154,7 @@ Deno.test("authorize gives each live operation to its callers and to no other", 
       // Only someone who is at the machine may accept a serial.
       const person = ["console", "recovery"].includes(caller) ||
         caller === "socket" && op !== "serial.accept";
-      // These want a guest at rest or none at all, or a host that is not in normal mode.
-      if (["vm.start", "vm.define", "vm.remove", "serial.accept"].includes(op)) {
+      if (NOT_OF_A_RUNNING_GUEST.includes(op)) {
         const refused = !decision.allow && decision.rule === "op.caller";
         assert.equal(refused, op === "vm.start" ? caller === "agent" : !person, `${op} ${caller}`);
       } else assert.equal(decision.allow, person, `${op} ${caller}`);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { pointOf, pointWeakness, sign, signatureWeakness, verify } from "./ed25519.ts";
 
@@ -111,4 +112,17 @@ Deno.test({
     }
     assert(count > 100);
   },
+});
+
+Deno.test("verify refuses a small-order key though the signature itself is sound", () => {
+  // A = (0, -1) has order 2, so with R = sB the equation holds for about every second message.
+  const point = bytesOf(P - 1n);
+  const seed = new Uint8Array(32).fill(7);
+  const R = pointOf(seed);
+  const scalar = createHash("sha512").update(seed).digest().subarray(0, 32);
+  scalar[0] = (scalar[0] ?? 0) & 0xf8;
+  scalar[31] = (scalar[31] ?? 0) & 0x7f | 0x40;
+  const signature = new Uint8Array(Buffer.concat([R, bytesOf(numberOf(scalar) % L)]));
+  assert.equal(signatureWeakness(signature), null);
+  for (let n = 0; n < 16; n++) assert(!verify(point, Uint8Array.of(n), signature), `${n}`);
 });

@@ -181,3 +181,29 @@ Deno.test("parsePolicy sums only the guests that can run at once", () => {
   assert.deepEqual(two(1, 300), []);
   assert.deepEqual(two(1, 299), ["meaning.limit_above_whole linux.limits.mem_mib 6:18"]);
 });
+
+Deno.test("parsePolicy compares no files of profiles that are off and name no guest", () => {
+  const both = (linux: string, windows: string) =>
+    faults(
+      `${V}[linux]\n${linux}storage.root_disk = "vm/linux/{vm_id}/d"\n` +
+        `[windows]\n${windows}storage.disk = "vm/linux/{vm_id}/d"\n`,
+    );
+  assert.deepEqual(both("", ""), []);
+  assert.deepEqual(both("", 'vm_id = "w"\n'), ["path.foreign windows.storage.disk 6:16"]);
+});
+
+Deno.test("parsePolicy finds files that are one or nested in whatever order they are named", () => {
+  const names = ["a", "b", "c/d", "c", "b-e"];
+  const shares = (order: readonly string[]) =>
+    faults(
+      `${V}[linux]\nvm_id = "a"\nstorage.shares = [${
+        order.map((name, n) => `{ tag = "t${n}", path = "linux-guest/${name}" }`).join(", ")
+      }]\n`,
+    ).map((one) => one.split(" ")[0]);
+  for (let turn = 0; turn < names.length; turn++) {
+    const order = [...names.slice(turn), ...names.slice(0, turn)];
+    assert.deepEqual(shares(order), ["meaning.file_twice"], order.join());
+    assert.deepEqual(shares(order.toReversed()), ["meaning.file_twice"], order.join());
+    assert.deepEqual(shares(order.filter((name) => name !== "c")), [], order.join());
+  }
+});

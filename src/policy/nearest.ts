@@ -20,25 +20,27 @@ export function nearest(word: string, candidates: readonly string[]): string | n
 
 /** Insertions, deletions, substitutions and swaps of neighbours that turn one into the other. */
 function distance(one: string, other: string): number {
-  const width = other.length + 1;
   let before: number[] = [];
-  let previous = Array.from({ length: width }, (_, n) => n);
-  for (let i = 1; i <= one.length; i++) {
+  let previous: number[] = [];
+  for (let i = 0; i <= one.length; i++) {
     const row = [i];
-    for (let j = 1; j < width; j++) {
+    for (let j = 1; j <= other.length; j++) {
       const same = one[i - 1] === other[j - 1];
-      let edits = Math.min(
-        (previous[j] ?? 0) + 1,
-        (row[j - 1] ?? 0) + 1,
-        (previous[j - 1] ?? 0) + (same ? 0 : 1),
-      );
-      if (i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1]) {
-        edits = Math.min(edits, (before[j - 2] ?? 0) + 1);
-      }
-      row.push(edits);
+      const swapped = one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1];
+      row.push(Math.min(
+        at(previous, j) + 1,
+        at(row, j - 1) + 1,
+        at(previous, j - 1) + (same ? 0 : 1),
+        swapped ? at(before, j - 2) + 1 : Infinity,
+      ));
     }
     before = previous;
     previous = row;
   }
-  return previous[other.length] ?? 0;
+  return at(previous, other.length);
+}
+
+/** The edits of a cell; there is no way through one that is outside the table. */
+function at(row: readonly number[], index: number): number {
+  return row[index] ?? Infinity;
 }

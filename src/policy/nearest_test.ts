@@ -53,3 +53,18 @@ Deno.test("nearest looks at words of up to 48 letters, in any case", () => {
   assert.equal(nearest("gpu", ["GPU"]), "GPU");
   assert.equal(nearest("b", ["a"]), "a", "one edit is always allowed");
 });
+
+Deno.test("nearest takes for a swap only what is swapped on both sides", () => {
+  assert.equal(nearest("ab", ["ba"]), "ba");
+  assert.equal(nearest("ab", ["bc"]), null);
+  assert.equal(nearest("bc", ["ab"]), null);
+});
+
+Deno.test("nearest goes by the edits of the whole words, whatever they have in common", () => {
+  assert.equal(nearest("abcdef", ["uvabcdef"]), "uvabcdef", "two more before it");
+  assert.equal(nearest("abcdef", ["abcdefuv"]), "abcdefuv", "two more behind it");
+  assert.equal(nearest("abcdef", ["abcdefuvw"]), "abcdefuvw", "three of nine");
+  assert.equal(nearest("abcdef", ["abcdefuvwx"]), null, "four of ten");
+  assert.equal(nearest("abcdefgh", ["cdefgh"]), "cdefgh");
+  assert.equal(nearest("aabbccdd", ["bbaaccdd"]), null);
+});

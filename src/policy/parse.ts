@@ -28,13 +28,14 @@ export interface PolicyFacts {
   readonly remembered: Accepted | null;
 }
 
-/** A policy, or why there is none; warnings and notes may stand beside a policy. */
-export interface ParsedPolicy {
-  readonly policy: Policy | null;
-  readonly issues: Issue[];
-  /** SHA-256 of the exact bytes, in hex. */
-  readonly sha256: string;
-}
+/** A policy with its places, or why there is none; warnings and notes may stand beside a policy. */
+export type ParsedPolicy =
+  & {
+    readonly issues: Issue[];
+    /** SHA-256 of the exact bytes, in hex. */
+    readonly sha256: string;
+  }
+  & ({ readonly policy: Policy; readonly toml: TomlDocument } | { readonly policy: null });
 
 /**
  * Parses a policy that may come into force.
@@ -53,7 +54,8 @@ export function parsePolicy(verified: VerifiedBytes, facts: PolicyFacts): Parsed
     ...serialIssues(policy, toml, facts, sha256),
   ];
   const issues = capped([...read.issues, ...against]);
-  return { policy: errorsOf(against).length > 0 ? null : policy, issues, sha256 };
+  if (errorsOf(against).length > 0) return { policy: null, issues, sha256 };
+  return { policy, toml, issues, sha256 };
 }
 
 /**

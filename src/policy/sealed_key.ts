@@ -46,10 +46,10 @@ export function scryptCost({ operations, memoryBytes }: KdfLimits): ScryptCost {
   const least = Math.max(operations, 32768);
   const cheap = least < memoryBytes / 32;
   const most = Math.floor(cheap ? least / (r * 4) : memoryBytes / (r * 128));
-  let log = 1;
-  while (log < 62 && 2 ** log <= most / 2) log++;
-  const p = cheap ? 1 : Math.floor(Math.floor(least / 4 / 2 ** log) / r);
-  return { N: 2 ** log, r, p: Math.max(1, p) };
+  const N = 2 ** Math.max(1, Math.floor(Math.log2(most)));
+  // 1 wherever the operations bind, as libsodium sets it there.
+  const p = Math.floor(Math.floor(least / 4 / N) / r);
+  return { N, r, p: Math.max(1, p) };
 }
 
 /**
@@ -130,17 +130,10 @@ export function openSecretKey(
       "leave the password out",
     );
   }
-  const kdf = Buffer.from(file.kdf);
-  const operations = kdf.readBigUInt64LE(SALT_BYTES);
-  const memoryBytes = kdf.readBigUInt64LE(SALT_BYTES + 8);
-  if (operations > MOST.operations || memoryBytes > MOST.memoryBytes) {
-    const found = `${operations} operations, ${memoryBytes} bytes`;
-    const expected = `at most ${MOST.operations} operations and ${MOST.memoryBytes} bytes`;
-    return no("key.cost", expected, found, "give the file as it was made");
-  }
-  const limits = { operations: Number(operations), memoryBytes: Number(memoryBytes) };
+  const asked = limitsIn(file.kdf);
+  if (!asked.ok) return asked;
   const salt = file.kdf.subarray(0, SALT_BYTES);
-  const plain = overlay(Buffer.concat([file.inner, file.checksum]), password, salt, limits);
+  const plain = overlay(Buffer.concat([file.inner, file.checksum]), password, salt, asked.limits);
   const inner = plain.subarray(0, file.inner.length);
   return timingSafeEqual(plain.subarray(file.inner.length), checksumOf(inner))
     ? secretKeyOf(new Uint8Array(inner))
@@ -150,6 +143,26 @@ export function openSecretKey(
       "another, or a damaged file",
       "give the right one",
     );
+}
+
+/**
+ * What a key file says that opening it may cost.
+ *
+ * @param kdf salt and the two limits, 48 bytes
+ * @returns the limits, or an issue `key.cost` where they are beyond what any file may ask for
+ */
+export function limitsIn(
+  kdf: Uint8Array,
+): { ok: true; limits: KdfLimits } | { ok: false; issue: Issue } {
+  const bytes = Buffer.from(kdf);
+  const operations = bytes.readBigUInt64LE(SALT_BYTES);
+  const memoryBytes = bytes.readBigUInt64LE(SALT_BYTES + 8);
+  if (operations > MOST.operations || memoryBytes > MOST.memoryBytes) {
+    const found = `${operations} operations, ${memoryBytes} bytes`;
+    const expected = `at most ${MOST.operations} operations and ${MOST.memoryBytes} bytes`;
+    return no("key.cost", expected, found, "give the file as it was made");
+  }
+  return { ok: true, limits: { operations: Number(operations), memoryBytes: Number(memoryBytes) } };
 }
 
 /** BLAKE2b-256 over the algorithm, key id and key. */

@@ -7,6 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import {
   type KdfLimits,
+  limitsIn,
   openSecretKey,
   passwordIn,
   REFERENCE_LIMITS,
@@ -142,4 +143,76 @@ Deno.test({
       fs.writeFileSync(path.join(folder, "f.minisig"), signature);
       minisign(folder, ["-V", "-p", "p.pub", "-m", "f"], "");
     }),
+});
+
+Deno.test("REFERENCE_LIMITS are those that libsodium calls sensitive", () => {
+  assert.deepEqual(REFERENCE_LIMITS, { operations: 33_554_432, memoryBytes: 1_073_741_824 });
+});
+
+Deno.test("scryptCost takes what the lower limit leaves, as libsodium does", () => {
+  const cost = (operations: number, memoryBytes: number) =>
+    Object.values(scryptCost({ operations, memoryBytes }));
+  assert.deepEqual(cost(1_030_000, 2 ** 25), [16384, 8, 1], "the operations bind");
+  assert.deepEqual(cost(2 ** 20, 2 ** 25), [32768, 8, 1], "both bind");
+  assert.deepEqual(cost(2 ** 20 + 1, 2 ** 25), [32768, 8, 1], "the memory binds");
+  assert.deepEqual(cost(2 ** 21, 2 ** 25), [32768, 8, 2]);
+  assert.deepEqual(cost(2 ** 20, 2 ** 26 - 1), [32768, 8, 1]);
+  assert.deepEqual(cost(0, 2048), [2, 8, 512], "two blocks are the least");
+  assert.deepEqual(cost(0, 0), [2, 8, 512]);
+});
+
+Deno.test("scryptCost has p = 1 wherever the operations bind", () => {
+  for (let log = 15; log < 25; log++) {
+    for (const more of [-1, 0, 1]) {
+      const { N, r, p } = scryptCost({ operations: 2 ** log + more, memoryBytes: 2 ** 30 });
+      assert(p === 1 && r === 8 && Number.isInteger(Math.log2(N)), `${log} ${more}: ${p}`);
+    }
+  }
+});
+
+Deno.test("limitsIn takes limits up to those that opening may cost, and no higher", () => {
+  const kdf = (operations: bigint, memoryBytes: bigint) => {
+    const bytes = Buffer.alloc(48, 0xff);
+    bytes.writeBigUInt64LE(operations, 32);
+    bytes.writeBigUInt64LE(memoryBytes, 40);
+    return limitsIn(new Uint8Array(bytes));
+  };
+  const [operations, memoryBytes] = [268_435_456n, 1_073_741_824n];
+  assert.deepEqual(kdf(operations, memoryBytes), {
+    ok: true,
+    limits: { operations: 268_435_456, memoryBytes: 1_073_741_824 },
+  });
+  assert.deepEqual(kdf(1n, 2n), { ok: true, limits: { operations: 1, memoryBytes: 2 } });
+  for (const [one, other] of [[operations + 1n, 1n], [1n, memoryBytes + 1n]] as const) {
+    const above = kdf(one, other);
+    assert(!above.ok);
+    assert.deepEqual([above.issue.rule, above.issue.expected, above.issue.found], [
+      "key.cost",
+      "at most 268435456 operations and 1073741824 bytes",
+      `${one} operations, ${other} bytes`,
+    ]);
+  }
+});
+
+Deno.test("sealSecretKey takes no salt that is too short", () => {
+  assert.throws(
+    () => sealSecretKey(pair.secretKey, PASSWORD, (count) => random(count - 1), CHEAP),
+    { code: "key.random", message: /the random source gave too few bytes/ },
+  );
+});
+
+Deno.test("sealSecretKey and openSecretKey spend as much memory as the limits say", () => {
+  const limits = { operations: 524_288, memoryBytes: 2 ** 24 };
+  assert.equal(scryptCost(limits).N, 16384);
+  assert.equal(ruleOf(sealSecretKey(pair.secretKey, PASSWORD, random, limits)), "ok");
+});
+
+Deno.test("passwordIn takes a password of one byte, and says what is wrong with another", () => {
+  const found = (content: string) => {
+    const read = passwordIn(text(content));
+    return read.ok ? read.password.length : `${read.issue.expected}: ${read.issue.found}`;
+  };
+  assert.equal(found("x"), 1);
+  assert.equal(found("\r\n"), "a first line of 1 to 1023 bytes: nothing");
+  assert.equal(found("\0"), "a first line of 1 to 1023 bytes: a longer one, or a NUL in it");
 });

@@ -106,6 +106,12 @@ export function readSecretFile(
   return { ok: true, sealed: head === SEALED_HEAD, file };
 }
 
+/** Whether it is a secret key file that a password protects. */
+export function isSealed(text: string): boolean {
+  const read = readSecretFile(text);
+  return read.ok && read.sealed;
+}
+
 /** The key of an inner part in plain; an issue `key.form` where its halves do not fit. */
 export function secretKeyOf(
   inner: Uint8Array,

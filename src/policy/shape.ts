@@ -7,7 +7,14 @@ import type * as z from "zod/mini";
 import { type Issue, issue } from "../issue.ts";
 import { nearest } from "./nearest.ts";
 import { MAX_PROFILES, type PolicyDocument, policySchema } from "./schema.ts";
-import { showPath, type TomlDocument, TomlOther, type TomlPath, type TomlTable } from "./toml.ts";
+import {
+  showPath,
+  type TomlDocument,
+  TomlOther,
+  type TomlPath,
+  type TomlTable,
+  type TomlValue,
+} from "./toml.ts";
 
 /** A document held against the schema. */
 export interface Shape {
@@ -34,7 +41,8 @@ export function checkShape(toml: TomlDocument): Shape {
   }
   let unknown = 0;
   for (const found of first.error?.issues ?? []) {
-    const path = found.path.map((part) => typeof part === "symbol" ? String(part) : part);
+    // No table of a document has a symbol as its key.
+    const path = found.path as TomlPath;
     if (found.code === "unrecognized_keys") {
       const known = keysAt(path, toml.data);
       for (const key of found.keys) {
@@ -84,7 +92,7 @@ function unknownKey(toml: TomlDocument, path: TomlPath, known: readonly string[]
   return issue("schema.unknown_key", {
     ...at(toml.keyPlace(path)),
     path: showPath(path),
-    expected: known.length === 0 ? "a known key" : `one of ${known.join(", ")}`,
+    expected: `one of ${known.join(", ")}`,
     found: showPath([key]),
     hint,
   });
@@ -169,16 +177,15 @@ function partOf(path: TomlPath, code: string): TomlPath {
 function remove(data: TomlTable, path: TomlPath): void {
   const table = valueAt(data, path.slice(0, -1));
   const key = path.at(-1);
-  if (key === undefined || typeof table !== "object" || table === null) return;
-  if (Array.isArray(table)) return;
-  delete (table as Record<string | number, unknown>)[key];
+  // The table is gone where all of it was faulty, too.
+  if (isTable(table) && key !== undefined) delete table[key];
 }
 
-function valueAt(data: TomlTable, path: TomlPath): unknown {
-  let here: unknown = data;
+function valueAt(data: TomlTable, path: TomlPath): TomlValue | undefined {
+  let here: TomlValue | undefined = data;
   for (const part of path) {
-    if (typeof here !== "object" || here === null || !Object.hasOwn(here, part)) return undefined;
-    here = (here as Record<string | number, unknown>)[part];
+    if (typeof here !== "object" || !Object.hasOwn(here, part)) return undefined;
+    here = (here as Readonly<Record<string | number, TomlValue>>)[part];
   }
   return here;
 }
@@ -197,21 +204,21 @@ interface Def {
   readonly options?: readonly { _zod: { def: unknown } }[];
 }
 
-/** The keys that the schema knows in the table at that path. */
+/** The keys that the schema knows in the table at that path, to which its own keys led. */
 function keysAt(path: TomlPath, data: TomlTable): string[] {
   let def = policySchema._zod.def as Def;
+  const inner = (upTo: number) => {
+    const kind = valueAt(data, [...path.slice(0, upTo), "kind"]);
+    return def.innerType ?? def.options?.[kind === "windows" ? 1 : 0];
+  };
   const settle = (upTo: number): void => {
-    while (def.innerType !== undefined || def.options !== undefined) {
-      const kind = valueAt(data, [...path.slice(0, upTo), "kind"]);
-      const next = def.innerType ?? def.options?.[kind === "windows" ? 1 : 0];
-      if (next === undefined) return;
+    for (let next = inner(upTo); next !== undefined; next = inner(upTo)) {
       def = next._zod.def as Def;
     }
   };
   for (const [index, part] of path.entries()) {
     settle(index);
-    const next = typeof part === "number" ? def.element : def.valueType ??
-      (def.shape !== undefined && Object.hasOwn(def.shape, part) ? def.shape[part] : undefined);
+    const next = typeof part === "number" ? def.element : def.valueType ?? def.shape?.[part];
     if (next === undefined) return [];
     def = next._zod.def as Def;
   }

@@ -227,3 +227,29 @@ Deno.test("parseSecretKey reads what SecretKey.render wrote, and refuses what is
   }
   assert(parseSignature(signed()).ok);
 });
+
+Deno.test("sizeIssue takes 256 KiB, and says of one byte more how much it is", () => {
+  assert.equal(sizeIssue(new Uint8Array(262_144)), null);
+  const above = sizeIssue(new Uint8Array(262_145));
+  assert.deepEqual([above?.rule, above?.expected, above?.found], [
+    "policy.size",
+    "at most 262144 bytes",
+    "262145 bytes",
+  ]);
+});
+
+Deno.test("verify names the trusted keys to whom signed with another, or none", () => {
+  const expected = (trusted: typeof keyring) => {
+    const signature = text(signed(bytes, other.secretKey));
+    const found = verify({ bytes, signature, keyring: trusted, revoked: none });
+    assert(!found.ok);
+    return [found.issue.rule, found.issue.expected, found.issue.found];
+  };
+  const key = `key ${other.publicKey.keyId}`;
+  assert.deepEqual(expected(keyring), [
+    "sig.unknown_key",
+    `one of the trusted keys (${pair.publicKey.keyId})`,
+    key,
+  ]);
+  assert.deepEqual(expected(new Map()), ["sig.unknown_key", "one of the trusted keys (none)", key]);
+});

@@ -78,7 +78,7 @@ export class TomlDocument {
 
   #place({ line, column, start, end }: Spot): TomlPlace {
     const source = this.#text.slice(start, Math.min(end, start + MAX_SOURCE));
-    return { line, column, source: source.split("\n", 1)[0] ?? "" };
+    return { line, column, source: source.replace(/\n.*/s, "") };
   }
 
   #find(path: TomlPath): { node: Node; whole: boolean } {
@@ -122,12 +122,16 @@ export function showPath(path: TomlPath): string {
   }).join("");
 }
 
-function syntaxIssue(error: unknown, text: string): Issue {
+/**
+ * What the parser threw, as a finding with its place; what is no syntax fault (a stack overflow, say) is
+ * taken for a document too deep.
+ */
+export function syntaxIssue(error: unknown, text: string): Issue {
   const hint = "correct the TOML at that place (https://toml.io/en/v1.0.0)";
   // The parser's own error class is not exported; a stack overflow is told by what it lacks.
   if (error instanceof Error && "lineNumber" in error && "column" in error) {
     const line = Number(error.lineNumber);
-    const source = (text.split("\n")[line - 1] ?? "").trim().slice(0, 80);
+    const source = (text.split("\n")[line - 1] ?? "").trim().slice(0, MAX_SOURCE);
     // A finding ends up in a log; the hash of a passphrase does not belong there.
     const found = source.includes("passphrase") ? "a line that is not shown" : source;
     const duplicate = error.message.startsWith("Defining a key multiple times");
@@ -219,18 +223,12 @@ function descend(
   path.forEach(([part, place], index) => {
     const child = at.children?.get(part) ?? childOf(at, part, place);
     const container = here as Record<string | number, TomlValue>;
-    const made: TomlValue = typeof path[index + 1]?.[0] === "number" ? [] : emptyTable();
-    const next = Object.hasOwn(container, part) ? container[part] : made;
-    if (next === undefined || !isContainer(next)) throw new TypeError("a key is no table");
-    container[part] = next;
-    here = next;
+    // What is there is a table or a list: the parser has refused any other key with keys below it.
+    container[part] ??= typeof path[index + 1]?.[0] === "number" ? [] : emptyTable();
+    here = container[part] as TomlTable | TomlValue[];
     at = child;
   });
   return { table: here as unknown as TomlTable, node: at };
-}
-
-function isContainer(value: TomlValue): value is TomlTable | TomlValue[] {
-  return typeof value === "object" && !(value instanceof TomlOther);
 }
 
 function emptyTable(): TomlTable {

@@ -111,8 +111,8 @@ function scan(text: string): { at: number; issue: Issue } | Weighed {
   let lastLine = { at: 0, keys: 0 };
   let kept: { readonly at: number; readonly keys: number } | null = null;
   for (let at = 0; at < text.length; at++) {
-    const char = text[at];
-    cost += COSTS[char ?? ""] ?? 0;
+    const char = text.charAt(at);
+    cost += COSTS[char] ?? 0;
     if (cost > MAX_COST) kept ??= lastLine;
     if (char === "=") keys++;
     if (char === "\0") return fault(at, "toml.nul", "text", "a NUL byte", "remove it");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { readToml, showPath, TomlOther } from "./toml.ts";
+import { readToml, showPath, syntaxIssue, TomlOther } from "./toml.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -133,4 +133,95 @@ Deno.test("readToml of any bytes gives a document or one fault with a place", ()
     }),
     { numRuns: 5000 },
   );
+});
+
+Deno.test("TomlDocument says where lists of tables and their elements stand", () => {
+  const read = readToml(bytes("[[a.b]]\nx = 1\n[[a.b]]\n[a.b.c]\n[[a.b.c.d]]\n"));
+  assert(read.ok);
+  const key = (...path: (string | number)[]) => {
+    const { line, column, source } = read.document.keyPlace(path);
+    return `${line}:${column} ${source}`;
+  };
+  assert.equal(key("a"), "1:3 a");
+  assert.equal(key("a", "b"), "1:5 b");
+  assert.equal(key("a", "b", 0), "1:5 b", "an element stands where its list's name does");
+  assert.equal(key("a", "b", 1), "3:5 b");
+  assert.equal(key("a", "b", 1, "c"), "4:6 c");
+  assert.equal(key("a", "b", 1, "c", "d"), "5:9 d");
+  assert.equal(key("a", "b", 1, "c", "d", 0), "5:9 d");
+});
+
+Deno.test("TomlDocument of what is not there gives the place of the key around it", () => {
+  const read = readToml(bytes("a = { b = 1 }\n"));
+  assert(read.ok);
+  const { document } = read;
+  assert.deepEqual(document.valuePlace(["a", "b"]), { line: 1, column: 11, source: "1" });
+  assert.deepEqual(document.valuePlace(["a", "x"]), { line: 1, column: 1, source: "a" });
+  assert.deepEqual(document.keyPlace(["x"]), { line: 1, column: 1, source: "" });
+  assert.deepEqual(document.valuePlace([]), { line: 1, column: 1, source: "" });
+});
+
+Deno.test("TomlDocument shows the first line of a value, and 80 characters of it at most", () => {
+  const source = (value: string) => {
+    const read = readToml(bytes(`a = ${value}\n`));
+    assert(read.ok);
+    return read.document.valuePlace(["a"]).source;
+  };
+  assert.equal(source(`"${"x".repeat(78)}"`), `"${"x".repeat(78)}"`);
+  assert.equal(source(`"${"x".repeat(79)}"`), `"${"x".repeat(79)}`);
+  assert.equal(source("[1,\n2,\n3]"), "[1,");
+});
+
+Deno.test("showPath shortens a part to 64 characters", () => {
+  assert.equal(showPath(["a".repeat(64)]), "a".repeat(64));
+  assert.equal(showPath(["a".repeat(65)]), `"${"a".repeat(64)}…"`);
+});
+
+Deno.test("readToml shows the line of a syntax fault with the parser's words, and 80 characters of it", () => {
+  const fault = (text: string) => {
+    const read = readToml(bytes(text));
+    assert(!read.ok);
+    return [read.issue.rule, read.issue.expected, read.issue.found];
+  };
+  const [rule, expected, found = ""] = fault("a = 1\n  b = = 1\nc = 1\n");
+  assert.deepEqual([rule, expected], ["toml.syntax", "TOML 1.0"]);
+  assert.match(found, /^b = = 1 \(\S.*\)$/);
+  assert.deepEqual(fault("a = 1\n\ta = 2\nb = 3\n"), [
+    "toml.duplicate_key",
+    "each key once",
+    "a = 2",
+  ]);
+  assert.match(fault(`a = = ${"x".repeat(74)}`)[2] ?? "", /^a = = x{74} \(/);
+  assert.match(fault(`a = = ${"x".repeat(75)}`)[2] ?? "", /^a = = x{74} \(/);
+});
+
+Deno.test("readToml never shows a line with a passphrase", () => {
+  for (
+    const text of ["passphrase = 'hunter2", "[recovery]\npassphrase = 1\npassphrase = 'hunter2'"]
+  ) {
+    const read = readToml(bytes(text));
+    assert(!read.ok);
+    assert.match(read.issue.found, /^a line that is not shown/);
+    assert(!JSON.stringify(read.issue).includes("hunter2"));
+  }
+});
+
+Deno.test("syntaxIssue takes what is no syntax fault for a document too deep", () => {
+  const place = (error: unknown) => {
+    const { rule, line, column, expected, found } = syntaxIssue(error, "a = 1\n");
+    return [rule, line, column, expected, found];
+  };
+  const deep = [
+    "toml.depth",
+    1,
+    1,
+    "a document of moderate depth",
+    "one that cannot be parsed",
+  ];
+  const lineAlone = Object.assign(new Error("x"), { lineNumber: 1 });
+  for (
+    const error of [new RangeError("Maximum call stack size exceeded"), "text", null, lineAlone]
+  ) {
+    assert.deepEqual(place(error), deep);
+  }
 });

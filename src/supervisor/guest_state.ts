@@ -2,35 +2,69 @@
  * The states of a guest's machine and what each event means in each of them. Pure: a row is data, and
  * whoever holds the guest carries the actions out.
  *
- * - `defined`: there is a record and has never been a machine.
+ * - `defined`: there is a record and in this boot there was no machine.
  * - `starting`: the launcher was asked; QEMU, if it is there, is paused and has run no instruction.
  * - `running`: it was read back as confined and let go.
- * - `paused`: QEMU holds its vCPUs.
+ * - `paused`: QEMU holds its vCPUs, because it was told to or because it could not go on.
  * - `stopping`: it was asked to end; a clock runs.
  * - `stopped`: no process, ended as it should.
- * - `suspending`, `suspended`, `resuming`: between a machine and its saved state.
+ * - `suspending`: its vCPUs are held and its memory is being written to a file of the host's.
+ * - `suspended`: no process; a saved state is there.
+ * - `resuming`: as `starting`, with the saved state read into the new QEMU before it is let go.
  * - `failed`: no process (any that was there is killed), and the reason was said.
+ *
+ * A command that QEMU must obey first (`pause`, `resume`) leaves the state and gives the action; what
+ * QEMU then says it did (`held`, `let_go`) moves it. Nothing a guest says is an event here but the end
+ * of its own machine and that its agent answered.
  */
 
 import type { GuestState } from "../event.ts";
 
-export type GuestEvent =
-  /** A permitted start. */
-  | "start"
-  /** Found running after the program was started again, and read back as confined. */
-  | "adopt"
-  /** The read-back equals the plan, and QEMU obeyed `cont`. */
-  | "confined"
-  /** A permitted stop. */
-  | "stop"
-  /** QEMU's process is gone after a shutdown, asked or of the guest's own. */
-  | "exited"
-  /** QEMU's process is gone for another reason. */
-  | "crashed"
-  /** A check failed, a violation was found, a time limit passed. */
-  | "fault";
+/** What can happen, and who says so. */
+export const GUEST_EVENTS = {
+  start: "command: begin without a saved state",
+  load: "command: begin from the saved state, which was checked whole",
+  stop: "command: end in order",
+  kill: "command: end at once",
+  pause: "command: hold the vCPUs",
+  resume: "command: let the vCPUs go on",
+  suspend: "command: write the machine's state to a file and end",
+  reset: "command: set the saved state aside",
+  confined: "the read-back equals the plan, and QEMU let the guest go",
+  held: "QEMU holds the vCPUs",
+  let_go: "QEMU runs the vCPUs",
+  saved: "the saved state is whole on the disk, and the process is gone",
+  save_failed: "no state was saved; QEMU is there and holds the vCPUs",
+  agent_ready: "the guest's agent answered",
+  exited: "the process is gone after a shutdown, asked or of the guest's own",
+  crashed: "the process is gone for another reason",
+  timeout: "something that has a time limit took longer",
+  denied: "what was found breaks a rule",
+  fault: "a step of the host's own failed",
+  adopt_running: "found running after the program was started again, and read back",
+  adopt_paused: "found with its vCPUs held after the program was started again, and read back",
+  adopt_stopping: "found in the middle of its end after the program was started again",
+} as const;
+export type GuestEvent = keyof typeof GUEST_EVENTS;
 
-export type GuestAction = "launch" | "power_down" | "kill";
+/** What is to be done, by whoever holds the guest. */
+export type GuestAction =
+  /** Files, launcher, read-back, then let it go. */
+  | "launch"
+  /** As `launch`, with the saved state. */
+  | "load"
+  /** QMP `stop`. */
+  | "hold"
+  /** QMP `cont`. */
+  | "release"
+  /** ACPI power-down, with what follows when the guest does not obey. */
+  | "power_down"
+  /** Stream the state to the host, then end QEMU. */
+  | "save"
+  /** Kill everything in the cgroup. */
+  | "kill"
+  /** Say that the guest is up. */
+  | "tell_ready";
 
 export interface Transition {
   readonly to: GuestState;
@@ -38,65 +72,108 @@ export interface Transition {
 }
 
 const to = (state: GuestState, ...actions: GuestAction[]): Transition => ({ to: state, actions });
-/** The event cannot happen here, or changes nothing. */
-const none = null;
 
-/** State × event. */
-export const TABLE = {
-  defined: row({ start: to("starting", "launch"), adopt: to("running"), fault: to("failed") }),
-  starting: row({
-    confined: to("running"),
-    stop: to("stopping", "kill"),
-    exited: to("failed"),
-    crashed: to("failed", "kill"),
-    fault: to("failed", "kill"),
-  }),
-  running: row({
-    stop: to("stopping", "power_down"),
-    exited: to("stopped"),
-    crashed: to("failed", "kill"),
-    fault: to("failed", "kill"),
-  }),
-  paused: row({
-    stop: to("stopping", "power_down"),
-    exited: to("stopped"),
-    crashed: to("failed", "kill"),
-    fault: to("failed", "kill"),
-  }),
-  stopping: row({ exited: to("stopped"), crashed: to("stopped"), fault: to("failed", "kill") }),
-  stopped: row({ start: to("starting", "launch"), adopt: to("running"), fault: to("failed") }),
-  suspending: row({
-    exited: to("suspended"),
-    crashed: to("failed", "kill"),
-    fault: to("failed", "kill"),
-  }),
-  suspended: row({ start: to("starting", "launch"), fault: to("failed") }),
-  resuming: row({
-    confined: to("running"),
-    stop: to("stopping", "kill"),
-    exited: to("failed"),
-    crashed: to("failed", "kill"),
-    fault: to("failed", "kill"),
-  }),
-  failed: row({ start: to("starting", "launch"), adopt: to("running") }),
-} as const satisfies Record<GuestState, Record<GuestEvent, Transition | null>>;
+type Row = Partial<Record<GuestEvent, Transition>>;
 
-function row(
-  known: Partial<Record<GuestEvent, Transition>>,
-): Record<GuestEvent, Transition | null> {
-  return {
-    start: none,
-    adopt: none,
-    confined: none,
-    stop: none,
-    exited: none,
-    crashed: none,
-    fault: none,
-    ...known,
-  };
-}
+/** Where there is no process, one may be found, and one may be begun. */
+const atRest: Row = {
+  start: to("starting", "launch"),
+  adopt_running: to("running"),
+  adopt_paused: to("paused"),
+  adopt_stopping: to("stopping", "power_down"),
+  denied: to("failed"),
+  fault: to("failed"),
+};
+/** What ends any machine at once. */
+const broken: Row = {
+  kill: to("stopping", "kill"),
+  crashed: to("failed", "kill"),
+  timeout: to("failed", "kill"),
+  denied: to("failed", "kill"),
+  fault: to("failed", "kill"),
+};
+/** A machine that has run no instruction since it is there. */
+const beginning: Row = {
+  ...broken,
+  confined: to("running"),
+  stop: to("stopping", "kill"),
+  exited: to("failed", "kill"),
+};
+
+/** State × event; what is not named cannot happen there, or changes nothing. */
+const KNOWN = {
+  defined: atRest,
+  starting: beginning,
+  running: {
+    ...broken,
+    stop: to("stopping", "power_down"),
+    pause: to("running", "hold"),
+    held: to("paused"),
+    suspend: to("suspending", "save"),
+    agent_ready: to("running", "tell_ready"),
+    exited: to("stopped"),
+  },
+  paused: {
+    ...broken,
+    // A guest whose vCPUs are held sees no power button.
+    stop: to("stopping", "release", "power_down"),
+    resume: to("paused", "release"),
+    let_go: to("running"),
+    suspend: to("suspending", "save"),
+    exited: to("stopped"),
+  },
+  stopping: {
+    kill: to("stopping", "kill"),
+    exited: to("stopped"),
+    crashed: to("stopped"),
+    timeout: to("failed", "kill"),
+    denied: to("failed", "kill"),
+    fault: to("failed", "kill"),
+  },
+  stopped: atRest,
+  suspending: {
+    ...broken,
+    saved: to("suspended"),
+    save_failed: to("paused"),
+    exited: to("failed", "kill"),
+  },
+  suspended: { ...atRest, load: to("resuming", "load"), reset: to("stopped") },
+  resuming: beginning,
+  // A refusal was said already; another start may find it gone.
+  failed: {
+    start: to("starting", "launch"),
+    adopt_running: to("running"),
+    adopt_paused: to("paused"),
+    adopt_stopping: to("stopping", "power_down"),
+    reset: to("stopped"),
+  },
+} as const satisfies Record<GuestState, Row>;
 
 /** What the event means in that state; null: nothing. */
 export function transition(state: GuestState, event: GuestEvent): Transition | null {
-  return TABLE[state][event];
+  const row: Row = KNOWN[state];
+  return row[event] ?? null;
+}
+
+/** The table as Markdown, for the documentation. */
+export function renderGuestStates(): string {
+  const states = Object.keys(KNOWN) as GuestState[];
+  const events = Object.keys(GUEST_EVENTS) as GuestEvent[];
+  const rows = events.flatMap((event) =>
+    states.flatMap((state) => {
+      const next = transition(state, event);
+      if (next === null) return [];
+      return [`| \`${event}\` | ${state} | ${next.to} | ${next.actions.join(", ") || "–"} |`];
+    })
+  );
+  const legend = events.map((event) => `| \`${event}\` | ${GUEST_EVENTS[event]} |`);
+  return [
+    "| event | who says what |",
+    "| --- | --- |",
+    ...legend,
+    "",
+    "| event | in state | to | actions |",
+    "| --- | --- | --- | --- |",
+    ...rows,
+  ].join("\n");
 }

@@ -20,12 +20,16 @@ function slowHost() {
       device: 1,
       inode: 1,
       modifiedMs: 0,
+      changedMs: 0,
     }),
     head: () => new Uint8Array(512),
     put: (path: string) => {
       if (path.endsWith("cgroup.kill")) processes = [];
     },
     readText: () => "",
+    replace: () => {},
+    remove: () => {},
+    makeDirectory: () => {},
     launch: () => launched,
     processesOf: () => processes,
     processFacts: () => null,
@@ -53,6 +57,7 @@ Deno.test("Guest.stop in the middle of a start waits for the launcher and kills 
     host: slow.host,
     emit: (event) => events.push(event),
     takeConsole: () => {},
+    onCrash: () => {},
   });
   const started = guest.start(permit("vm.start", "demo"));
   const stopped = guest.stop(permit("power.off", null), "poweroff");
@@ -75,6 +80,7 @@ Deno.test("Guest.start does nothing by another guest's permit", async () => {
     host: slow.host,
     emit: () => assert.fail("nothing is reported"),
     takeConsole: () => {},
+    onCrash: () => {},
   });
   await guest.start(permit("vm.start", "other"));
   assert.equal(guest.state, "defined");

@@ -18,6 +18,12 @@ while read -r word; do
   case $word in
     permissions) echo "inside permissions $(/usr/bin/ray doctor permissions --json)" ;;
     kill) for one in $(program); do kill -9 "$one"; echo "inside killed $one"; done ;;
+    "file "*) echo "inside file $($bb base64 -w 0 "\${word#file }" 2> /dev/null) end" ;;
+    "ray "*)
+      # The words of a test are plain ones: splitting at spaces is all they need.
+      out=$(/usr/bin/ray \${word#ray } 2>&1)
+      echo "inside ray $? $(echo "$out" | $bb base64 -w 0) end"
+      ;;
     orphan) ( ( $bb sleep 1 & ) ); echo "inside orphan made" ;;
     processes)
       for one in /proc/[0-9]*; do
@@ -65,4 +71,29 @@ export async function processesInside(run: BootRun): Promise<InsideProcess[]> {
     state: match[3] ?? "",
     name: match[4] ?? "",
   }));
+}
+
+async function base64Inside(run: BootRun, word: string, answer: RegExp): Promise<RegExpExecArray> {
+  const text = await askInside(run, word, answer);
+  const match = answer.exec(text);
+  if (match === null) throw new Error(`no answer to ${word}`);
+  return match;
+}
+
+const decoded = (base64: string | undefined) =>
+  Uint8Array.from(atob(base64 ?? ""), (character) => character.charCodeAt(0));
+
+/** The bytes of a file of the machine; nothing where there is none. */
+export async function fileInside(run: BootRun, path: string): Promise<Uint8Array> {
+  const [, base64] = await base64Inside(run, `file ${path}`, /inside file (\S*) end/u);
+  return decoded(base64);
+}
+
+/** Runs `ray` on the machine; gives its exit code and everything that it printed. */
+export async function rayInside(
+  run: BootRun,
+  words: string,
+): Promise<{ readonly code: number; readonly output: string }> {
+  const [, code, base64] = await base64Inside(run, `ray ${words}`, /inside ray (\d+) (\S*) end/u);
+  return { code: Number(code), output: new TextDecoder().decode(decoded(base64)) };
 }

@@ -224,6 +224,29 @@ for (const [what, plan, refusal] of PLANS) {
   });
 }
 
+Deno.test({
+  name: "launcher jail refuses a foreign file whose second name is taken away once it was opened",
+  ignore,
+  fn: () =>
+    withRoot((root) => {
+      const { data } = root;
+      fs.renameSync(`${data}/vm/linux/demo/rootfs.ext4`, `${data}/vm/linux/demo/own`);
+      fs.linkSync(`${data}/vm/linux/other/disk`, `${data}/vm/linux/demo/rootfs.ext4`);
+      const jail = `${root.dir}/usr/lib/rayos/jail`;
+      const text = fs.readFileSync(jail, "utf8");
+      // What an attacker does in that moment, by the launcher itself.
+      const swapped = text.replace(
+        "    {\n      read -r opened\n",
+        (match) => `    $bb mv "$root/vm/linux/demo/own" "$root/$path"\n${match}`,
+      );
+      assert.notEqual(swapped, text);
+      fs.writeFileSync(jail, swapped);
+      root.plan(GOOD);
+      assert.match(root.run("jail", "0"), /^fault jail\.swapped /);
+      assert.equal(fs.statSync(`${data}/vm/linux/other/disk`).uid, 0);
+    }),
+});
+
 const CALLS: readonly [launcher: string, args: string[], refusal: RegExp][] = [
   ["jail", [], /^fault usage/],
   ["jail", ["64"], /^fault jail\.slot/],

@@ -221,10 +221,13 @@ function socket(host: FakeHost, file: string): FakeConnection {
     connection.feed('{"QMP":{"version":{},"capabilities":[]}}\n');
     const plan = host.readText(`/run/rayos/plan/${slot}`, 65536) ?? "";
     const uuid = plan.match(/^arg -uuid\narg (.*)$/m)?.[1] ?? "";
+    const name = plan.match(/^vm (.*)$/m)?.[1] ?? "";
     connection.onWrite = (text) => {
       const { execute, id } = JSON.parse(text);
       const result = execute === "query-uuid"
         ? { UUID: uuid }
+        : execute === "query-name"
+        ? { name }
         : { running: true, status: "running" };
       connection.feed(`${JSON.stringify({ id, return: result })}\n`);
       if (execute === "system_powerdown") host.processes.delete(Number(slot) as Slot);

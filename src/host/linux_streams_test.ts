@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { Fault } from "../fault.ts";
+import { createFile, openFile } from "./linux_streams.ts";
+
+async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = fs.mkdtempSync("/tmp/rayos-streams-");
+  try {
+    await work(folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+function code(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    return error instanceof Fault ? error.code : String(error);
+  }
+  return "no fault";
+}
+
+Deno.test("createFile writes what it is given, in order, whatever the pieces", () =>
+  withFolder(async (folder) => {
+    const whole = new Uint8Array(3 * 1024 * 1024 + 5).map((_, n) => n % 251);
+    const file = createFile(`${folder}/x`);
+    let at = 0;
+    for (let size = 1; at < whole.length; size = size * 3 % 1_500_007 + 1) {
+      await file.append(whole.subarray(at, at + size));
+      at = Math.min(whole.length, at + size);
+      assert.equal(file.size, at);
+    }
+    await file.finish();
+    file.abandon();
+    assert.deepEqual(Uint8Array.from(fs.readFileSync(`${folder}/x`)), whole);
+    assert.equal(fs.lstatSync(`${folder}/x`).mode & 0o7777, 0o600);
+  }));
+
+Deno.test("createFile writes into nothing that is there, nor through a link", () =>
+  withFolder(async (folder) => {
+    fs.writeFileSync(`${folder}/x`, "kept");
+    fs.symlinkSync("new", `${folder}/link`);
+    assert.equal(code(() => createFile(`${folder}/x`)), "file.exists");
+    assert.equal(code(() => createFile(`${folder}/link`)), "file.exists");
+    assert.equal(fs.readFileSync(`${folder}/x`, "utf8"), "kept");
+    assert.ok(!fs.existsSync(`${folder}/new`));
+    await Promise.resolve();
+  }));
+
+Deno.test("openFile reads any part of a regular file, and follows no link", () =>
+  withFolder(async (folder) => {
+    fs.writeFileSync(`${folder}/x`, "0123456789");
+    fs.symlinkSync("x", `${folder}/link`);
+    const file = openFile(`${folder}/x`);
+    assert.ok(file !== null);
+    const text = async (at: number, length: number) =>
+      new TextDecoder().decode(await file.read(at, length));
+    assert.equal(file.size, 10);
+    assert.equal(file.inode, fs.lstatSync(`${folder}/x`).ino);
+    assert.equal(await text(3, 4), "3456");
+    assert.equal(await text(8, 4), "89");
+    assert.equal(await text(10, 4), "");
+    // The same file, whatever the name is by now.
+    fs.renameSync(`${folder}/x`, `${folder}/y`);
+    assert.equal(await text(0, 2), "01");
+    file.close();
+    assert.equal(openFile(`${folder}/x`), null);
+    assert.equal(code(() => openFile(`${folder}/link`)), "file.not_plain");
+  }));

@@ -1,0 +1,78 @@
+/**
+ * What a person or a program may have done to one guest: each operation is one call of the guest's,
+ * with the permit that `authorize` made for it. A command that does not come to its end is answered
+ * with the rule or the fault that stood against it.
+ */
+
+import type { Outcome } from "../control/protocol.ts";
+import { escapeUnsafe } from "../escape.ts";
+import { guestFolder } from "../id.ts";
+import { renderPlan } from "../jail/render.ts";
+import { jailSpec } from "../jail/spec.ts";
+import { PATHS } from "../permissions.ts";
+import type { Allowed } from "../policy/authorize.ts";
+import type { LiveOp } from "../policy/ops.ts";
+import type { Operation, Runtime } from "../runtime.ts";
+import type { Guest } from "../supervisor/guest.ts";
+
+/** Bytes of a guest's console log that are looked at, and the lines of it that are given. */
+const LOG_TAIL_BYTES = 64 * 1024;
+const LOG_LINES = 40;
+const MOST_LOG_LINES = 500;
+
+type Command = (guest: Guest, permit: Allowed) => Promise<unknown>;
+
+const COMMANDS: Partial<Record<LiveOp, Command>> = {
+  "vm.start": (guest, permit) => guest.start(permit as Allowed<"vm.start">),
+  "vm.stop": (guest, permit) => guest.stop(permit as Allowed<"vm.stop">, "asked"),
+  "vm.kill": (guest, permit) => guest.kill(permit as Allowed<"vm.kill">),
+  "vm.pause": (guest, permit) => guest.pause(permit as Allowed<"vm.pause">),
+  "vm.resume": (guest, permit) => guest.resume(permit as Allowed<"vm.resume">),
+};
+
+/** The operations about one guest, by their names. */
+export function guestOperations(runtime: Runtime): [LiveOp, Operation][] {
+  const commands = Object.entries(COMMANDS).map(([op, command]): [LiveOp, Operation] => [
+    op as LiveOp,
+    (permit) => carryOut(runtime, permit, command),
+  ]);
+  return [
+    ...commands,
+    ["vm.plan", (permit) => showPlan(runtime, permit)],
+    ["vm.log", (permit, args) => showLog(runtime, permit, args.lines)],
+  ];
+}
+
+async function carryOut(runtime: Runtime, permit: Allowed, command: Command): Promise<Outcome> {
+  const guest = permit.vm === null ? undefined : runtime.guests.get(permit.vm);
+  if (guest === undefined) return noPlan(permit);
+  await command(guest, permit);
+  const { refusal, state } = guest;
+  return refusal === null ? { ok: true, result: { state } } : { ok: false, ...refusal };
+}
+
+function showPlan(runtime: Runtime, permit: Allowed): Outcome {
+  const plan = runtime.plans.find((one) => one.vm === permit.vm);
+  if (plan === undefined) return noPlan(permit);
+  return { ok: true, result: { plan, jail: jailSpec(plan), plan_file: renderPlan(plan) } };
+}
+
+/** The last lines that the guest wrote to its console, as far as they are kept. */
+function showLog(runtime: Runtime, permit: Allowed, lines: unknown): Outcome {
+  const plan = runtime.plans.find((one) => one.vm === permit.vm);
+  if (plan === undefined) return noPlan(permit);
+  const path = `${PATHS.dataRoot}/${guestFolder(plan.kind, plan.vm)}/logs/console.log`;
+  const bytes = runtime.host.tail(path, LOG_TAIL_BYTES) ?? new Uint8Array();
+  const all = new TextDecoder().decode(bytes).split("\n").map((line) =>
+    escapeUnsafe(line.replace(/\r$/, ""))
+  );
+  if (all.at(-1) === "") all.pop();
+  const asked = typeof lines === "number" && Number.isInteger(lines) ? lines : LOG_LINES;
+  return { ok: true, result: all.slice(-Math.min(MOST_LOG_LINES, Math.max(1, asked))) };
+}
+
+/** A guest whose record or plan does not hold has nothing that could be done to it. */
+function noPlan(permit: Allowed): Outcome {
+  const detail = `${permit.vm}: its record does not hold; \`ray status\` says why`;
+  return { ok: false, rule: "vm.violation", detail };
+}

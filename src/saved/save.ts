@@ -1,0 +1,238 @@
+/**
+ * Saves a running or paused guest to its state file and ends it: QEMU sends its stream to a socket of
+ * the host, which hashes and writes it. A save that fails leaves the guest paused and whole, so that
+ * `cont` brings it back, and leaves no file.
+ *
+ * The order is what makes a power cut, or the program's death, harmless at any point:
+ *
+ * 1. The guest is stopped, then QEMU sends everything and gives its disks back (`postmigrate`): from
+ *    here on nothing writes them unless `cont` is sent.
+ * 2. The files' identity is taken, the trailer written, all of it brought to the disk.
+ * 3. The file gets its name. Until this moment there is no saved state, and a cold boot finds the disks
+ *    as the guest left them. From this moment there is one, and the disks are those it was saved with.
+ * 4. QEMU is ended. If the program dies before this, whoever finds QEMU alive either ends it or calls
+ *    `retireSaved` before `cont`; after it, a guest that was not resumed has not run.
+ * 5. The files are looked at once more. A QEMU that wrote after it had given its disks back is not
+ *    trusted, and the state is set aside.
+ */
+
+import { createHash } from "node:crypto";
+import { asFault, Fault } from "../fault.ts";
+import type { QmpClient } from "../guest/qmp.ts";
+import type { Connection, Host, NewFile } from "../host/port.ts";
+import { socketPath } from "../id.ts";
+import { issue } from "../issue.ts";
+import type { LaunchPlan } from "../plan/launch_plan.ts";
+import { within } from "../within.ts";
+import { setAside } from "./aside.ts";
+import { nextGeneration, retireSaved } from "./generation.ts";
+import { savedPlaces } from "./places.ts";
+import { fileDifferences, filesOf, presentOf, qemuFacts } from "./present.ts";
+import { renderTrailer, type SavedState } from "./trailer.ts";
+
+/** Limits that a test makes shorter. */
+export interface SaveLimits {
+  /** Milliseconds in which {@link STEP_BYTES} must have moved, or QEMU have ended the stream. */
+  readonly stallMs: number;
+  readonly quitMs: number;
+}
+export const SAVE_LIMITS: SaveLimits = { stallMs: 20_000, quitMs: 10_000 };
+
+/** Less than this in the time of a stall is no progress: a drip would hold a suspend up for ever. */
+const STEP_BYTES = 1024 * 1024;
+const POLL_MS = 20;
+const MIB = 1024 * 1024;
+const PAGE = 4096;
+/** QEMU sends 9 bytes for a page of zeros and 8 more than a page for any other. */
+const BYTES_PER_PAGE = PAGE + 64;
+/** Devices and firmware: some 350 KiB measured; video memory would be 16 MiB. */
+const DEVICES_BYTES = 64 * MIB;
+/** Bytes a second that QEMU takes for no limit. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+/** What `query-migrate` says when nothing moves any more. */
+const SETTLED = new Set(["none", "completed", "failed", "cancelled"]);
+const STALE = issue("vm.saved_used", {
+  expected: "no saved state of a guest that runs",
+  found: "one",
+  hint: "the guest has run since; its memory is saved anew",
+});
+
+export interface SuspendRequest {
+  readonly host: Host;
+  readonly qmp: QmpClient;
+  readonly plan: LaunchPlan;
+  readonly key: Uint8Array;
+  /** What `hostCpu` gives. */
+  readonly cpu: string;
+  /** Ends whatever is left in the guest's slot; resolves whether nothing is. */
+  readonly kill: () => Promise<boolean>;
+  /** Gives the save up; the guest stays paused. */
+  readonly signal?: AbortSignal;
+  readonly limits?: SaveLimits;
+}
+
+export type SuspendResult =
+  | { readonly ok: true; readonly bytes: number; readonly ms: number }
+  | { readonly ok: false; readonly fault: Fault; readonly guest: "paused" | "gone" };
+
+/**
+ * Saves the guest and ends its QEMU. Never throws. Where it fails, `paused` says that QEMU answers and
+ * `cont` (after `retireSaved`) lets the guest go on; `gone` that no QEMU answers: what is left of it is
+ * to be killed, and the guest starts from its disks.
+ */
+export async function suspendGuest(request: SuspendRequest): Promise<SuspendResult> {
+  const { host, qmp } = request;
+  const start = host.clock.monoMs();
+  try {
+    const state = await save(request);
+    await end(request, state);
+    return { ok: true, bytes: state.stream.bytes, ms: Math.round(host.clock.monoMs() - start) };
+  } catch (error) {
+    await giveUp(request);
+    const fault = asFault(error, "guest", "saved.failed");
+    return { ok: false, fault, guest: await answers(qmp) ? "paused" : "gone" };
+  }
+}
+
+function failure(code: string, why: string): Fault {
+  return new Fault("guest", code, `saving a guest: ${why}; see the guest's state`);
+}
+
+/** Everything up to the moment in which there is a saved state. */
+async function save(request: SuspendRequest): Promise<SavedState> {
+  const { host, plan, qmp, key, cpu } = request;
+  const places = savedPlaces(plan);
+  await qmp.command("stop");
+  for (const folder of [places.guest, places.folder]) host.makeDirectory(folder);
+  host.syncDirectory(places.guest);
+  setAside(host, plan, [STALE]);
+  nextGeneration(host, plan);
+  const facts = await qemuFacts(qmp, plan);
+  const file = host.create(places.unfinished);
+  try {
+    const sha256 = await receive(request, file);
+    const present = presentOf(host, plan, cpu);
+    const state: SavedState = {
+      ...present,
+      cpu: { ...present.cpu, guest: facts.cpu },
+      qemu: facts.qemu,
+      stream: { bytes: file.size, sha256 },
+      saved_at: host.clock.wall().toISOString(),
+    };
+    await file.append(renderTrailer(state, key));
+    await file.finish();
+    host.rename(places.unfinished, places.state);
+    host.syncDirectory(places.folder);
+    return state;
+  } finally {
+    file.abandon();
+  }
+}
+
+/** Takes QEMU's stream into the file and gives its hash. */
+async function receive(request: SuspendRequest, file: NewFile): Promise<string> {
+  const { host, plan, qmp, signal, limits = SAVE_LIMITS } = request;
+  const most = Math.ceil(plan.memoryMiB * MIB / PAGE) * BYTES_PER_PAGE + DEVICES_BYTES;
+  const listener = host.listen(socketPath(plan.slot, "state"), plan.uid);
+  let connection: Connection | null = null;
+  try {
+    await qmp.command("migrate-set-parameters", qmp.timeoutMs, { "max-bandwidth": NO_LIMIT });
+    await qmp.command("migrate");
+    connection = await unless(signal, limits.stallMs, "QEMU's connection", listener.accept());
+    if (connection === null) throw failure("saved.stream", "QEMU did not connect");
+    const hash = createHash("sha256");
+    let due = host.clock.monoMs() + limits.stallMs;
+    let step = 0;
+    while (true) {
+      const left = Math.max(0, due - host.clock.monoMs());
+      const piece = await unless(signal, left, "QEMU's stream", connection.read());
+      if (piece === null) break;
+      if (file.size + piece.length > most) {
+        throw failure("saved.too_large", `more than ${most} bytes for ${plan.memoryMiB} MiB`);
+      }
+      hash.update(piece);
+      await file.append(piece);
+      step += piece.length;
+      if (step < STEP_BYTES) continue;
+      step = 0;
+      due = host.clock.monoMs() + limits.stallMs;
+    }
+    const status = await settled(request);
+    if (status !== "completed") throw failure("saved.stream", `QEMU says ${status}`);
+    return hash.digest("hex");
+  } finally {
+    connection?.close();
+    listener.close();
+  }
+}
+
+/** A wait with a limit that also ends when the save is given up. */
+async function unless<T>(
+  signal: AbortSignal | undefined,
+  ms: number,
+  what: string,
+  work: Promise<T>,
+): Promise<T> {
+  work.catch(() => {});
+  const stopped = Promise.withResolvers<never>();
+  stopped.promise.catch(() => {});
+  const stop = () => stopped.reject(failure("saved.given_up", "it was given up"));
+  if (signal?.aborted) stop();
+  signal?.addEventListener("abort", stop);
+  try {
+    return await within(ms, what, Promise.race([stopped.promise, work]));
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+/** How the migration ended, in QEMU's words. */
+async function settled({ host, qmp, limits = SAVE_LIMITS }: SuspendRequest): Promise<string> {
+  const late = host.clock.monoMs() + limits.stallMs;
+  while (true) {
+    const { status = "none", "error-desc": why } = await qmp.command("query-migrate");
+    if (SETTLED.has(status)) return why === undefined ? status : `${status} (${why})`;
+    if (host.clock.monoMs() >= late) return status;
+    await host.clock.sleep(POLL_MS);
+  }
+}
+
+/** Ends QEMU; the state is named already, so nothing of the guest is lost by it. */
+async function end(request: SuspendRequest, state: SavedState): Promise<void> {
+  const { host, plan, qmp, kill, limits = SAVE_LIMITS } = request;
+  const late = host.clock.monoMs() + limits.quitMs;
+  // A QEMU that does not answer is killed below.
+  await qmp.command("quit", limits.quitMs).catch(() => {});
+  while (host.processesOf(plan.slot).length > 0 && host.clock.monoMs() < late) {
+    await host.clock.sleep(POLL_MS);
+  }
+  if (host.processesOf(plan.slot).length > 0 && !await kill()) {
+    throw failure("saved.still_there", "its QEMU cannot be ended");
+  }
+  const changed = fileDifferences(state.files, filesOf(host, plan));
+  if (changed.length === 0) return;
+  setAside(host, plan, changed);
+  throw failure("saved.disk", `${changed[0]?.path} changed after QEMU had let go of it`);
+}
+
+/** Leaves a guest that `cont` brings back, and no file of this try. */
+async function giveUp(request: SuspendRequest): Promise<void> {
+  const { host, plan, qmp } = request;
+  const { unfinished } = savedPlaces(plan);
+  try {
+    await qmp.command("migrate_cancel");
+    await settled(request);
+  } catch {
+    // Nobody answers: the result says so.
+  }
+  try {
+    if (host.lstat(unfinished) !== null) host.remove(unfinished);
+    retireSaved(host, plan);
+  } catch {
+    // The disk is failing; an unfinished file is never loaded, and `retireSaved` comes again before `cont`.
+  }
+}
+
+async function answers(qmp: QmpClient): Promise<boolean> {
+  return await qmp.command("query-status").then(() => true, () => false);
+}

@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import type { Slot, VmId } from "../../src/id.ts";
+import { samplePlan } from "../../src/plan/sample_plan.ts";
+import type { LaunchPlan } from "../../src/plan/launch_plan.ts";
+import { setAside } from "../../src/saved/aside.ts";
+import { type Checked, checkSaved } from "../../src/saved/check.ts";
+import { hostKey } from "../../src/saved/host_key.ts";
+import { loadSaved } from "../../src/saved/load.ts";
+import { suspendGuest, type SuspendRequest } from "../../src/saved/save.ts";
+import type { CutHost } from "./cut_host.ts";
+import { cutHost, DISK, FakeQemu, KERNEL, STATE, UNFINISHED, type Wrongs } from "./fake_qemu.ts";
+
+const plan = samplePlan();
+const CPU = "c".repeat(64);
+const LIMITS = { stallMs: 40, quitMs: 40 };
+
+async function suspend(
+  host: CutHost,
+  wrongs: Wrongs = {},
+  changes: Partial<SuspendRequest> = {},
+) {
+  const qemu = new FakeQemu(host, plan, "memory", wrongs);
+  qemu.status = "running";
+  const qmp = await qemu.qmp();
+  const kill = () => {
+    qemu.kill();
+    return Promise.resolve(true);
+  };
+  const key = hostKey(host);
+  const result = await suspendGuest({
+    host,
+    qmp,
+    plan,
+    key,
+    cpu: CPU,
+    kill,
+    limits: LIMITS,
+    ...changes,
+  });
+  return { qemu, result };
+}
+
+function check(host: CutHost, of: LaunchPlan = plan, cpu = CPU): Promise<Checked> {
+  return checkSaved({ host, plan: of, key: hostKey(host), cpu });
+}
+
+/** The fields of what is wrong, or the kind. */
+async function verdict(host: CutHost, of: LaunchPlan = plan, cpu = CPU): Promise<string> {
+  const checked = await check(host, of, cpu);
+  if (checked.kind !== "bad") return checked.kind;
+  return checked.issues.map((one) => `${one.rule}:${one.path}`).join(" ");
+}
+
+async function load(host: CutHost, wrongs: Wrongs = {}, of = plan) {
+  const checked = await check(host);
+  assert.equal(checked.kind, "good");
+  if (checked.kind !== "good") throw new Error();
+  const qemu = new FakeQemu(host, of, null, wrongs);
+  const qmp = await qemu.qmp();
+  return { qemu, result: await loadSaved({ host, qmp, plan, saved: checked.saved, stallMs: 40 }) };
+}
+
+Deno.test("suspendGuest leaves a good state and no QEMU, and loadSaved gives it to another, once", async () => {
+  const host = cutHost();
+  const { result, qemu } = await suspend(host);
+  assert.equal(result.ok, true);
+  assert.ok(!qemu.alive);
+  assert.equal(await verdict(host), "good");
+  const loaded = await load(host);
+  assert.equal(loaded.result.ok, true);
+  assert.equal(loaded.qemu.memory, "memory");
+  assert.equal(loaded.qemu.status, "paused");
+  assert.equal(await verdict(host), "none");
+});
+
+Deno.test("checkSaved refuses a state that was put back after it was used", async () => {
+  const host = cutHost();
+  await suspend(host);
+  const bytes = host.contentOf(STATE);
+  await load(host);
+  host.seed(STATE, bytes ?? "");
+  assert.equal(await verdict(host), "vm.saved_used:generation");
+});
+
+Deno.test("checkSaved refuses a flipped bit anywhere, and every cut", async () => {
+  const host = cutHost();
+  await suspend(host);
+  const good = host.contentOf(STATE) ?? new Uint8Array();
+  for (let at = 0; at < good.length; at++) {
+    const flipped = good.slice();
+    flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
+    host.seed(STATE, flipped);
+    assert.match(await verdict(host), /^vm\.saved_(damaged|incomplete|version):/, `byte ${at}`);
+    host.seed(STATE, good.subarray(0, at));
+    assert.match(await verdict(host), /^vm\.saved_(damaged|incomplete|version):/, `cut at ${at}`);
+  }
+  host.seed(STATE, good);
+  assert.equal(await verdict(host), "good");
+});
+
+Deno.test("checkSaved refuses another plan, machine, guest or file, each by its field", async () => {
+  const host = cutHost();
+  await suspend(host);
+  assert.equal(await verdict(host, plan, "d".repeat(64)), "vm.saved_machine:cpu.host");
+  assert.equal(await verdict(host, samplePlan({ memoryMiB: 257 })), "vm.saved_plan:plan");
+  assert.equal(
+    await verdict(host, samplePlan({ slot: 1 as Slot })),
+    "vm.saved_guest:slot vm.saved_plan:plan",
+  );
+  assert.match(await verdict(host, samplePlan({ uuid: "u" })), /^vm\.saved_guest:uuid /);
+  const emulated = await verdict(host, samplePlan({ emulated: true }));
+  assert.match(emulated, /vm\.saved_machine:cpu\.model/);
+  assert.equal(await verdict(host, samplePlan({ vm: "other" as VmId })), "none");
+  host.seed(KERNEL, "kernel");
+  assert.equal(await verdict(host), "vm.saved_disk:files.kernel.modified_ms");
+});
+
+Deno.test("checkSaved refuses a disk written, grown, replaced or gone since", async () => {
+  for (
+    const [change, expected] of [
+      [(host: CutHost) => host.seed(DISK, "kisd"), "vm.saved_disk:files.disk0.modified_ms"],
+      [(host: CutHost) => host.seed(DISK, "disk and more"), /files\.disk0\.size/],
+      [(host: CutHost) => {
+        host.remove(DISK);
+        host.seed(DISK, "disk");
+      }, /files\.disk0\.inode/],
+      [(host: CutHost) => host.remove(DISK), /files\.disk0\.size/],
+    ] as const
+  ) {
+    const host = cutHost();
+    await suspend(host);
+    change(host);
+    const found = await verdict(host);
+    if (typeof expected === "string") assert.equal(found, expected);
+    else assert.match(found, expected);
+  }
+});
+
+Deno.test("checkSaved refuses a state sealed with another key", async () => {
+  const host = cutHost();
+  await suspend(host, {}, { key: new Uint8Array(32) });
+  assert.equal(await verdict(host), "vm.saved_damaged:");
+});
+
+Deno.test("checkSaved says that a suspend was cut, and setAside removes what it left", async () => {
+  const host = cutHost();
+  host.seed(UNFINISHED, "half");
+  assert.equal(await verdict(host), "vm.saved_incomplete:");
+  assert.equal(setAside(host, plan, []), null);
+  assert.equal(await verdict(host), "none");
+});
+
+Deno.test("setAside keeps each state in a folder of its own, with the reasons, for ever unusable", async () => {
+  const host = cutHost();
+  const folders = [];
+  for (let n = 0; n < 3; n++) {
+    await suspend(host);
+    folders.push(setAside(host, plan, []));
+    assert.equal(await verdict(host), "none");
+  }
+  assert.equal(new Set(folders).size, 3);
+  for (const folder of folders) {
+    assert.ok(host.contentOf(`${folder}/reasons.json`));
+    const bytes = host.contentOf(`${folder}/saved`);
+    host.seed(STATE, bytes ?? "");
+    assert.equal(await verdict(host), "vm.saved_used:generation");
+  }
+});
+
+Deno.test("suspendGuest that fails leaves the guest paused, no file, and a guest that can be saved again", async () => {
+  for (
+    const [wrongs, code] of [
+      [{ absent: true }, "saved.failed"],
+      [{ open: true }, "saved.failed"],
+      [{ migration: "failed" }, "saved.stream"],
+      [{ silent: ["migrate"] }, "qmp.silent"],
+      [{ stream: new Uint8Array(10), migration: "active" }, "saved.stream"],
+    ] as const
+  ) {
+    const host = cutHost();
+    const { qemu, result } = await suspend(host, wrongs);
+    assert.equal(result.ok, false);
+    if (result.ok) return;
+    assert.equal(result.fault.code, code);
+    assert.equal(result.guest, "paused");
+    assert.ok(qemu.alive);
+    assert.equal(host.contentOf(UNFINISHED), null);
+    assert.equal(await verdict(host), "none");
+    assert.equal((await suspend(host)).result.ok, true);
+  }
+});
+
+Deno.test("suspendGuest that is given up leaves the guest paused and no file", async () => {
+  const host = cutHost();
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(), 5);
+  const { result } = await suspend(host, { open: true }, {
+    signal: abort.signal,
+    limits: { stallMs: 10_000, quitMs: 40 },
+  });
+  assert.ok(!result.ok && result.fault.code === "saved.given_up" && result.guest === "paused");
+  assert.equal(await verdict(host), "none");
+});
+
+Deno.test("suspendGuest reports a full disk, and the guest stays", async () => {
+  const host = cutHost();
+  const create = host.create.bind(host);
+  host.create = (path) => ({
+    ...create(path),
+    append: () => Promise.reject(new Error("ENOSPC")),
+  });
+  const { result } = await suspend(host);
+  assert.ok(!result.ok && result.guest === "paused");
+  assert.equal(host.contentOf(UNFINISHED), null);
+});
+
+Deno.test("suspendGuest kills a QEMU that does not end, and trusts none that writes at its end", async () => {
+  const host = cutHost();
+  const stays = await suspend(host, { stays: true });
+  assert.equal(stays.result.ok, true);
+  assert.ok(!stays.qemu.alive);
+  const writes = await suspend(cutHost(), { writesAtEnd: true });
+  assert.ok(!writes.result.ok && writes.result.fault.code === "saved.disk");
+  assert.ok(!writes.result.ok && writes.result.guest === "gone");
+});
+
+Deno.test("suspendGuest whose QEMU cannot be ended leaves no state that could be loaded", async () => {
+  const host = cutHost();
+  const { result } = await suspend(host, { stays: true }, { kill: () => Promise.resolve(false) });
+  assert.ok(!result.ok && result.fault.code === "saved.still_there");
+  assert.equal(await verdict(host), "none");
+});
+
+Deno.test("loadSaved sends nothing to another QEMU or another CPU", async () => {
+  for (
+    const [wrongs, field] of [[{ version: 23 }, "qemu"], [{ cpu: "two" }, "cpu.guest"]] as const
+  ) {
+    const host = cutHost();
+    await suspend(host);
+    const { result, qemu } = await load(host, wrongs);
+    assert.ok(!result.ok);
+    assert.deepEqual(result.issues.map((one) => [one.rule, one.path]), [[
+      "vm.saved_machine",
+      field,
+    ]]);
+    assert.ok(!qemu.commands.includes("migrate-incoming"));
+    assert.equal(await verdict(host), "good");
+  }
+});
+
+Deno.test("loadSaved refuses bytes that are others than those that were checked", async () => {
+  const host = cutHost();
+  await suspend(host);
+  const open = host.open.bind(host);
+  let opened = 0;
+  host.open = (path) => {
+    const file = open(path);
+    if (++opened < 2 || file === null) return file;
+    return { ...file, read: () => Promise.resolve(new TextEncoder().encode("stream:other.")) };
+  };
+  const { result } = await load(host);
+  assert.ok(!result.ok && result.issues[0]?.rule === "vm.saved_damaged");
+});
+
+Deno.test("loadSaved reports a QEMU that dies, stalls or never comes to an end", async () => {
+  for (const wrongs of [{ silent: ["migrate-incoming"] }, { silent: ["query-status"] }]) {
+    const host = cutHost();
+    await suspend(host);
+    const { result } = await load(host, wrongs);
+    assert.ok(!result.ok && result.issues[0]?.rule === "vm.saved_load");
+    assert.equal(await verdict(host), "good", "not used yet");
+  }
+});
