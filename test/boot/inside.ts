@@ -52,7 +52,7 @@ export async function insideOverlay(): Promise<Record<string, OverlayFile>> {
 export async function askInside(run: BootRun, word: string, answer: RegExp): Promise<string> {
   const from = run.console.length;
   await run.typeSerial(`${word}\r`);
-  return await run.waitForConsole(answer, 60_000, from);
+  return await run.waitForConsole(answer, 240_000, from);
 }
 
 export interface InsideProcess {
