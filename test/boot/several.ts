@@ -13,6 +13,8 @@ export interface SeveralOptions {
   /** How many of them start at boot: the first ones. */
   readonly autoboot?: boolean;
   readonly onShutdown?: "shutdown" | "suspend";
+  /** Room on the disk besides, in MiB. */
+  readonly spareMib?: number;
   /** Running at once, and MiB for all together. */
   readonly vms?: number;
   readonly memMib?: number;
@@ -80,7 +82,9 @@ export async function severalDisk(
   options: SeveralOptions = {},
 ): Promise<string> {
   const disk = `${home.path}/data.img`;
-  const sizeMiB = 96 + names.length * 48;
+  // A saved guest takes as much as its memory, and one that was set aside stays.
+  const saved = options.onShutdown === "suspend" ? 3 * TINY_MIB : 0;
+  const sizeMiB = 96 + names.length * (48 + saved) + (options.spareMib ?? 0);
   makeDataDisk(disk, await severalGuests(names, home, options), { sizeMiB });
   return disk;
 }
