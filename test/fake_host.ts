@@ -216,10 +216,10 @@ export class FakeHost implements Host {
     throw new Error(`no scenario expects a guest at ${path}`);
   };
 
-  listen(path: string, owner?: number): Listener {
-    if (owner !== undefined) return this.guestListener(path, owner);
+  listen(path: string, owner?: number): Promise<Listener> {
+    if (owner !== undefined) return Promise.resolve(this.guestListener(path, owner));
     assert.equal(path, "/run/rayos/control.sock");
-    return {
+    return Promise.resolve({
       accept: () => {
         const client = this.#clients.shift();
         return client !== undefined
@@ -227,7 +227,7 @@ export class FakeHost implements Host {
           : new Promise((resolve) => this.#accepting = resolve);
       },
       close: () => this.#accepting?.(null),
-    };
+    });
   }
 
   readonly #clients: Connection[] = [];

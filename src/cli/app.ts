@@ -42,14 +42,17 @@ const vmList = buildCommand<Json, [], CliContext>({
   },
 });
 
-function vmCommand(verb: "start" | "stop" | "kill" | "pause" | "resume", brief: string) {
+type VmVerb = "start" | "stop" | "kill" | "pause" | "resume" | "suspend" | "reset-state";
+
+function vmCommand(verb: VmVerb, brief: string) {
+  const op = `vm.${verb.replace("-", "_")}`;
   return buildCommand<Json, [string], CliContext>({
     docs: docs(brief, `ray vm ${verb} linux-demo-001`),
     parameters: { flags: { json: jsonFlag }, positional: one("ID", "the guest's name") },
     func(flags, vm) {
       const render = (result: unknown) =>
         `${vm}: ${(result as { state?: string } | null)?.state ?? "unknown"}\n`;
-      return guarded(this, () => hostCommand(this, `vm.${verb}`, { vm }, flags.json, render));
+      return guarded(this, () => hostCommand(this, op, { vm }, flags.json, render));
     },
   });
 }
@@ -122,6 +125,11 @@ export function rayApplication(version: string): Application<CliContext & Comman
           kill: vmCommand("kill", "End a guest at once, without asking it"),
           pause: vmCommand("pause", "Hold a guest's virtual CPUs"),
           resume: vmCommand("resume", "Let a paused guest's virtual CPUs go on"),
+          suspend: vmCommand(
+            "suspend",
+            "Save a guest's memory and end it; `vm start` goes on there",
+          ),
+          "reset-state": vmCommand("reset-state", "Set a guest's saved state aside"),
           log: vmLog,
           show: vmShow,
           define: vmDefine,

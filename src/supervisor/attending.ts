@@ -26,19 +26,24 @@ export async function attendConsole(
  * Asks the agent until it answers.
  *
  * @param wanted whether the answer still matters
+ * @param first what is done with the agent before anybody hears that it answered
  * @returns whether it answered while it mattered
  */
 export async function awaitAgent(
   host: Host,
   plan: LaunchPlan,
   wanted: () => boolean,
+  first: (agent: AgentClient) => Promise<unknown> = () => Promise.resolve(),
 ): Promise<boolean> {
   if (!plan.devices.some((one) => one.device === "agent")) return false;
   const path = socketPath(plan.slot, "agent");
   const agent = new AgentClient(await host.connect(path, CONNECT_TIMEOUT_MS));
   try {
     while (wanted()) {
-      if (await agent.answers(AGENT_ANSWER_MS)) return wanted();
+      if (await agent.answers(AGENT_ANSWER_MS)) {
+        await first(agent);
+        return wanted();
+      }
       await host.clock.sleep(AGENT_PAUSE_MS);
     }
     return false;
