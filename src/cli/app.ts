@@ -20,10 +20,11 @@ import { logs, vmDefine, vmLog, vmRemove, vmShow } from "./change_routes.ts";
 import { completionRoutes } from "./completion.ts";
 import { type CliContext, guarded } from "./context.ts";
 import { doctorPermissions } from "./doctor.ts";
-import { docs, type Json, jsonFlag, one } from "./flags.ts";
+import { docs, type Json, jsonFlag } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
 import { printable } from "./policy_result.ts";
 import { policyRoutes } from "./policy_routes.ts";
+import { vmCommand, vmStart } from "./vm_commands.ts";
 import { plan as vmPlan } from "./vm_routes.ts";
 
 const status = buildCommand<Json, [], CliContext>({
@@ -41,21 +42,6 @@ const vmList = buildCommand<Json, [], CliContext>({
     return guarded(this, () => hostCommand(this, "vm.list", {}, flags.json, renderGuests));
   },
 });
-
-type VmVerb = "start" | "stop" | "kill" | "pause" | "resume" | "suspend" | "reset-state";
-
-function vmCommand(verb: VmVerb, brief: string) {
-  const op = `vm.${verb.replace("-", "_")}`;
-  return buildCommand<Json, [string], CliContext>({
-    docs: docs(brief, `ray vm ${verb} linux-demo-001`),
-    parameters: { flags: { json: jsonFlag }, positional: one("ID", "the guest's name") },
-    func(flags, vm) {
-      const render = (result: unknown) =>
-        `${vm}: ${(result as { state?: string } | null)?.state ?? "unknown"}\n`;
-      return guarded(this, () => hostCommand(this, op, { vm }, flags.json, render));
-    },
-  });
-}
 
 function powerCommand(op: "off" | "reboot", brief: string) {
   return buildCommand<Json, [], CliContext>({
@@ -120,7 +106,7 @@ export function rayApplication(version: string): Application<CliContext & Comman
         docs: { brief: "Guests" },
         routes: {
           list: vmList,
-          start: vmCommand("start", "Start a guest that the policy allows"),
+          start: vmStart,
           stop: vmCommand("stop", "End a guest in order"),
           kill: vmCommand("kill", "End a guest at once, without asking it"),
           pause: vmCommand("pause", "Hold a guest's virtual CPUs"),

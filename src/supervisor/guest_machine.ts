@@ -18,7 +18,7 @@ import type { GoodState } from "../saved/check.ts";
 import { correctClock, loadSaved } from "../saved/load.ts";
 import { incomingPlan } from "../saved/plan_hash.ts";
 import { suspendGuest } from "../saved/save.ts";
-import { attendConsole, awaitAgent } from "./attending.ts";
+import { attendConsole, awaitAgent, watchQmp } from "./attending.ts";
 import { killGuest } from "./ending.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
 import { type Keeping, type KeepingOf, putAside } from "./keeping.ts";
@@ -286,9 +286,12 @@ export abstract class GuestMachine {
     const { host, takeConsole, keeping } = this.around;
     const qmp = this.qmp;
     const correct = (agent: AgentClient | null) =>
-      qmp !== null && wasSaved ? correctClock(qmp, agent, keeping.wall()) : Promise.resolve(false);
+      wasSaved && qmp !== null ? correctClock(qmp, agent, keeping.wall()) : Promise.resolve(false);
     if (wasSaved) void correct(null).catch((error) => this.#lost("clock", error));
-    void this.qmp?.closed.then(() => this.#onQmpClosed());
+    if (qmp === null) return;
+    void qmp.closed.then(() => this.#onQmpClosed(qmp));
+    const watched = () => this.qmp === qmp && this.progress.is("running", "paused");
+    void watchQmp(host, qmp, watched).then((silent) => silent ? this.#onSilence() : undefined);
     void attendConsole(host, this.plan, takeConsole).catch((error) => this.#lost("console", error));
     if (this.answered) return;
     const wanted = () => this.progress.is("running", "paused");
@@ -299,10 +302,16 @@ export abstract class GuestMachine {
     }).catch((error) => this.#lost("agent", error));
   }
 
-  async #onQmpClosed(): Promise<void> {
+  /** A QEMU that answers nothing any more cannot be told to do anything: it is ended. */
+  async #onSilence(): Promise<void> {
+    await this.#end("qmp_silent", "timeout");
+    this.around.onCrash(this.plan.vm);
+  }
+
+  async #onQmpClosed(qmp: QmpClient): Promise<void> {
     const { host, onCrash } = this.around;
     // A stop that is under way reports the end itself.
-    if (!this.progress.is("running", "paused")) return;
+    if (this.qmp !== qmp || !this.progress.is("running", "paused")) return;
     const gone = await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS);
     if (gone) dropRecord(host, this.plan.slot);
     if (!gone) await this.apply("timeout", "unkillable");
@@ -345,7 +354,7 @@ export abstract class GuestMachine {
     return this.progress.is("stopping", "stopped");
   }
 
-  async #end(reason: string, event: "fault" | "denied" = "fault"): Promise<void> {
+  async #end(reason: string, event: "fault" | "denied" | "timeout" = "fault"): Promise<void> {
     if (this.#isEnding()) return;
     const { host } = this.around;
     const before = this.state;

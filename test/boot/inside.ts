@@ -40,6 +40,20 @@ while read -r word; do
       ) &
       echo "inside armed"
       ;;
+    "signal "*)
+      set -- \${word#signal }
+      while read -r process; do
+        read -r name 2> /dev/null < /proc/$process/comm
+        case $name in qemu-system*) kill -$2 $process ;; esac
+      done < /run/rayos/cg/rayos/guests/$1/cgroup.procs
+      echo "inside done"
+      ;;
+    "memory "*)
+      set -- \${word#memory }
+      echo $2 > /run/rayos/cg/rayos/guests/$1/memory.max
+      echo "inside done"
+      ;;
+    "clock "*) $bb date -u -s "\${word#clock }" > /dev/null; echo "inside done" ;;
     "qemus "*)
       qemus=0
       while read -r process; do
