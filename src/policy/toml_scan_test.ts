@@ -107,6 +107,8 @@ Deno.test("scanToml knows where each kind of string ends", () => {
       "'a",
       '"\\"',
       '"""a',
+      '""""',
+      "''''",
       '"""a""',
       '"""a\\"""',
       "'''a",
