@@ -35,7 +35,7 @@ Deno.test("a guest's QEMU that is killed, stopped or out of memory fails alone a
   await using run = await startMachine({
     disks: [{ path: disk }],
     overlay,
-    smp: 2,
+
     memoryMiB: 3072,
   });
   await showingLines(run, async () => {

@@ -93,7 +93,7 @@ async function killAt(run: BootRun, row: Row): Promise<string> {
   return state;
 }
 
-Deno.test("the program killed at each step of a guest's life loses no guest and starts none twice", async () => {
+Deno.test("the program killed at each step of a guest's life loses no guest and starts none twice", async (t) => {
   await using home = await Home.make();
   const names = [VICTIM, ...OTHERS];
   const disk = await severalDisk(names, home, { autoboot: false, spareMib: 400 });
@@ -101,7 +101,7 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
   await using run = await startMachine({
     disks: [{ path: disk }],
     overlay: await insideOverlay(),
-    smp: 2,
+
     memoryMiB: 3072,
   });
   await showingLines(run, async () => {
@@ -110,10 +110,12 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
     for (const vm of OTHERS) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
     for (let round = 0; round < ROUNDS; round++) {
       for (const row of ROWS) {
-        const state = await killAt(run, row);
-        assert.ok(row.becomes.includes(state), `killed at ${row.step}: ${state}`);
-        const key = `${row.step} → ${state}`;
-        histogram.set(key, (histogram.get(key) ?? 0) + 1);
+        await t.step(`killed at ${row.step}, round ${round + 1}`, async () => {
+          const state = await killAt(run, row);
+          assert.ok(row.becomes.includes(state), state);
+          const key = `${row.step} → ${state}`;
+          histogram.set(key, (histogram.get(key) ?? 0) + 1);
+        });
       }
     }
     const boot = await finish(run);

@@ -28,7 +28,7 @@ Deno.test("as many guests as the policy lets run do so at once, one more is refu
   await using run = await startMachine({
     disks: [{ path: disk }],
     overlay: await insideOverlay(),
-    smp: 2,
+
     memoryMiB: 6144,
   });
   await showingLines(run, async () => {

@@ -25,7 +25,7 @@ async function command(run: BootRun, verb: string, vm: string, state: string): P
 }
 
 function bootOf(disk: string, overlay: Awaited<ReturnType<typeof insideOverlay>>) {
-  return startMachine({ disks: [{ path: disk }], overlay, smp: 2, memoryMiB: 3072 });
+  return startMachine({ disks: [{ path: disk }], overlay, memoryMiB: 3072 });
 }
 
 function states(run: BootRun, vm: string): string[] {
