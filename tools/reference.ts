@@ -5,6 +5,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { renderDecisions } from "./reference_decisions.ts";
+import { renderEscape } from "./reference_escape.ts";
 import { renderRules } from "./reference_rules.ts";
 
 const FOLDER = path.join(import.meta.dirname ?? ".", "..", "docs", "reference");
@@ -12,6 +13,7 @@ const FOLDER = path.join(import.meta.dirname ?? ".", "..", "docs", "reference");
 /** The pages, by name. */
 export const PAGES: Readonly<Record<string, () => string>> = {
   "decisions.md": renderDecisions,
+  "escape.md": renderEscape,
   "rules.md": renderRules,
 };
 

@@ -51,7 +51,7 @@ const WEAKENINGS: readonly Weakening[] = [
     changes: [
       ["--reuid $uid", "--reuid $((uid + 900))"],
       ["chmod 0600", "chmod 0666"],
-      ['chmod 0700 "$sockets"', 'chmod 0777 "$sockets"'],
+      ['mkdir -m 0700 "$sockets/$name"', 'mkdir -m 0777 "$sockets/$name"'],
     ],
   },
   { field: "capabilities.bnd", changes: [["--bounding-set=-all -- \\", "-- \\"]] },

@@ -86,13 +86,10 @@ run() { # $1 = number of the jail, $2 = rows, $3 = size of the log's file system
   /usr/bin/mount -o remount,size=$3 /run/rayos/err
   $bb chown 0:0 $folder/rootfs.ext4 $folder/vmlinuz
   $bb sed "s/${TOLD}/$2 $supervisor $guest $vm $device $cookie/" $here/plan > /run/rayos/plan/01
-  read -r now rest < /proc/uptime; echo "escape-time $1 $now"
   said=$($here/jail.$1 1)
   [ "$said" = ok ] || echo "escape-failed jail $1: $said"
-  read -r now rest < /proc/uptime; echo "escape-time $1 $now"
   $here/escape poke $sockets/qmp.sock
   until $bb grep -q '^row end' $sockets/rows || is_empty; do $bb sleep 0.1; done
-  read -r now rest < /proc/uptime; echo "escape-time $1 $now"
   $bb sed -n "s/^row /escape $1 /p" $sockets/rows
   is_empty && echo "escape $1 $2 killed"
   if [ -L $sockets/planted ]; then
@@ -105,7 +102,6 @@ run() { # $1 = number of the jail, $2 = rows, $3 = size of the log's file system
   echo 1 > $cgroup/cgroup.kill
   until is_empty; do $bb sleep 0.05; done
   /usr/bin/umount -l ${TWIN_ROOT} 2> /dev/null
-  read -r now rest < /proc/uptime; echo "escape-time $1 $now"
   $bb rm -f ${TWIN_TMP.small}/* ${TWIN_TMP.large}/*
 }
 `;

@@ -132,7 +132,6 @@ Deno.test("a hostile program in QEMU's place gets out only where its walls are t
   await run.waitForConsole(/escape-done/u, LIMIT_MS);
   const during = disturbed(run.lines.slice(before));
   const { console } = await finish(run, "RAYOS_READY");
-  if (Deno.env.has("ESCAPE_DUMP")) await Deno.writeTextFile("/tmp/escape-console", console);
   await showingLines(run, async () => {
     const failed = [...console.matchAll(/^escape-failed .*$/gmu)].map(([line]) => line);
     assert.deepEqual(failed, []);

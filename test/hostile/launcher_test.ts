@@ -56,6 +56,9 @@ async function withRoot(work: (root: Root) => void | Promise<void>): Promise<voi
     }
     fs.cpSync(`${SKELETON}/usr/lib/rayos`, at("usr/lib/rayos"), { recursive: true });
     fs.copyFileSync(BUSYBOX, at("bin/busybox"));
+    // What util-linux mounts for a guest's sockets does not matter here.
+    fs.mkdirSync(at("usr/bin"));
+    fs.writeFileSync(at("usr/bin/mount"), "#!/bin/busybox sh\n", { mode: 0o755 });
     for (const one of ["plan", "g", "err", "cg/rayos/guests/00"]) {
       fs.mkdirSync(at(`run/rayos/${one}`), { recursive: true });
     }
