@@ -108,7 +108,11 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
       assert.ok(kept.some((path) => path.endsWith("aside/1/saved")), kept.join(" "));
       const counts = countsOf(disk, FIRST, home);
       const begun = counts.filter((count, n) => count < (counts[n - 1] ?? 0));
-      assert.equal(begun.length, 1, "it was begun anew once, on the disk that it had");
+      assert.equal(
+        begun.length,
+        1,
+        `begun anew once, on the disk that it had: ${counts.join(" ")}`,
+      );
     },
   );
 });
