@@ -9,11 +9,14 @@ import type { DeviceRequest } from "../src/plan/device.ts";
 import { samplePlan } from "../src/plan/sample_plan.ts";
 import { makeDataDisk } from "./boot_data.ts";
 import type { GuestFiles } from "./boot_prepare.ts";
+import { run } from "./build_host.ts";
 import { OuterQmp } from "./outer_qmp.ts";
 import { qcow2Of } from "./qcow2.ts";
 import { STRACE_OPTIONS, type TracedCall, tracedCalls } from "./seccomp_trace.ts";
 
 const SETPRIV = "/usr/bin/setpriv";
+/** A slot's uid, as in the real jail: libc and setpriv ask for other calls as root. */
+const UID = "61000";
 /** Seconds; a guest under strace is slow. */
 const PATIENCE_S = 240;
 /** The test guest counts its own seconds; two counts show that disk and clock go on. */
@@ -155,6 +158,10 @@ function jailOf(work: string): string[] {
     ...["--bind", `${work}/g`, "/g", "--bind", `${work}/s`, "/s", "--chdir", "/"],
     ...[
       SETPRIV,
+      "--reuid",
+      UID,
+      "--regid",
+      UID,
       "--clear-groups",
       "--no-new-privs",
       "--inh-caps=-all",
@@ -197,6 +204,7 @@ async function recordLife(life: Life, work: string): Promise<TracedCall[]> {
       await Deno.writeFile(`${work}/g/disk0`, qcow2Of(await Deno.readFile(`${work}/g/disk0`)));
     }
   }
+  run("chown", ["-R", `${UID}:${UID}`, `${work}/g`, `${work}/s`]);
   const process = new Deno.Command("sh", {
     args: [
       "-c",
