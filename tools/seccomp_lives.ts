@@ -82,7 +82,7 @@ const LIVES: readonly Life[] = [
     agent: false,
     async steps({ qmp, console, work }) {
       await console(ALIVE);
-      using listener = Deno.listen({ transport: "unix", path: `${work}/s/out.sock` });
+      using listener = await listen(work);
       await qmp.command("migrate-set-parameters", { "max-bandwidth": 1 });
       await qmp.command("migrate", { uri: "unix:/s/out.sock" });
       using _taker = await listener.accept();
@@ -103,6 +103,14 @@ const LIVES: readonly Life[] = [
   },
 ];
 
+/** Where QEMU, which is no root, sends its saved state to. */
+async function listen(work: string): Promise<Deno.Listener<Deno.UnixConn>> {
+  const path = `${work}/s/out.sock`;
+  const listener = Deno.listen({ transport: "unix", path });
+  await Deno.chmod(path, 0o666);
+  return listener;
+}
+
 async function status(qmp: OuterQmp, wanted: string): Promise<void> {
   for (;;) {
     const answer = await qmp.command("query-status") as { status?: string };
@@ -112,7 +120,7 @@ async function status(qmp: OuterQmp, wanted: string): Promise<void> {
 }
 
 async function migrateOut(qmp: OuterQmp, work: string): Promise<void> {
-  using listener = Deno.listen({ transport: "unix", path: `${work}/s/out.sock` });
+  using listener = await listen(work);
   await qmp.command("migrate-set-parameters", { "max-bandwidth": Number.MAX_SAFE_INTEGER });
   await qmp.command("migrate", { uri: "unix:/s/out.sock" });
   const taker = await listener.accept();

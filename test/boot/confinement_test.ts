@@ -102,6 +102,10 @@ const WEAKENINGS: readonly Weakening[] = [
   { field: "cgroup.memory.oom.group", changes: [["echo 1 >", "echo 0 >"]] },
   { field: "cgroup.pids.max", changes: [['echo "$pids_max" >', "echo max >"]] },
   {
+    field: "cgroup.io.max",
+    changes: [['echo "$disk rbps=$io_max wbps=$io_max"', 'echo "$disk rbps=max wbps=$io_max"']],
+  },
+  {
     field: "processes",
     changes: [[
       "# bwrap's own process",

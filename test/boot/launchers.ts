@@ -51,6 +51,7 @@ autoboot = true
 
 [profiles.tiny.limits]
 mem_mib = 32
+io_mib_s = 8
 
 [profiles.whole]
 kind = "linux"
@@ -59,6 +60,7 @@ autoboot = true
 
 [profiles.whole.limits]
 mem_mib = 128
+io_mib_s = 64
 
 [profiles.whole.boot]
 kernel = "vm/linux/{vm_id}/vmlinuz"

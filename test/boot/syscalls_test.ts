@@ -51,7 +51,7 @@ const ROWS: readonly Row[] = [
   passes("a unix socket", "socket", 1, 1, 0),
   passes("a file of its root", "openat", AT_FDCWD, "/usr/bin/setpriv", 0),
   passes("a request of KVM's type reaches the kernel", "ioctl", 2, 0xae80, 0),
-  refused("another process", "ptrace", 0),
+  refused("another process (PTRACE_ATTACH)", "ptrace", 16, 99999),
   refused("another process's memory", "process_vm_readv", 1),
   refused("another process's memory, written", "process_vm_writev", 1),
   refused("a handle of a process", "pidfd_open", 1),
