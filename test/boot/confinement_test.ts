@@ -50,7 +50,7 @@ const WEAKENINGS: readonly Weakening[] = [
     field: "uid",
     changes: [
       ["--reuid $uid", "--reuid $((uid + 900))"],
-      ["chmod 0600", "chmod 0666"],
+      ["wanted=$uid:$uid:600", "wanted=$uid:$uid:666"],
       ['chmod 0700 "$sockets"', 'chmod 0777 "$sockets"'],
     ],
   },
@@ -93,7 +93,7 @@ const WEAKENINGS: readonly Weakening[] = [
     changes: [[
       "--bind $root/$path /g/$name_in_jail",
       `--bind $root/vm/linux/${HEALTHY}/spare /g/$name_in_jail`,
-    ], ["chmod 0600 ", `chmod 0666 $root/vm/linux/${HEALTHY}/spare `]],
+    ], ["  ulimit -c 0\n", `  $bb chmod 0666 $root/vm/linux/${HEALTHY}/spare\n  ulimit -c 0\n`]],
   },
   { field: "open_files", changes: [["  ulimit -c 0", "  exec 5< /etc/inittab\n  ulimit -c 0"]] },
   { field: "limit.core", changes: [["  ulimit -c 0\n", ""]] },
