@@ -56,6 +56,9 @@ export type HostEvent =
   | { type: "vm_confined"; subject: Subject; pid: number; checks: number }
   | { type: "vm_ready"; subject: Subject }
   | { type: "vm_adopted"; subject: Subject; pid: number }
+  | { type: "vm_saved"; subject: Subject; bytes: number; ms: number }
+  | { type: "vm_loaded"; subject: Subject; bytes: number; ms: number }
+  | { type: "state_aside"; subject: Subject; issue: Issue; folder: string | null }
   | { type: "vm_restart"; subject: Subject; waitMs: number }
   | { type: "vm_given_up"; subject: Subject; ends: number }
   | { type: "device"; subject: Subject; device: string; exposes: string }

@@ -67,6 +67,8 @@ export class Runtime {
   dataDevice: string | null = null;
   control: Listener | null = null;
   ready = false;
+  /** The wall clock was found plausible (`RAYOS_TIME_SYNC`). */
+  timeTrusted = false;
   /** The policy was accepted in whole and is remembered. */
   accepted = false;
   /** What carries out the operations that do not stand here; given by whoever composes the program. */
@@ -267,7 +269,8 @@ export class Runtime {
     this.control?.close();
     try {
       // One that cannot be ended in order takes no time from the others.
-      await Promise.allSettled([...this.guests.values()].map((guest) => guest.stop(permit, how)));
+      const ends = [...this.guests.values()].map((guest) => this.#endGuest(guest, permit, how));
+      await Promise.allSettled(ends);
       // What runs in a slot without a plan, e.g. after a restart into safe mode.
       const left = allSlots().filter((slot) => this.host.processesOf(slot).length > 0);
       await Promise.all(left.map((slot) => endStranger(this.host, slot)));
@@ -292,6 +295,18 @@ export class Runtime {
       if (ended?.code === 0) return;
       await this.host.clock.sleep(1_000);
     }
+  }
+
+  /** Saves a guest where the policy says so, else ends it in order; so too where the saving fails. */
+  async #endGuest(
+    guest: Guest,
+    permit: Allowed<"power.off" | "power.reboot">,
+    how: string,
+  ): Promise<void> {
+    const profile = this.registry?.guests.get(guest.plan.vm)?.profile ?? "";
+    const { onShutdown } = this.inForce?.policy.profiles.get(profile) ?? {};
+    if (onShutdown === "suspend") await guest.suspend(permit, how);
+    await guest.stop(permit, how);
   }
 
   /** Ends the program; PID 1 starts it again, and guests run on. */

@@ -54,6 +54,8 @@ export class FakeHost implements Host {
     monoMs: () => this.#now += 0.5,
     wall: () => new Date("2026-11-24T12:00:00Z"),
     sleep: async (ms) => {
+      // No scenario lasts as long as the pauses of what only watches.
+      if (ms >= 10_000) return await new Promise(() => {});
       this.#now += ms;
       await new Promise((resolve) => setTimeout(resolve, 0));
     },
@@ -216,10 +218,10 @@ export class FakeHost implements Host {
     throw new Error(`no scenario expects a guest at ${path}`);
   };
 
-  listen(path: string, owner?: number): Listener {
-    if (owner !== undefined) return this.guestListener(path, owner);
+  listen(path: string, owner?: number): Promise<Listener> {
+    if (owner !== undefined) return Promise.resolve(this.guestListener(path, owner));
     assert.equal(path, "/run/rayos/control.sock");
-    return {
+    return Promise.resolve({
       accept: () => {
         const client = this.#clients.shift();
         return client !== undefined
@@ -227,7 +229,7 @@ export class FakeHost implements Host {
           : new Promise((resolve) => this.#accepting = resolve);
       },
       close: () => this.#accepting?.(null),
-    };
+    });
   }
 
   readonly #clients: Connection[] = [];

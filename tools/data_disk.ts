@@ -136,6 +136,19 @@ export function readDataDisk(image: string, file: string): Uint8Array | null {
   }
 }
 
+/** Puts another file, of root's and with a new inode, in the place of one of an image. */
+export function writeDataDisk(image: string, file: string, bytes: Uint8Array): void {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), "rayos-disk-"));
+  try {
+    const source = path.join(dir, "file");
+    fs.writeFileSync(source, bytes, { mode: 0o600 });
+    debugfs(image, `rm "/${plain(file)}"`, true);
+    debugfs(image, `write ${source} "/${plain(file)}"`, true);
+  } finally {
+    fs.rmSync(dir, { recursive: true, force: true });
+  }
+}
+
 /** Everything below a directory of an image, in order of path. */
 export function listDataDisk(image: string, below = "/"): DiskEntry[] {
   const base = below === "/" ? "" : `/${plain(below)}`;

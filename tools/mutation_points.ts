@@ -21,6 +21,8 @@ export type Operator = keyof typeof OPERATORS;
 
 /** What stands between operator and replacement in a report's message. */
 export const SEPARATOR = "\u2192";
+/** What stands before the name of the test that failed, in what a test run says. */
+export const FAILED = "failed ";
 
 const SWAPS: Readonly<Record<string, readonly [Operator, string]>> = {
   "===": ["equality", "!=="],

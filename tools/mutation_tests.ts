@@ -4,6 +4,7 @@
  * FILE… [-- NAME-PATTERN]`.
  */
 import path from "node:path";
+import { FAILED } from "./mutation_points.ts";
 
 interface Named {
   readonly name: string;
@@ -28,8 +29,10 @@ for (const file of files) {
     if (test.ignore || skip?.test(test.name)) continue;
     try {
       await test.fn();
+      // Whoever waits for this run sees that it goes on.
+      console.log("ok");
     } catch {
-      console.log(`${file}: ${test.name}`);
+      console.log(`${FAILED}${file}: ${test.name}`);
       Deno.exit(1);
     }
   }

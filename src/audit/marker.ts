@@ -99,6 +99,17 @@ const ROWS: Rows = {
     info("jail", "RAYOS_VM_CONFINED", { ...of(e.subject), pid: e.pid, checks: e.checks }),
   vm_ready: (e) => info("vm", READY_MARKER[e.subject.kind], of(e.subject)),
   vm_adopted: (e) => info("vm", "vm_adopted", { ...of(e.subject), pid: e.pid }),
+  vm_saved: (e) => info("vm", "vm_saved", { ...of(e.subject), bytes: e.bytes, ms: e.ms }),
+  vm_loaded: (e) => info("vm", "vm_loaded", { ...of(e.subject), bytes: e.bytes, ms: e.ms }),
+  state_aside: (e) =>
+    warn("vm", "state_aside", {
+      ...of(e.subject),
+      rule: e.issue.rule,
+      path: e.issue.path,
+      expected: e.issue.expected,
+      found: e.issue.found,
+      folder: e.folder,
+    }),
   vm_restart: (e) => warn("vm", "vm_restart", { ...of(e.subject), wait_ms: e.waitMs }),
   vm_given_up: (e) => error("vm", "vm_given_up", { ...of(e.subject), ends: e.ends }),
   device: (e) =>

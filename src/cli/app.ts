@@ -20,10 +20,11 @@ import { logs, vmDefine, vmLog, vmRemove, vmShow } from "./change_routes.ts";
 import { completionRoutes } from "./completion.ts";
 import { type CliContext, guarded } from "./context.ts";
 import { doctorPermissions } from "./doctor.ts";
-import { docs, type Json, jsonFlag, one } from "./flags.ts";
+import { docs, type Json, jsonFlag } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
 import { printable } from "./policy_result.ts";
 import { policyRoutes } from "./policy_routes.ts";
+import { vmCommand, vmStart } from "./vm_commands.ts";
 import { plan as vmPlan } from "./vm_routes.ts";
 
 const status = buildCommand<Json, [], CliContext>({
@@ -41,18 +42,6 @@ const vmList = buildCommand<Json, [], CliContext>({
     return guarded(this, () => hostCommand(this, "vm.list", {}, flags.json, renderGuests));
   },
 });
-
-function vmCommand(verb: "start" | "stop" | "kill" | "pause" | "resume", brief: string) {
-  return buildCommand<Json, [string], CliContext>({
-    docs: docs(brief, `ray vm ${verb} linux-demo-001`),
-    parameters: { flags: { json: jsonFlag }, positional: one("ID", "the guest's name") },
-    func(flags, vm) {
-      const render = (result: unknown) =>
-        `${vm}: ${(result as { state?: string } | null)?.state ?? "unknown"}\n`;
-      return guarded(this, () => hostCommand(this, `vm.${verb}`, { vm }, flags.json, render));
-    },
-  });
-}
 
 function powerCommand(op: "off" | "reboot", brief: string) {
   return buildCommand<Json, [], CliContext>({
@@ -117,11 +106,16 @@ export function rayApplication(version: string): Application<CliContext & Comman
         docs: { brief: "Guests" },
         routes: {
           list: vmList,
-          start: vmCommand("start", "Start a guest that the policy allows"),
+          start: vmStart,
           stop: vmCommand("stop", "End a guest in order"),
           kill: vmCommand("kill", "End a guest at once, without asking it"),
           pause: vmCommand("pause", "Hold a guest's virtual CPUs"),
           resume: vmCommand("resume", "Let a paused guest's virtual CPUs go on"),
+          suspend: vmCommand(
+            "suspend",
+            "Save a guest's memory and end it; `vm start` goes on there",
+          ),
+          "reset-state": vmCommand("reset-state", "Set a guest's saved state aside"),
           log: vmLog,
           show: vmShow,
           define: vmDefine,

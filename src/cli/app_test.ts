@@ -13,7 +13,8 @@ interface Said {
 }
 
 /** Runs one command line against a host that answers everything with this result. */
-async function ray(words: readonly string[], result: unknown = {}): Promise<Said> {
+/** @param results what is answered to each request, the last one again and again */
+async function ray(words: readonly string[], ...results: unknown[]): Promise<Said> {
   const texts = { stdout: "", stderr: "" };
   const asked: { op: string; args: unknown }[] = [];
   const process: CliProcess = {
@@ -28,6 +29,7 @@ async function ray(words: readonly string[], result: unknown = {}): Promise<Said
         const connection = new FakeConnection();
         connection.onWrite = (text) => {
           const { op, args, id } = JSON.parse(text);
+          const result = results[Math.min(asked.length, results.length - 1)] ?? {};
           asked.push({ op, args });
           connection.feed(`${JSON.stringify({ v: 0, id, ok: true, result })}\n`);
         };
@@ -128,4 +130,21 @@ Deno.test("ray: every command has help with an example", async () => {
     for (const command of commands) await walk([...words, command.trim()]);
   };
   await walk([]);
+});
+
+Deno.test("ray vm start --wait looks until the agent answered, or the guest runs no more", async () => {
+  const list = (state: string, agent: boolean) => [{ vm: "other", state: "running", agent: true }, {
+    vm: "k",
+    state,
+    agent,
+  }];
+  const started = { state: "running" };
+  const looking = list("running", false);
+  const ready = await ray(["vm", "start", "k", "--wait"], started, looking, list("running", true));
+  assert.deepEqual([ready.code, ready.stdout], [0, "k: ready\n"]);
+  assert.deepEqual(ready.asked.map((one) => one.op), ["vm.start", "vm.list", "vm.list"]);
+  const gone = await ray(["vm", "start", "k", "--wait"], started, looking, list("failed", false));
+  assert.deepEqual([gone.code, gone.stdout], [1, "k: failed\n"]);
+  const plain = await ray(["vm", "start", "k"], started);
+  assert.deepEqual([plain.code, plain.stdout, plain.asked.length], [0, "k: running\n", 1]);
 });

@@ -10,8 +10,11 @@ import { within } from "../within.ts";
 import { type ControlResponse, LINE_CAP, parseResponse, renderMessage } from "./protocol.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A power-off answers before it begins; everything else is quick. */
-const ANSWER_TIMEOUT_MS = 30_000;
+/**
+ * An answer comes when the thing is done: a start on an emulated host, a shutdown that the guest takes
+ * its time for, a saved memory. A host that died closes the socket, which ends the wait.
+ */
+const ANSWER_TIMEOUT_MS = 900_000;
 /** An answer may list many guests. */
 const ANSWER_CAP = 16 * LINE_CAP;
 

@@ -20,8 +20,8 @@ const MAX_CLIENTS = 64;
 const WRITE_TIMEOUT_MS = 10_000;
 
 /** Listens until closed. Resolves once the socket answers. */
-export function serveControl(host: Host, handler: Handler): Listener {
-  const listener = host.listen(PATHS.controlSocket);
+export async function serveControl(host: Host, handler: Handler): Promise<Listener> {
+  const listener = await host.listen(PATHS.controlSocket);
   void acceptAll(listener, handler);
   return listener;
 }

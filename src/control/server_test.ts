@@ -10,16 +10,16 @@ class ControlHost {
   #waiting: ((client: Connection | null) => void) | null = null;
   readonly #clients: (Connection | null)[] = [];
 
-  listen(path: string): Listener {
+  listen(path: string): Promise<Listener> {
     assert.equal(path, "/run/rayos/control.sock");
-    return {
+    return Promise.resolve({
       accept: () => {
         const client = this.#clients.shift();
         if (client !== undefined) return Promise.resolve(client);
         return new Promise((resolve) => this.#waiting = resolve);
       },
       close: () => this.arrive(null),
-    };
+    });
   }
 
   arrive(client: Connection | null): void {
@@ -39,7 +39,7 @@ const echo: Handler = (op, args) =>
 /** What the server answers to these bytes, one parsed response a line. */
 async function answersTo(bytes: string | Uint8Array, count: number): Promise<unknown[]> {
   const host = new ControlHost();
-  const listener = serveControl(host as unknown as Host, echo);
+  const listener = await serveControl(host as unknown as Host, echo);
   const client = new FakeConnection();
   host.arrive(client);
   client.feed(bytes);
@@ -95,7 +95,7 @@ Deno.test("serveControl names an unknown op by the handler's own rule", async ()
 
 Deno.test("serveControl serves others while one client is silent, and lets the 65th go", async () => {
   const host = new ControlHost();
-  const listener = serveControl(host as unknown as Host, echo);
+  const listener = await serveControl(host as unknown as Host, echo);
   const silent = Array.from({ length: 63 }, () => new FakeConnection());
   for (const one of silent) host.arrive(one);
   const asking = new FakeConnection();

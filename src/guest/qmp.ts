@@ -78,6 +78,9 @@ export interface QmpEvent {
 }
 
 const LINE_CAP = 1024 * 1024;
+/** A busy QEMU says a few lines a second; a burst, e.g. of disk errors, may be larger. */
+const LINES_PER_S = 500;
+const LINES_AT_ONCE = 2_000;
 /** Milliseconds for a greeting or a reply; generous, since an emulated host is slow. */
 export const QMP_TIMEOUT_MS = 20_000;
 
@@ -91,6 +94,9 @@ export class QmpClient {
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
   #ended = false;
+  /** Lines that came faster than {@link LINES_PER_S}, and when the last one came. */
+  #lines = 0;
+  #lineAt = performance.now();
 
   /** Resolves when QEMU closed the connection or broke the protocol. */
   readonly closed: Promise<void>;
@@ -179,10 +185,19 @@ export class QmpClient {
         if (line === null) return this.#end("QEMU closed the connection");
         if (line.kind !== "line") return this.#end(`a line is ${line.kind}`);
         if (!this.#take(parseJson(line.text), onEvent)) return this.#end("a line is no QMP");
+        if (!this.#affords()) return this.#end("more lines a second than any QEMU has to say");
       }
     } catch (error) {
       this.#end(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** A captured QEMU that floods must not take the time of the other guests. */
+  #affords(): boolean {
+    const now = performance.now();
+    this.#lines = Math.max(0, this.#lines - (now - this.#lineAt) * LINES_PER_S / 1000) + 1;
+    this.#lineAt = now;
+    return this.#lines <= LINES_AT_ONCE;
   }
 
   #take(message: unknown, onEvent: (event: QmpEvent) => void): boolean {

@@ -97,3 +97,27 @@ Deno.test("QmpClient gives migration commands QEMU's own socket, whatever the ca
   assert.deepEqual(sent, [{ uri }, { uri }, { "max-bandwidth": 1 }]);
   client.close();
 });
+
+Deno.test("QmpClient bears a burst of events and ends the connection of a QEMU that floods", async () => {
+  for (const [count, ends] of [[1_000, false], [50_000, true]] as const) {
+    const connection = qemu((_, id) => `{"id":${id},"return":{}}\n`);
+    let events = 0;
+    const client = await QmpClient.open(connection, () => events++);
+    connection.feed('{"event":"STOP"}\n'.repeat(count));
+    if (ends) {
+      await client.closed;
+      assert.ok(events < count && connection.closed);
+    } else {
+      await client.command("stop", 5_000);
+      assert.equal(events, count);
+      client.close();
+    }
+  }
+});
+
+Deno.test("QmpClient holds no line without an end, and says nobody answers", async () => {
+  const connection = qemu(() => "x".repeat(10 * 1024 * 1024));
+  const client = await QmpClient.open(connection, () => {});
+  assert.equal(await code(client.command("stop", 50)), "qmp.silent");
+  client.close();
+});

@@ -81,8 +81,12 @@ export function processFacts(pid: number): ProcessFacts | null {
 
 /** Whether an error, or the one that a fault carries, says that the process is gone (proc(5)). */
 function isGone(error: unknown): boolean {
-  const { code, cause } = error as { code?: string; cause?: { code?: string } };
-  return [code, cause?.code].some((one) => one === "ENOENT" || one === "ESRCH");
+  const { cause } = error as { cause?: unknown };
+  return [error, cause].some((one) => {
+    const { code, message } = (one ?? {}) as { code?: string; message?: string };
+    // Deno 2.5 gives ESRCH (3) no code: the process ended between open(2) and read(2).
+    return code === "ENOENT" || code === "ESRCH" || /\(os error 3\)/.test(message ?? "");
+  });
 }
 
 function namespaces(root: string): Record<string, string> {

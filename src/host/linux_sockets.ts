@@ -50,14 +50,15 @@ export async function connect(path: string, timeoutMs: number): Promise<Connecti
   }
 }
 
-export function listen(path: string, owner?: number): Listener {
+export async function listen(path: string, owner?: number): Promise<Listener> {
   // A socket file that a killed program left behind.
   fs.rmSync(path, { force: true });
   const listener = Deno.listen({ transport: "unix", path });
   // Stage 0's umask left it to root alone. In a guest's own directory the name may be another file by
   // now, which is why no link is followed: whatever is there is that guest's already.
   if (owner === undefined) fs.chmodSync(path, 0o600);
-  else fs.lchownSync(path, owner, owner);
+  // Deno 2.5 has no lchownSync.
+  else await fs.promises.lchown(path, owner, owner);
   return {
     async accept() {
       try {

@@ -137,7 +137,7 @@ export interface Host {
 
   connect(path: string, timeoutMs: number): Promise<Connection>;
   /** @param owner uid and gid of the only one that may connect besides root; left out: root alone */
-  listen(path: string, owner?: number): Listener;
+  listen(path: string, owner?: number): Promise<Listener>;
 
   /** Ids of the processes in a slot's cgroup; empty where there is no such cgroup. */
   processesOf(slot: Slot): number[];

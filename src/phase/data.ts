@@ -182,6 +182,7 @@ function trustClock(runtime: Runtime): void {
   const why = whyNotTrusted(host.clock.wall(), image.built, lastBoot(runtime));
   if (why === null) {
     sinks.trustWallClock();
+    runtime.timeTrusted = true;
     emit({ type: "time_sync", monoMs: Math.round(host.clock.monoMs()), source: "rtc" });
   } else emit({ type: "time_untrusted", reason: why });
 }

@@ -27,6 +27,8 @@ const COMMANDS: Partial<Record<LiveOp, Command>> = {
   "vm.stop": (guest, permit) => guest.stop(permit as Allowed<"vm.stop">, "asked"),
   "vm.kill": (guest, permit) => guest.kill(permit as Allowed<"vm.kill">),
   "vm.pause": (guest, permit) => guest.pause(permit as Allowed<"vm.pause">),
+  "vm.suspend": (guest, permit) => guest.suspend(permit as Allowed<"vm.suspend">),
+  "vm.reset_state": (guest, permit) => guest.resetState(permit as Allowed<"vm.reset_state">),
   "vm.resume": (guest, permit) => guest.resume(permit as Allowed<"vm.resume">),
 };
 

@@ -10,10 +10,14 @@ import { allSlots, guestFolder, type VmId } from "../id.ts";
 import { issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
+import { AT_REST } from "../policy/ops.ts";
 import { authorize } from "../policy/authorize.ts";
 import type { Runtime } from "../runtime.ts";
+import { hostKey } from "../saved/host_key.ts";
+import { hostCpu } from "../saved/present.ts";
 import { endStranger } from "../supervisor/ending.ts";
 import { Guest } from "../supervisor/guest.ts";
+import type { Keeping } from "../supervisor/keeping.ts";
 import { restartAfter } from "../supervisor/restart.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
@@ -21,7 +25,7 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
   syncGuests(runtime);
   await endForbidden(runtime);
   await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
-  const waiting = [...runtime.guests.values()].filter((guest) => guest.state === "defined");
+  const waiting = [...runtime.guests.values()].filter((guest) => AT_REST.includes(guest.state));
   const startAll = async () => {
     for (let guest = waiting.shift(); guest !== undefined; guest = waiting.shift()) {
       if (runtime.ending) return;
@@ -52,8 +56,13 @@ async function endForbidden(runtime: Runtime): Promise<void> {
 export function syncGuests(runtime: Runtime): VmId[] {
   const { host, emit, guests } = runtime;
   const takeConsole = (of: LaunchPlan, from: Connection) => keepConsole(runtime, of, from);
-  const onCrash = (guest: Guest) => restartLater(runtime, guest);
-  const around = { host, emit, takeConsole, onCrash };
+  const onCrash = (vm: VmId) => restartLater(runtime, vm);
+  const keeping: Keeping = {
+    key: () => hostKey(host),
+    cpu: () => hostCpu(host),
+    wall: () => runtime.timeTrusted ? host.clock.wall() : null,
+  };
+  const around = { host, emit, takeConsole, onCrash, keeping };
   const later: VmId[] = [];
   for (const plan of runtime.plans) {
     const guest = guests.get(plan.vm);
@@ -81,11 +90,14 @@ async function startOne(runtime: Runtime, guest: Guest): Promise<void> {
 const crashes = new WeakMap<Guest, number[]>();
 
 /** Begins a guest again that starts at boot and whose QEMU ended by itself, after a while or not at all. */
-function restartLater(runtime: Runtime, guest: Guest): void {
+function restartLater(runtime: Runtime, vm: VmId): void {
   const { clock } = runtime.host;
-  const { vm } = guest.plan;
+  const guest = runtime.guests.get(vm);
   const profile = runtime.registry?.guests.get(vm)?.profile ?? "";
-  if (runtime.ending || !runtime.inForce?.policy.profiles.get(profile)?.autoboot) return;
+  if (
+    guest === undefined || runtime.ending ||
+    !runtime.inForce?.policy.profiles.get(profile)?.autoboot
+  ) return;
   const ends = [...crashes.get(guest) ?? [], clock.monoMs()];
   crashes.set(guest, ends);
   const decision = restartAfter(ends);

@@ -8,9 +8,9 @@ import { serveControl } from "../control/server.ts";
 import type { Runtime } from "../runtime.ts";
 import { STARTS_FILE } from "./session.ts";
 
-export function phaseReady(runtime: Runtime): void {
+export async function phaseReady(runtime: Runtime): Promise<void> {
   const { host, bootId, starts } = runtime;
-  runtime.control = serveControl(host, (op, args) => runtime.handle("socket", op, args));
+  runtime.control = await serveControl(host, (op, args) => runtime.handle("socket", op, args));
   runtime.ready = true;
   host.replace(STARTS_FILE, renderStarts(bootId, starts, true));
   const guests = [...runtime.guests.values()].filter((guest) => guest.state === "running").length;

@@ -23,6 +23,8 @@ const LIVE: readonly LiveOp[] = [
   "vm.kill",
   "vm.pause",
   "vm.resume",
+  "vm.suspend",
+  "vm.reset_state",
   "vm.plan",
   "vm.log",
   "logs.tail",
@@ -34,6 +36,7 @@ const LIVE: readonly LiveOp[] = [
 const NOT_OF_A_RUNNING_GUEST: readonly LiveOp[] = [
   "vm.start",
   "vm.resume",
+  "vm.reset_state",
   "vm.define",
   "vm.remove",
   "serial.accept",

@@ -71,7 +71,8 @@ export const CONDITIONS: { readonly [C in Condition]: Check } = {
 
   autoboot: (asked) => {
     const profile = profileOf(asked);
-    return asked.caller !== "policy" || profile?.autoboot === true
+    const resumes = profile?.resumesAtBoot === true && guestOf(asked)?.state === "suspended";
+    return asked.caller !== "policy" || profile?.autoboot === true || resumes
       ? null
       : deny("vm.no_autoboot", `profile ${profile?.name} does not start at boot`);
   },

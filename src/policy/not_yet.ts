@@ -26,7 +26,6 @@ const PROFILE_KEYS: readonly (readonly [TomlPath, (entry: ProfileEntry) => boole
   [["present_on_boot"], (e) => e.document.present_on_boot === true],
   [["networking"], (e) => e.document.networking !== "off"],
   [["provisioning_minutes"], () => true],
-  [["on_shutdown"], (e) => e.document.on_shutdown === "suspend"],
   [["limits", "io_mib_s"], () => true],
   [["storage", "bus"], (e) => e.document.storage.bus !== "virtio"],
   [["storage", "shares"], (e) => e.document.storage.shares.length > 0],

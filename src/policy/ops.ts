@@ -70,6 +70,8 @@ export const LIVE_OPS = [
   "vm.kill",
   "vm.pause",
   "vm.resume",
+  "vm.suspend",
+  "vm.reset_state",
   "vm.plan",
   "vm.log",
   "vm.define",

@@ -13,7 +13,14 @@ import type { Policy } from "./policy.ts";
 import { resolvePolicy } from "./resolve.ts";
 import { checkShape } from "./shape.ts";
 import { sizeIssue, type VerifiedBytes } from "./signature.ts";
-import { readToml, showPath, type TomlDocument, TomlOther } from "./toml.ts";
+import {
+  readToml,
+  showPath,
+  type TomlDocument,
+  TomlOther,
+  type TomlPath,
+  type TomlValue,
+} from "./toml.ts";
 
 /** Most findings in one report; the rest is counted. */
 export const MAX_ISSUES = 100;
@@ -138,7 +145,7 @@ function versionIssue(toml: TomlDocument): Issue | null {
 /** A NUL that an escape put into a string; no value of a policy may carry one anywhere. */
 function textIssues(toml: TomlDocument): Issue[] {
   const issues: Issue[] = [];
-  const visit = (value: unknown, path: readonly (string | number)[]): void => {
+  const visit = (value: TomlValue, path: TomlPath): void => {
     if (issues.length > MAX_ISSUES) return;
     if (typeof value === "string") {
       if (!value.includes("\0")) return;
@@ -146,10 +153,11 @@ function textIssues(toml: TomlDocument): Issue[] {
       const hint = "remove the NUL";
       const parts = { line, column, expected: "text without NUL", found: "a NUL", hint };
       issues.push(issue("schema.nul", { path: showPath(path), ...parts }));
-    } else if (typeof value === "object" && value !== null && !(value instanceof TomlOther)) {
-      for (const [key, inner] of Object.entries(value)) {
-        visit(inner, [...path, Array.isArray(value) ? Number(key) : key]);
-      }
+      return;
+    }
+    // What is neither a list nor a table has nothing in it that the document says.
+    for (const [key, inner] of Object.entries(value)) {
+      visit(inner, [...path, Array.isArray(value) ? Number(key) : key]);
     }
   };
   visit(toml.data, []);

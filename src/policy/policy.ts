@@ -52,6 +52,8 @@ export interface Profile {
   readonly vmId: VmId | null;
   /** Its own word and `defaults.autoboot_vms` together. */
   readonly autoboot: boolean;
+  /** A guest that was suspended goes on at boot, whether or not it would start there. */
+  readonly resumesAtBoot: boolean;
   readonly presentOnBoot: boolean;
   readonly networking: Networking;
   readonly provisioningMinutes: number;

@@ -89,3 +89,46 @@ Deno.test("a policy for other hosts says which host this is, and the first eight
   assert.equal(of("desk")?.[0], "this host, desk");
   assert.equal(of("H8"), undefined);
 });
+
+Deno.test("a report has the error that refuses a policy before the warnings and notes beside it", () => {
+  const { issues } = parse(`${V}linux.devices.input = true\nhosts = ["elsewhere"]\n`);
+  assert.deepEqual(places(issues), [
+    "error meaning.hosts 3:9",
+    "warning serial.none null:null",
+    "note note.not_yet 2:23",
+  ]);
+});
+
+const noted = Array.from(
+  { length: 64 },
+  (_, n) => `[profiles.p${n}]\nkind = "linux"\ndevices = { input = true, vtpm = true }\n`,
+).join("");
+
+Deno.test("a report that is cut below a single error still denies in its last line", () => {
+  const { policy, issues } = parse(`${V}serial = 1\nhosts = ["elsewhere"]\n${noted}`);
+  assert.equal(policy, null);
+  assert.deepEqual([issues[0]?.rule, issues.at(-1)?.rule], ["meaning.hosts", "schema.more"]);
+  assert.deepEqual([issues.at(-1)?.found, issues.at(-1)?.severity], ["29 more", "error"]);
+});
+
+Deno.test("readOnDesk cuts the report of what is no policy, and gives all notes of one", () => {
+  const unknown = Array.from({ length: 150 }, (_, n) => `k${n} = 0\n`).join("");
+  const refused = readOnDesk(bytes(V + unknown));
+  assert.equal(refused.policy, null);
+  assert.equal(refused.issues.length, MAX_ISSUES + 1);
+  assert.deepEqual([refused.issues.at(-1)?.rule, refused.issues.at(-1)?.found], [
+    "schema.more",
+    "50 more",
+  ]);
+  const held = readOnDesk(bytes(V + noted));
+  assert(held.policy !== null);
+  assert.equal(held.issues.length, 128);
+});
+
+Deno.test("a report is full of NULs after one more than fit, and looks for no others", () => {
+  const nuls = (count: number) =>
+    checkPolicy(bytes(`${V}k = [${'"\\u0000", '.repeat(count)}]\n`)).at(-1)?.found;
+  assert.equal(nuls(MAX_ISSUES), "1 more", "the unknown key");
+  assert.equal(nuls(MAX_ISSUES + 1), "2 more");
+  assert.equal(nuls(MAX_ISSUES + 50), "2 more");
+});

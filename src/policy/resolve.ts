@@ -125,6 +125,7 @@ function resolveProfile(document: PolicyDocument, entry: ProfileEntry): Profile 
     enabled: own.enabled,
     vmId: entry.vmId,
     autoboot: own.autoboot && document.defaults.autoboot_vms,
+    resumesAtBoot: own.on_shutdown === "suspend" && document.defaults.autoboot_vms,
     presentOnBoot: own.present_on_boot ?? document.defaults.present_on_boot,
     networking: networkingOf(document, own),
     provisioningMinutes: own.provisioning_minutes,

@@ -65,9 +65,10 @@ export function scanToml(bytes: Uint8Array): Scanned | { ok: false; issue: Issue
   if ("issue" in found) {
     return { ok: false, issue: { ...found.issue, ...placeOf(text, found.at) } };
   }
-  if (found.keep === null) return { ok: true, text, excess: null };
+  const { kept } = found;
+  if (kept === null) return { ok: true, text, excess: null };
   const { issue: said } = fault(
-    found.keep,
+    kept.at,
     "toml.size",
     `at most ${MAX_COST / 8} keys with their values, or as much of anything else`,
     `${found.keys} keys`,
@@ -75,10 +76,10 @@ export function scanToml(bytes: Uint8Array): Scanned | { ok: false; issue: Issue
   );
   return {
     ok: true,
-    text: text.slice(0, found.keep),
+    text: text.slice(0, kept.at),
     excess: {
-      issue: { ...said, ...placeOf(text, found.keep) },
-      keys: found.keys - found.keptKeys,
+      issue: { ...said, ...placeOf(text, kept.at) },
+      keys: found.keys - kept.keys,
     },
   };
 }
@@ -92,12 +93,16 @@ export function placeOf(text: string, index: number): { line: number; column: nu
   return { line, column: index - start + 1 };
 }
 
+/** A place in the text, and the keys before it. */
+interface Weight {
+  readonly at: number;
+  readonly keys: number;
+}
+
 /** Keys in all, and where the part that may be parsed ends: null where that is all of it. */
 interface Weighed {
   readonly keys: number;
-  readonly keep: number | null;
-  /** Keys in that part. */
-  readonly keptKeys: number;
+  readonly kept: Weight | null;
 }
 
 function scan(text: string): { at: number; issue: Issue } | Weighed {
@@ -108,8 +113,8 @@ function scan(text: string): { at: number; issue: Issue } | Weighed {
   let dots = 0;
   let cost = 0;
   let keys = 0;
-  let lastLine = { at: 0, keys: 0 };
-  let kept: { readonly at: number; readonly keys: number } | null = null;
+  let lastLine: Weight = { at: 0, keys: 0 };
+  let kept: Weight | null = null;
   for (let at = 0; at < text.length; at++) {
     const char = text.charAt(at);
     cost += COSTS[char] ?? 0;
@@ -146,7 +151,7 @@ function scan(text: string): { at: number; issue: Issue } | Weighed {
       return fault(at, "toml.depth", most, "more", "no key of a policy needs them");
     }
   }
-  return { keys, keep: kept?.at ?? null, keptKeys: kept?.keys ?? keys };
+  return { keys, kept };
 }
 
 function bareReturn(at: number): { at: number; issue: Issue } {

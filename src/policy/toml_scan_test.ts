@@ -41,6 +41,7 @@ Deno.test("scanToml takes nesting of 16, and finds the place of the seventeenth"
   assert.equal(fault(`${"[]".repeat(20)}${"{}".repeat(20)}`), null, "closed ones do not count");
   assert.equal(fault("]}".repeat(9) + "[".repeat(16)), null, "nor do those that open nothing");
   assert.equal(fault("]" + "[".repeat(17)), "toml.depth 1:18 a deeper one");
+  assert.equal(fault(`[[]${"[".repeat(16)}`), "toml.depth 1:19 a deeper one", "one closes one");
   const inside = "[{".repeat(20);
   for (
     const text of [
@@ -59,6 +60,7 @@ Deno.test("scanToml takes 64 dots in each line, and finds the place of the next"
   const most = "a.".repeat(64);
   assert.equal(fault(`${most}\n${most}\n${most}`), null);
   assert.equal(fault(`\n${most}.`), "toml.depth 2:129 more");
+  assert.equal(fault(`${most}'\n${most}`), null, "a string that does not end ends with its line");
   assert.equal(fault(`'${most}.' "${most}." # ${most}.`), null);
 });
 
@@ -105,6 +107,8 @@ Deno.test("scanToml knows where each kind of string ends", () => {
       "'a",
       '"\\"',
       '"""a',
+      '""""',
+      "''''",
       '"""a""',
       '"""a\\"""',
       "'''a",

@@ -13,18 +13,18 @@ const INCOMING = ["-incoming", "defer"] as const;
 
 /** The plan, started so that QEMU waits for saved state. */
 export function incomingPlan(plan: LaunchPlan): LaunchPlan {
-  return { ...plan, argv: [...ownArgv(plan), ...INCOMING] };
+  return { ...plan, argv: [...coldPlan(plan).argv, ...INCOMING] };
 }
 
 /** SHA-256 in hex of everything the plan says, its waiting for saved state apart. */
 export function planHash(plan: LaunchPlan): string {
-  const own = { ...plan, argv: ownArgv(plan) };
-  const text = canonicalJson(JSON.parse(JSON.stringify(own)) as Json);
+  const text = canonicalJson(JSON.parse(JSON.stringify(coldPlan(plan))) as Json);
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Only the last two can be that option: elsewhere it may be the value of another. */
-function ownArgv({ argv }: LaunchPlan): readonly string[] {
-  const at = argv.length - INCOMING.length;
-  return INCOMING.every((word, n) => argv[at + n] === word) ? argv.slice(0, at) : argv;
+/** The plan, started from its disks. Only the last two words can be that option of QEMU's. */
+export function coldPlan(plan: LaunchPlan): LaunchPlan {
+  const at = plan.argv.length - INCOMING.length;
+  const waits = INCOMING.every((word, n) => plan.argv[at + n] === word);
+  return waits ? { ...plan, argv: plan.argv.slice(0, at) } : plan;
 }

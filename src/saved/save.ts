@@ -133,7 +133,7 @@ async function save(request: SuspendRequest): Promise<SavedState> {
 async function receive(request: SuspendRequest, file: NewFile): Promise<string> {
   const { host, plan, qmp, signal, limits = SAVE_LIMITS } = request;
   const most = Math.ceil(plan.memoryMiB * MIB / PAGE) * BYTES_PER_PAGE + DEVICES_BYTES;
-  const listener = host.listen(socketPath(plan.slot, "state"), plan.uid);
+  const listener = await host.listen(socketPath(plan.slot, "state"), plan.uid);
   let connection: Connection | null = null;
   try {
     await qmp.command("migrate-set-parameters", qmp.timeoutMs, { "max-bandwidth": NO_LIMIT });

@@ -17,6 +17,7 @@ export interface EndingLimits {
 export const ENDING: EndingLimits = { powerDownMs: 30_000, quitMs: 5_000, killMs: 5_000 };
 
 const POLL_MS = 50;
+const EVENTS_LIMIT = 4096;
 
 export type Ending = "powered_down" | "quit" | "killed" | "still_there";
 
@@ -67,9 +68,16 @@ export async function killGuest(host: Host, slot: Slot, timeoutMs: number): Prom
   return await isGone(host, slot, timeoutMs);
 }
 
+/**
+ * Waits until nothing is left in the slot's cgroup. The list of processes is empty a moment before the
+ * last one has let go of its files; `populated` (cgroup-v2.rst) says when that is over, KVM's own threads
+ * included.
+ */
 async function isGone(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
+  const events = `${PATHS.cgroup}/rayos/guests/${slotName(slot)}/cgroup.events`;
   const end = host.clock.monoMs() + timeoutMs;
-  while (host.processesOf(slot).length > 0) {
+  const populated = () => /^populated 1$/m.test(host.readText(events, EVENTS_LIMIT) ?? "");
+  while (host.processesOf(slot).length > 0 || populated()) {
     if (host.clock.monoMs() >= end) return false;
     await host.clock.sleep(POLL_MS);
   }

@@ -13,6 +13,13 @@ class EndingHost {
   alive = true;
   readonly tried: string[] = [];
   #now = 0;
+  /** When the kernel is done with the last process, in ms. */
+  lingersUntil = 0;
+
+  /** Milliseconds that were waited for so far. */
+  get now(): number {
+    return this.#now;
+  }
 
   constructor(readonly endsBy: readonly string[]) {}
 
@@ -25,6 +32,11 @@ class EndingHost {
       },
     },
     processesOf: () => this.alive ? [7] : [],
+    // The kernel still counts what has let go of nothing yet, for a while after the last process.
+    readText: (path: string) => {
+      assert.equal(path, "/run/rayos/cg/rayos/guests/00/cgroup.events");
+      return `populated ${this.alive || this.#now < this.lingersUntil ? 1 : 0}\nfrozen 0\n`;
+    },
     put: (path: string) => this.#try(path.split("/").at(-1) ?? ""),
     connect: () => Promise.resolve(this.connection()),
   } as unknown as Host;
@@ -72,4 +84,14 @@ Deno.test("endStranger asks a guest of no plan before it kills it", async () => 
   const one = new EndingHost(["system_powerdown"]);
   assert.equal(await endStranger(one.host, SLOT), "powered_down");
   assert.deepEqual(one.tried, ["system_powerdown"]);
+});
+
+Deno.test("endGuest does not call a guest ended whose cgroup is still populated", async () => {
+  const one = new EndingHost(["cgroup.kill"]);
+  one.lingersUntil = 120;
+  assert.equal(await endGuest(one.host, SLOT, null, LIMITS), "killed");
+  assert.ok(one.now >= 120, String(one.now));
+  const never = new EndingHost(["cgroup.kill"]);
+  never.lingersUntil = Infinity;
+  assert.equal(await endGuest(never.host, SLOT, null, LIMITS), "still_there");
 });

@@ -30,6 +30,7 @@ export const GUEST_EVENTS = {
   resume: "command: let the vCPUs go on",
   suspend: "command: write the machine's state to a file and end",
   reset: "command: set the saved state aside",
+  found_saved: "no process, and a saved state is there",
   confined: "the read-back equals the plan, and QEMU let the guest go",
   held: "QEMU holds the vCPUs",
   let_go: "QEMU runs the vCPUs",
@@ -78,6 +79,7 @@ type Row = Partial<Record<GuestEvent, Transition>>;
 /** Where there is no process, one may be found, and one may be begun. */
 const atRest: Row = {
   start: to("starting", "launch"),
+  found_saved: to("suspended"),
   adopt_running: to("running"),
   adopt_paused: to("paused"),
   adopt_stopping: to("stopping", "power_down"),

@@ -97,6 +97,8 @@ Deno.test("guest states: nothing but the contract's ways, and the one back from 
     "paused stopped",
     "suspending paused",
     "suspended stopped",
+    "defined suspended",
+    "stopped suspended",
     "failed stopped",
   ]);
   const found = new Set<string>();

@@ -12,16 +12,17 @@ function slowHost() {
   let connects = 0;
   const host = {
     clock: { monoMs: () => performance.now(), sleep: () => Promise.resolve() },
-    lstat: (path: string) => ({
-      type: /\.ext4$|vmlinuz$/.test(path) ? "file" : "directory",
-      size: 0,
-      uid: 0,
-      links: 1,
-      device: 1,
-      inode: 1,
-      modifiedMs: 0,
-      changedMs: 0,
-    }),
+    lstat: (path: string) =>
+      path.includes("/state/") ? null : ({
+        type: /\.ext4$|vmlinuz$/.test(path) ? "file" : "directory",
+        size: 0,
+        uid: 0,
+        links: 1,
+        device: 1,
+        inode: 1,
+        modifiedMs: 0,
+        changedMs: 0,
+      }),
     head: () => new Uint8Array(512),
     put: (path: string) => {
       if (path.endsWith("cgroup.kill")) processes = [];
@@ -58,6 +59,7 @@ Deno.test("Guest.stop in the middle of a start waits for the launcher and kills 
     emit: (event) => events.push(event),
     takeConsole: () => {},
     onCrash: () => {},
+    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
   });
   const started = guest.start(permit("vm.start", "demo"));
   const stopped = guest.stop(permit("power.off", null), "poweroff");
@@ -81,6 +83,7 @@ Deno.test("Guest.start does nothing by another guest's permit", async () => {
     emit: () => assert.fail("nothing is reported"),
     takeConsole: () => {},
     onCrash: () => {},
+    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
   });
   await guest.start(permit("vm.start", "other"));
   assert.equal(guest.state, "defined");

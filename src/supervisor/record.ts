@@ -13,6 +13,7 @@ import { renderPlan } from "../jail/render.ts";
 import { PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 import { qemuArgv } from "../plan/qemu_argv.ts";
+import { coldPlan } from "../saved/plan_hash.ts";
 
 /** The steps that can be interrupted, each named when it begins. */
 export const STEPS = [
@@ -94,7 +95,7 @@ export function readRecord(
     // What of the plan is no plan cannot pass the comparison below.
     record = parsed.output as unknown as RunRecord;
     const launched = host.readText(`${PATHS.plans}/${slotName(plan.slot)}`, LIMIT);
-    if (!sameValue(qemuArgv(record.plan), withoutIncoming(record.plan.argv))) {
+    if (!sameValue(qemuArgv(record.plan), coldPlan(record.plan).argv)) {
       return bad("its arguments are not those of its plan");
     }
     if (renderPlan(record.plan) !== launched) return bad("the launcher was given another plan");
@@ -141,8 +142,3 @@ export function setRecordAside(host: Host, slot: Slot): string {
 }
 
 const sameValue = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other);
-
-/** A guest that was begun from a saved state has two words more (`load`). */
-function withoutIncoming(argv: readonly string[]): readonly string[] {
-  return argv.at(-2) === "-incoming" ? argv.slice(0, -2) : argv;
-}

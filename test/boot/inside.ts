@@ -24,6 +24,44 @@ while read -r word; do
       out=$(/usr/bin/ray \${word#ray } 2>&1)
       echo "inside ray $? $(echo "$out" | $bb base64 -w 0) end"
       ;;
+    "killat "*)
+      # Kills the program in the moment in which the slot's record names the step.
+      (
+        set -- \${word#killat }
+        victims=$(program)
+        record= tries=0
+        while [ $tries -lt 200000 ]; do
+          read -r record 2> /dev/null < /run/rayos/guest/$1.json
+          case $record in *'"step":"'$2'"'*) break ;; esac
+          tries=$((tries + 1))
+        done
+        kill -9 $victims
+        echo "inside killed at $2 \$([ $tries -lt 200000 ] && echo yes || echo never)"
+      ) &
+      echo "inside armed"
+      ;;
+    "signal "*)
+      set -- \${word#signal }
+      while read -r process; do
+        read -r name 2> /dev/null < /proc/$process/comm
+        case $name in qemu-system*) kill -$2 $process ;; esac
+      done < /run/rayos/cg/rayos/guests/$1/cgroup.procs
+      echo "inside done"
+      ;;
+    "memory "*)
+      set -- \${word#memory }
+      echo $2 > /run/rayos/cg/rayos/guests/$1/memory.max
+      echo "inside done"
+      ;;
+    "clock "*) $bb date -u -s "\${word#clock }" > /dev/null; echo "inside done" ;;
+    "qemus "*)
+      qemus=0
+      while read -r process; do
+        read -r name 2> /dev/null < /proc/$process/comm
+        case $name in qemu-system*) qemus=$((qemus + 1)) ;; esac
+      done < /run/rayos/cg/rayos/guests/\${word#qemus }/cgroup.procs
+      echo "inside qemus $qemus end"
+      ;;
     orphan) ( ( $bb sleep 1 & ) ); echo "inside orphan made" ;;
     processes)
       for one in /proc/[0-9]*; do
@@ -52,7 +90,7 @@ export async function insideOverlay(): Promise<Record<string, OverlayFile>> {
 export async function askInside(run: BootRun, word: string, answer: RegExp): Promise<string> {
   const from = run.console.length;
   await run.typeSerial(`${word}\r`);
-  return await run.waitForConsole(answer, 60_000, from);
+  return await run.waitForConsole(answer, 240_000, from);
 }
 
 export interface InsideProcess {

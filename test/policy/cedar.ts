@@ -116,6 +116,10 @@ function forProfile(policy: Policy, profile: Profile, hostMemoryMiB: number): st
   ];
   const out = [rule(PERSON, ["vm.start"], ...start)];
   if (profile.autoboot) out.push(rule('principal == Caller::"policy"', ["vm.start"], ...start));
+  if (profile.onShutdown === "suspend" && profile.resumesAtBoot) {
+    const suspended = 'resource.state == "suspended"';
+    out.push(rule('principal == Caller::"policy"', ["vm.start"], ...start, suspended));
+  }
   out.push(rule(PERSON, ["vm.resume"], 'resource.state == "paused"'));
   out.push(
     rule(USER, ["vm.console"], `${set("", "running", "paused")}.contains(resource.state)`),

@@ -75,15 +75,15 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
   /** Calls that act, and the only files that may hold them. */
   const acts: readonly [RegExp, readonly string[]][] = [
     [/\.launch\(\s*"jail"/, ["supervisor/machine.ts"]],
-    [/\blaunchMachine\(/, ["supervisor/machine.ts", "supervisor/guest.ts"]],
+    [/\blaunchMachine\(/, ["supervisor/machine.ts", "supervisor/guest_machine.ts"]],
     [/\.launch\(\s*"power"/, ["runtime.ts"]],
     [/\bendGuest\(/, ["supervisor/ending.ts", "supervisor/guest.ts", "runtime.ts"]],
     [/\bendStranger\(/, ["supervisor/ending.ts", "runtime.ts", "phase/launch.ts"]],
     [/"system_powerdown"/, ["supervisor/guest.ts", "supervisor/ending.ts", "guest/qmp.ts"]],
     [/"quit"/, ["supervisor/guest.ts", "supervisor/ending.ts", "saved/save.ts", "guest/qmp.ts"]],
-    [/\bsuspendGuest\(/, ["saved/save.ts", "supervisor/guest.ts"]],
-    [/\bloadSaved\(/, ["saved/load.ts", "supervisor/guest.ts"]],
-    [/"cont"/, ["supervisor/guest.ts", "guest/qmp.ts"]],
+    [/\bsuspendGuest\(/, ["saved/save.ts", "supervisor/guest_machine.ts"]],
+    [/\bloadSaved\(/, ["saved/load.ts", "supervisor/guest_machine.ts"]],
+    [/"cont"/, ["supervisor/guest.ts", "supervisor/guest_machine.ts", "guest/qmp.ts"]],
   ];
   for (const { name, text } of sources()) {
     for (const [call, files] of acts) {
@@ -91,10 +91,13 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
     }
   }
   const guest = fs.readFileSync(path.join(SRC, "supervisor", "guest.ts"), "utf8");
-  for (const method of ["start", "stop", "kill", "pause", "resume"]) {
+  for (const method of ["start", "stop", "kill", "pause", "resume", "suspend", "resetState"]) {
     assert.match(
       guest,
-      new RegExp(`^ {2}(async )?${method}\\(\\s*_?permit: (Allowed<|StopPermit,)`, "m"),
+      new RegExp(
+        `^ {2}(async )?${method}\\(\\s*_?permit: (Allowed<|StopPermit,|SuspendPermit,)`,
+        "m",
+      ),
       method,
     );
   }

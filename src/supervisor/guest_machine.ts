@@ -1,0 +1,366 @@
+/**
+ * The machine of a guest and the host's hands on it: carries out the actions that `guest_state.ts` gives
+ * and reports each step as an event. It believes only the kernel about what runs, and lets no guest run
+ * an instruction before its jail was read back. What is wanted of it comes from `guest.ts`.
+ */
+
+import type { Emit, GuestState, Subject } from "../event.ts";
+import { asFault, type Fault } from "../fault.ts";
+import type { AgentClient } from "../guest/agent.ts";
+import type { QmpClient, QmpEvent } from "../guest/qmp.ts";
+import type { Connection, FileFacts, Host } from "../host/port.ts";
+import type { VmId } from "../id.ts";
+import { type Issue, issue } from "../issue.ts";
+import { DEVICES } from "../plan/device.ts";
+import { checkFiles } from "../plan/file_check.ts";
+import { type LaunchPlan, subjectOf } from "../plan/launch_plan.ts";
+import type { GoodState } from "../saved/check.ts";
+import { correctClock, loadSaved } from "../saved/load.ts";
+import { incomingPlan } from "../saved/plan_hash.ts";
+import { suspendGuest } from "../saved/save.ts";
+import { attendConsole, awaitAgent, watchQmp } from "./attending.ts";
+import { killGuest } from "./ending.ts";
+import type { GuestAction, GuestEvent } from "./guest_state.ts";
+import { type Keeping, type KeepingOf, putAside } from "./keeping.ts";
+import { confineMachine, lastWords, launchMachine } from "./machine.ts";
+import { Progress, type Refusal } from "./progress.ts";
+import { dropRecord, type RunRecord, type Step, writeRecord } from "./record.ts";
+
+/** Milliseconds. */
+export const KILL_TIMEOUT_MS = 5_000;
+
+/** What a guest needs from whoever holds it. */
+export interface GuestSurroundings {
+  readonly host: Host;
+  readonly emit: Emit;
+  /** Takes the guest's console stream until it ends. */
+  readonly takeConsole: (plan: LaunchPlan, connection: Connection) => void;
+  /** Told when its QEMU ended without a shutdown, once the state says so. */
+  readonly onCrash: (vm: VmId) => void;
+  readonly keeping: Keeping;
+}
+
+export abstract class GuestMachine {
+  readonly subject: Subject;
+  protected readonly progress: Progress;
+  protected qmp: QmpClient | null = null;
+  #sawShutdown = false;
+  /** Whether the agent answered since the machine began. */
+  protected answered = false;
+  /** A command of ours that QEMU's next word of its vCPUs answers. */
+  #asked: string | null = null;
+
+  #plan: LaunchPlan;
+  /** The plan as the launcher was given it: `#plan`, or the form of it that waits for saved state. */
+  #launched: LaunchPlan;
+  #process: RunRecord["process"] = null;
+  /** The launcher's work, so that a stop in the middle of it can wait for what comes of it. */
+  protected launching: Promise<void> = Promise.resolve();
+
+  constructor(plan: LaunchPlan, protected readonly around: GuestSurroundings) {
+    this.#plan = plan;
+    this.#launched = plan;
+    this.subject = subjectOf(plan);
+    this.progress = new Progress(this.subject, around.emit);
+  }
+
+  /** The plan by which it runs, or would start. */
+  get plan(): LaunchPlan {
+    return this.#plan;
+  }
+
+  /** Gives it that plan, and the form of it that the launcher was given. */
+  protected usePlan(plan: LaunchPlan, launched = plan): void {
+    this.#plan = plan;
+    this.#launched = launched;
+  }
+
+  get state(): GuestState {
+    return this.progress.state;
+  }
+
+  get agentReady(): boolean {
+    return this.answered && this.state === "running";
+  }
+
+  get violations(): readonly Issue[] {
+    return this.progress.violations;
+  }
+
+  /** Why the last command did not come to its end; null where it did. */
+  get refusal(): Refusal | null {
+    return this.progress.refusal;
+  }
+
+  /** Writes the step that is begun now. */
+  protected note(step: Step, ran = this.state === "running"): void {
+    const process = this.#process;
+    const plan = this.#launched;
+    writeRecord(this.around.host, { plan, step, process, ran, ready: this.answered });
+  }
+
+  /** As `#note`; an end is carried out even where it cannot be written down. */
+  protected noteEnd(): void {
+    try {
+      this.note("stopping");
+    } catch (error) {
+      this.progress.noticed(asFault(error, "guest", "guest.record"));
+    }
+  }
+
+  /** Moves the state and carries the actions out. @returns whether the event meant anything */
+  protected async apply(
+    event: GuestEvent,
+    reason: string,
+    saved: GoodState | null = null,
+  ): Promise<boolean> {
+    const ran = this.state === "running";
+    const actions = this.progress.move(event, reason);
+    for (const action of actions ?? []) await this.#act(action, reason, { ran, saved });
+    return actions !== null;
+  }
+
+  async #act(
+    action: GuestAction,
+    reason: string,
+    { ran, saved }: { readonly ran: boolean; readonly saved: GoodState | null },
+  ): Promise<void> {
+    switch (action) {
+      case "launch":
+      case "load":
+        return await this.#launch(saved);
+      case "save":
+        return await this.#save(ran, reason);
+      case "hold":
+        return await this.#vcpus("pausing", "stop", "held", reason);
+      case "release":
+        return await this.#vcpus("running", "cont", "let_go", reason);
+      case "kill":
+        await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
+        return;
+      case "tell_ready":
+        this.around.emit({ type: "vm_ready", subject: this.subject });
+        return this.note("running");
+      // The end is waited for by whoever began it.
+      case "power_down":
+        return;
+    }
+  }
+
+  /** Has QEMU hold its vCPUs or let them go on; the state follows what it did. */
+  async #vcpus(
+    step: Step,
+    command: "stop" | "cont",
+    done: GuestEvent,
+    reason: string,
+  ): Promise<void> {
+    this.#asked = reason;
+    try {
+      this.note(step);
+      await this.qmp?.command(command);
+      await this.apply(done, reason);
+      if (done === "held") this.note("paused");
+    } catch (error) {
+      await this.fail(asFault(error, "guest", "guest.vcpus"));
+    } finally {
+      this.#asked = null;
+    }
+  }
+
+  protected of(): KeepingOf {
+    const { host, emit } = this.around;
+    return { host, emit, subject: this.subject, plan: this.plan };
+  }
+
+  async #save(ran: boolean, reason: string): Promise<void> {
+    const { host, emit, keeping } = this.around;
+    const { plan } = this;
+    const qmp = this.qmp;
+    try {
+      this.note("saving", ran);
+      if (qmp === null) return;
+      const kill = () => killGuest(host, plan.slot, KILL_TIMEOUT_MS);
+      const request = { host, qmp, plan, key: keeping.key(), cpu: keeping.cpu(), kill };
+      const done = await suspendGuest(request);
+      if (done.ok) {
+        const { bytes, ms } = done;
+        emit({ type: "vm_saved", subject: this.subject, bytes, ms });
+        return await this.ended(reason, "saved");
+      }
+      if (done.guest === "gone") return await this.fail(done.fault);
+      await this.apply("save_failed", done.fault.code);
+      if (ran) await this.apply("resume", "save_failed");
+      this.progress.failed(done.fault, "");
+    } catch (error) {
+      await this.fail(asFault(error, "guest", "saved.failed"));
+    }
+  }
+
+  async #launch(saved: GoodState | null): Promise<void> {
+    const { host, emit } = this.around;
+    this.#launched = saved === null ? this.plan : incomingPlan(this.plan);
+    this.answered = false;
+    this.#sawShutdown = false;
+    this.#process = null;
+    const checked = checkFiles(host, this.plan);
+    if (checked.issues.length > 0) return void await this.deny(checked.issues);
+    for (const device of this.plan.devices) {
+      const name = device.device === "disk" ? device.file : device.device;
+      const { exposes } = DEVICES[device.device];
+      emit({ type: "device", subject: this.subject, device: name, exposes });
+    }
+    try {
+      this.note("launching", true);
+      await (this.launching = launchMachine(host, this.#launched));
+      // A stop that came meanwhile ends what is there and reports it.
+      if (!this.progress.is("starting", "resuming")) return;
+      this.note(saved === null ? "confining" : "loading", true);
+      const { qmp, verdict, process } = await this.confine(checked.files);
+      const { issues, checks } = verdict;
+      if (issues.length > 0) return void await this.deny(issues);
+      emit({ type: "vm_confined", subject: this.subject, pid: process?.pid ?? 0, checks });
+      if (saved !== null && !await this.#load(qmp, saved)) return;
+      if (!this.progress.is("starting", "resuming")) return;
+      this.note(saved === null ? "releasing" : "loaded", true);
+      await qmp.command("cont");
+      await this.apply("confined", "confined");
+      this.note("running");
+      this.attend(saved !== null);
+    } catch (error) {
+      await this.fail(asFault(error, "launch", "launch.failed"));
+    }
+  }
+
+  /** Gives QEMU the state; one that it does not take is set aside, and the guest begins without it. */
+  async #load(qmp: QmpClient, saved: GoodState): Promise<boolean> {
+    const { host, emit } = this.around;
+    const loaded = await loadSaved({ host, qmp, plan: this.plan, saved });
+    if (loaded.ok) {
+      const { bytes, ms } = loaded;
+      emit({ type: "vm_loaded", subject: this.subject, bytes, ms });
+      return true;
+    }
+    // A stop that came meanwhile took QEMU away: the state has not been used.
+    if (!this.progress.is("resuming")) return false;
+    await this.#end("saved_state");
+    putAside(this.of(), loaded.issues);
+    await this.apply("start", "saved_state_refused");
+    return false;
+  }
+
+  protected async confine(files: Readonly<Record<string, FileFacts>>) {
+    const { host } = this.around;
+    const confined = await confineMachine(host, this.plan, files, (one) => this.#onQmpEvent(one));
+    this.qmp = confined.qmp;
+    this.#process = confined.process;
+    return confined;
+  }
+
+  /** Reports the end of a machine that was being ended. */
+  protected async ended(how: string, event: GuestEvent = "exited"): Promise<void> {
+    const { host } = this.around;
+    if (host.processesOf(this.plan.slot).length > 0) {
+      await this.apply("timeout", "unkillable");
+      return;
+    }
+    this.qmp?.close();
+    dropRecord(host, this.plan.slot);
+    await this.apply(event, how);
+  }
+
+  #onQmpEvent(event: QmpEvent): void {
+    if (event.name === "SHUTDOWN") this.#sawShutdown = true;
+    // Held by QEMU itself, e.g. since a disk is full; what was asked is followed by its reply.
+    if (event.name === "STOP" && this.#asked === null && this.progress.is("running")) {
+      void this.#heldByItself().catch((error) => this.#lost("status", error));
+    }
+  }
+
+  async #heldByItself(): Promise<void> {
+    const { running = true, status = "" } = await this.qmp?.command("query-status") ?? {};
+    if (!running && status !== "shutdown") await this.apply("held", status);
+  }
+
+  /** Watches for the end, copies the console, asks the agent; none of them holds anything up. */
+  protected attend(wasSaved = false): void {
+    const { host, takeConsole, keeping } = this.around;
+    const qmp = this.qmp;
+    const correct = (agent: AgentClient | null) =>
+      wasSaved && qmp !== null ? correctClock(qmp, agent, keeping.wall()) : Promise.resolve(false);
+    if (wasSaved) void correct(null).catch((error) => this.#lost("clock", error));
+    if (qmp === null) return;
+    void qmp.closed.then(() => this.#onQmpClosed(qmp));
+    const watched = () => this.qmp === qmp && this.progress.is("running", "paused");
+    void watchQmp(host, qmp, watched).then((silent) => silent ? this.#onSilence() : undefined);
+    void attendConsole(host, this.plan, takeConsole).catch((error) => this.#lost("console", error));
+    if (this.answered) return;
+    const wanted = () => this.progress.is("running", "paused");
+    void awaitAgent(host, this.plan, wanted, correct).then(async (answered) => {
+      if (!answered) return;
+      this.answered = true;
+      await this.apply("agent_ready", "agent");
+    }).catch((error) => this.#lost("agent", error));
+  }
+
+  /** A QEMU that answers nothing any more cannot be told to do anything: it is ended. */
+  async #onSilence(): Promise<void> {
+    await this.#end("qmp_silent", "timeout");
+    this.around.onCrash(this.plan.vm);
+  }
+
+  async #onQmpClosed(qmp: QmpClient): Promise<void> {
+    const { host, onCrash } = this.around;
+    // A stop that is under way reports the end itself.
+    if (this.qmp !== qmp || !this.progress.is("running", "paused")) return;
+    const gone = await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS);
+    if (gone) dropRecord(host, this.plan.slot);
+    if (!gone) await this.apply("timeout", "unkillable");
+    else if (this.#sawShutdown) await this.apply("exited", "guest_shutdown");
+    else {
+      await this.apply("crashed", "qemu_gone");
+      onCrash(this.plan.vm);
+    }
+  }
+
+  /** A stream of the guest's that could not be had: it runs on, and a person is told. */
+  #lost(what: string, error: unknown): void {
+    if (this.progress.is("running", "paused")) {
+      this.progress.noticed(asFault(error, "guest", `guest.${what}`));
+    }
+  }
+
+  /** @returns true, for those who found a guest and ended it so */
+  protected async deny(issues: readonly Issue[]): Promise<true> {
+    await this.#end(this.progress.denied(issues), "denied");
+    return true;
+  }
+
+  protected async fail(fault: Fault): Promise<void> {
+    // What a stop took away under the start is no fault.
+    if (this.#isEnding()) return;
+    if (fault.code.startsWith("jail.")) {
+      // The launcher refused a value: that is a denial like any other.
+      const expected = "a plan that the launcher accepts";
+      const found = fault.message;
+      await this.deny([issue(fault.code, { path: this.plan.vm, expected, found })]);
+      return;
+    }
+    this.progress.failed(fault, lastWords(this.around.host, this.plan.slot));
+    await this.#end(fault.code);
+  }
+
+  /** A stop has this guest in hand and reports its end. */
+  #isEnding(): boolean {
+    return this.progress.is("stopping", "stopped");
+  }
+
+  async #end(reason: string, event: "fault" | "denied" | "timeout" = "fault"): Promise<void> {
+    if (this.#isEnding()) return;
+    const { host } = this.around;
+    const before = this.state;
+    this.qmp?.close();
+    if (await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS)) dropRecord(host, this.plan.slot);
+    // A stop that came meanwhile reports the end itself.
+    if (this.state === before) await this.apply(event, reason);
+  }
+}

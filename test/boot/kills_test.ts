@@ -1,0 +1,130 @@
+/**
+ * The program killed with SIGKILL in the middle of each named step of a guest's life, while two other
+ * guests count on. Afterwards each guest is in a state that the kernel confirms, none runs twice, the
+ * others never notice, and nothing is reported as if it had happened again.
+ */
+import assert from "node:assert/strict";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import type { Step } from "../../src/supervisor/record.ts";
+import { FULL_VARIABLE } from "../../tools/test_steps.ts";
+import { askInside, insideOverlay, rayInside } from "./inside.ts";
+import {
+  assertClean,
+  assertEndedInOrder,
+  finish,
+  Home,
+  showingLines,
+  startMachine,
+} from "./machine.ts";
+import { assertCountedOn, countsOf, severalDisk, tinyNames } from "./several.ts";
+
+const [VICTIM = "", ...OTHERS] = tinyNames(3);
+const SLOT = "00";
+/** So often is each step hit. */
+const ROUNDS = Deno.env.get(FULL_VARIABLE) === "1" ? 10 : 1;
+
+/** A step, what leads to it from which state, and what may have become of the guest. */
+interface Row {
+  readonly step: Step;
+  readonly from: "running" | "stopped" | "suspended";
+  readonly verb: string;
+  readonly becomes: readonly string[];
+}
+const ROWS: readonly Row[] = [
+  { step: "launching", from: "stopped", verb: "start", becomes: ["running", "defined"] },
+  { step: "confining", from: "stopped", verb: "start", becomes: ["running"] },
+  { step: "releasing", from: "stopped", verb: "start", becomes: ["running"] },
+  { step: "running", from: "stopped", verb: "start", becomes: ["running"] },
+  { step: "pausing", from: "running", verb: "pause", becomes: ["running", "paused"] },
+  { step: "paused", from: "running", verb: "pause", becomes: ["paused"] },
+  { step: "stopping", from: "running", verb: "stop", becomes: ["stopped", "defined"] },
+  { step: "saving", from: "running", verb: "suspend", becomes: ["running", "suspended"] },
+  { step: "loading", from: "suspended", verb: "start", becomes: ["suspended"] },
+  { step: "loaded", from: "suspended", verb: "start", becomes: ["running"] },
+];
+
+async function stateOf(run: BootRun, vm: string): Promise<string> {
+  const { output } = await rayInside(run, "vm list --json");
+  const guests = JSON.parse(output) as { vm: string; state: string }[];
+  return guests.find((guest) => guest.vm === vm)?.state ?? "unknown";
+}
+
+/** Waits until it is on its way nowhere. */
+async function settled(run: BootRun): Promise<string> {
+  while (true) {
+    const state = await stateOf(run, VICTIM);
+    if (!/ing$/u.test(state) || state === "running") return state;
+  }
+}
+
+/** Brings the victim into the state that a row begins from. */
+async function prepare(run: BootRun, from: Row["from"]): Promise<void> {
+  let state = await stateOf(run, VICTIM);
+  if (state === "paused") await rayInside(run, `vm resume ${VICTIM}`);
+  if (state === "suspended" && from !== "suspended") await rayInside(run, `vm start ${VICTIM}`);
+  state = await stateOf(run, VICTIM);
+  if (from === "stopped" && state === "running") await rayInside(run, `vm stop ${VICTIM}`);
+  if (from !== "stopped" && ["defined", "stopped", "failed"].includes(state)) {
+    await rayInside(run, `vm start ${VICTIM}`);
+  }
+  if (from === "suspended" && state !== "suspended") {
+    await rayInside(run, `vm suspend ${VICTIM}`);
+  }
+}
+
+async function killAt(run: BootRun, row: Row): Promise<string> {
+  await prepare(run, row.from);
+  await askInside(run, `killat ${SLOT} ${row.step}`, /inside armed/u);
+  const from = run.lines.length;
+  const console = run.console.length;
+  await run.typeSerial(`ray vm ${row.verb} ${VICTIM}\r`);
+  const said = await run.waitForConsole(/inside killed at \w+ \w+/u, 240_000, console);
+  assert.match(said, new RegExp(`killed at ${row.step} yes`), "the step was there to be hit");
+  await run.waitFor("RAYOS_READY mode=normal", 240_000, from);
+  const state = await settled(run);
+  const qemus = await askInside(run, `qemus ${SLOT}`, /inside qemus \d+ end/u);
+  const running = ["running", "paused"].includes(state) ? 1 : 0;
+  assert.match(qemus, new RegExp(`qemus ${running} end`), `${row.step}: ${state}`);
+  for (const other of OTHERS) {
+    const told = run.lines.slice(from).filter((line) => line.fields["vm"] === other)
+      .map((line) => line.event);
+    assert.deepEqual(told, ["vm_adopted", "RAYOS_VM_STATE:defined:running"], other);
+  }
+  return state;
+}
+
+Deno.test("the program killed at each step of a guest's life loses no guest and starts none twice", async (t) => {
+  await using home = await Home.make();
+  const names = [VICTIM, ...OTHERS];
+  const disk = await severalDisk(names, home, { autoboot: false, spareMib: 400 });
+  const histogram = new Map<string, number>();
+  await using run = await startMachine({
+    disks: [{ path: disk }],
+    overlay: await insideOverlay(),
+
+    memoryMiB: 3072,
+  });
+  await showingLines(run, async () => {
+    await run.waitFor("RAYOS_READY mode=normal");
+    for (const vm of OTHERS) await rayInside(run, `vm start ${vm}`);
+    for (const vm of OTHERS) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const row of ROWS) {
+        await t.step(`killed at ${row.step}, round ${round + 1}`, async () => {
+          const state = await killAt(run, row);
+          assert.ok(row.becomes.includes(state), state);
+          const key = `${row.step} → ${state}`;
+          histogram.set(key, (histogram.get(key) ?? 0) + 1);
+        });
+      }
+    }
+    const boot = await finish(run);
+    assertEndedInOrder(boot);
+    assertClean(disk);
+    for (const vm of OTHERS) assertCountedOn(countsOf(disk, vm, home), vm);
+  });
+  const total = [...histogram.values()].reduce((sum, count) => sum + count, 0);
+  assert.equal(total, ROUNDS * ROWS.length);
+  console.log(`killed ${total} times:`);
+  for (const [key, count] of histogram) console.log(`  ${key}: ${count}`);
+});

@@ -1,0 +1,106 @@
+/**
+ * Several small guests of one profile: the policy, the registry and the files of their disks, and what
+ * each of them counted on its own disk.
+ */
+import assert from "node:assert/strict";
+import { type DiskFiles, makeDataDisk } from "../../tools/boot_data.ts";
+import { readDataDisk } from "../../tools/data_disk.ts";
+import { guestFiles, Home, signedPolicy } from "./machine.ts";
+
+export const TINY_MIB = 96;
+
+export interface SeveralOptions {
+  /** How many of them start at boot: the first ones. */
+  readonly autoboot?: boolean;
+  readonly onShutdown?: "shutdown" | "suspend";
+  /** Room on the disk besides, in MiB. */
+  readonly spareMib?: number;
+  /** Running at once, and MiB for all together. */
+  readonly vms?: number;
+  readonly memMib?: number;
+}
+
+/** The names of that many guests. */
+export function tinyNames(count: number): string[] {
+  return Array.from({ length: count }, (_, n) => `tiny-${String(n).padStart(2, "0")}`);
+}
+
+function policyText(options: SeveralOptions): string {
+  const { autoboot = true, onShutdown = "shutdown", vms = 16, memMib = 64 * TINY_MIB } = options;
+  return `
+version = 0
+serial = 1
+limits.vms = ${vms}
+limits.mem_mib = ${memMib}
+limits.cpu_percent = 100
+
+[profiles.tiny]
+kind = "linux"
+enabled = true
+autoboot = ${autoboot}
+networking = "off"
+on_shutdown = "${onShutdown}"
+limits = { cpus = 1, mem_mib = ${TINY_MIB} }
+
+[profiles.tiny.boot]
+kernel = "vm/linux/{vm_id}/vmlinuz"
+initrd = "vm/linux/{vm_id}/initrd.img"
+cmdline = "console=hvc0 quiet panic=-1 pci=lastbus=0 cryptomgr.notests nokaslr mitigations=off ipv6.disable=1"
+`;
+}
+
+function registryText(names: readonly string[]): string {
+  const records = names.map((id, slot) => [id, {
+    vm_id: id,
+    kind: "linux",
+    profile: "tiny",
+    uuid: `5d3e4a9e-5c6b-4a57-9c07-3f0f5bb0b0${String(slot).padStart(2, "0")}`,
+    slot,
+    storage: { disks: { root: { path: `vm/linux/${id}/rootfs.ext4` } } },
+    devices: { vcpus: 1, memory_mib: TINY_MIB },
+  }]);
+  return JSON.stringify({ version: 0, vms: Object.fromEntries(records) });
+}
+
+/** Everything on RayOS Data for those guests. */
+export async function severalGuests(
+  names: readonly string[],
+  home: Home,
+  options: SeveralOptions = {},
+): Promise<DiskFiles> {
+  return {
+    ...Object.assign({}, ...names.map((id) => guestFiles(id, home))),
+    ...await signedPolicy(policyText(options)),
+    "vm/registry.json": registryText(names),
+  };
+}
+
+/** A data disk that holds them. */
+export async function severalDisk(
+  names: readonly string[],
+  home: Home,
+  options: SeveralOptions = {},
+): Promise<string> {
+  const disk = `${home.path}/data.img`;
+  // A saved guest takes as much as its memory, and one that was set aside stays.
+  const saved = options.onShutdown === "suspend" ? 3 * TINY_MIB : 0;
+  const sizeMiB = 96 + names.length * (48 + saved) + (options.spareMib ?? 0);
+  makeDataDisk(disk, await severalGuests(names, home, options), { sizeMiB });
+  return disk;
+}
+
+/** The numbers that a guest wrote to its own disk, a second apart on its own clock. */
+export function countsOf(disk: string, id: string, home: Home): number[] {
+  const own = `${home.path}/${id}.img`;
+  Deno.writeFileSync(own, readDataDisk(disk, `vm/linux/${id}/rootfs.ext4`) ?? new Uint8Array());
+  const text = new TextDecoder().decode(readDataDisk(own, "count") ?? new Uint8Array());
+  Deno.removeSync(own);
+  return [...text.matchAll(/^count (\d+)$/gmu)].map((match) => Number(match[1]));
+}
+
+/** Asserts that a guest counted on and on: one machine, never begun again, no second left out. */
+export function assertCountedOn(counts: readonly number[], id: string): void {
+  assert.ok(counts.length > 0, `${id} counted`);
+  const gaps = counts.slice(1).flatMap((count, n) => count === (counts[n] ?? 0) + 1 ? [] : [n]);
+  assert.deepEqual(gaps, [], `${id}: ${counts.join(" ")}`);
+}

@@ -1,0 +1,114 @@
+/**
+ * Memory that is saved and comes back, on a real machine: by command, across a reboot of the whole host,
+ * and not when the state, or a disk, is another one than was saved.
+ */
+import assert from "node:assert/strict";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import { listDataDisk, readDataDisk, writeDataDisk } from "../../tools/data_disk.ts";
+import { askInside, insideOverlay, rayInside } from "./inside.ts";
+import {
+  assertClean,
+  assertEndedInOrder,
+  finish,
+  Home,
+  showingLines,
+  startMachine,
+} from "./machine.ts";
+import { assertCountedOn, countsOf, severalDisk, tinyNames } from "./several.ts";
+
+const [FIRST = "", SECOND = ""] = tinyNames(2);
+const STATE = (id: string) => `vm/linux/${id}/state`;
+
+async function command(run: BootRun, verb: string, vm: string, state: string): Promise<void> {
+  const { code, output } = await rayInside(run, `vm ${verb} ${vm}`);
+  assert.deepEqual([code, output.trim()], [0, `${vm}: ${state}`]);
+}
+
+function bootOf(disk: string, overlay: Awaited<ReturnType<typeof insideOverlay>>) {
+  return startMachine({ disks: [{ path: disk }], overlay, memoryMiB: 3072 });
+}
+
+function states(run: BootRun, vm: string): string[] {
+  return run.lines.filter((line) => line.fields["vm"] === vm).flatMap((line) =>
+    /^RAYOS_VM_STATE:(.*)$/u.exec(line.event)?.[1] ?? []
+  );
+}
+
+Deno.test("a guest's memory is saved by command and by shutdown, and comes back after a reboot", async (t) => {
+  await using home = await Home.make();
+  const disk = await severalDisk([FIRST, SECOND], home, { onShutdown: "suspend" });
+  const overlay = await insideOverlay();
+  {
+    await using run = await bootOf(disk, overlay);
+    await showingLines(run, async () => {
+      for (const vm of [FIRST, SECOND]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 300_000);
+      await command(run, "suspend", FIRST, "suspended");
+      await command(run, "start", FIRST, "running");
+      await run.waitFor(`vm_loaded vm=${FIRST}`);
+      await command(run, "pause", SECOND, "paused");
+      // Found as it was: held, and still so.
+      const from = run.lines.length;
+      await askInside(run, "kill", /inside killed \d+/u);
+      await run.waitFor("RAYOS_READY", 120_000, from);
+      await command(run, "resume", SECOND, "running");
+      assertEndedInOrder(await finish(run));
+      for (const vm of [FIRST, SECOND]) {
+        assert.deepEqual(states(run, vm).slice(-2), ["running:suspending", "suspending:suspended"]);
+      }
+    });
+  }
+  const before = countsOf(disk, FIRST, home).length;
+  {
+    await using run = await bootOf(disk, overlay);
+    await showingLines(run, async () => {
+      for (const vm of [FIRST, SECOND]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 300_000);
+      for (const vm of [FIRST, SECOND]) {
+        assert.deepEqual(states(run, vm).slice(0, 3), [
+          "defined:suspended",
+          "suspended:resuming",
+          "resuming:running",
+        ]);
+      }
+      assertEndedInOrder(await finish(run));
+    });
+  }
+  assertClean(disk);
+  for (const vm of [FIRST, SECOND]) assertCountedOn(countsOf(disk, vm, home), vm);
+  assert.ok(countsOf(disk, FIRST, home).length > before, "it went on counting where it was");
+
+  await t.step(
+    "a flipped bit, and a disk that was written since, set the state aside",
+    async () => {
+      const saved = readDataDisk(disk, `${STATE(FIRST)}/saved`);
+      assert.ok(saved !== null && saved.length > 1024 * 1024);
+      const place = Math.floor(saved.length / 2);
+      saved[place] = (saved[place] ?? 0) ^ 1;
+      writeDataDisk(disk, `${STATE(FIRST)}/saved`, saved);
+      const root = readDataDisk(disk, `vm/linux/${SECOND}/rootfs.ext4`);
+      writeDataDisk(disk, `vm/linux/${SECOND}/rootfs.ext4`, root ?? new Uint8Array());
+      await using run = await bootOf(disk, overlay);
+      await showingLines(run, async () => {
+        for (const vm of [FIRST, SECOND]) {
+          await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 300_000);
+          const why = run.lines.filter((line) =>
+            line.event === "state_aside" && line.fields["vm"] === vm
+          );
+          const rule = vm === FIRST ? "vm.saved_damaged" : /^vm\.saved_/u;
+          assert.ok(why.length > 0, vm);
+          assert.match(String(why[0]?.fields["rule"]), new RegExp(rule));
+          assert.deepEqual(states(run, vm).slice(0, 3), [
+            "defined:suspended",
+            "suspended:starting",
+            "starting:running",
+          ]);
+        }
+        assertEndedInOrder(await finish(run));
+      });
+      const kept = listDataDisk(disk, STATE(FIRST)).map((entry) => entry.path);
+      assert.ok(kept.some((path) => path.endsWith("aside/1/saved")), kept.join(" "));
+      const counts = countsOf(disk, FIRST, home);
+      const begun = counts.filter((count, n) => count < (counts[n - 1] ?? 0));
+      assert.equal(begun.length, 1, "it was begun anew once, on the disk that it had");
+    },
+  );
+});
