@@ -22,9 +22,13 @@ export type Adoption =
   /** As above, and it stays held, as it was before. */
   | "cancel_save"
   /** It was being ended: that begins again. */
-  | "stop"
-  /** It has run nothing, and cannot be brought on: it is killed, and may be begun anew. */
-  | "end";
+  | "stop";
+
+/**
+ * The step in which nothing is asked: QEMU waits for a stream whose sender died, or is ending because of
+ * it. It has run nothing, and its saved state is as good as before.
+ */
+export const LOADING = "loading" satisfies Step;
 
 /** `query-status` of QEMU 7.2 (qapi/run-state.json). */
 export interface QemuStatus {
@@ -33,7 +37,11 @@ export interface QemuStatus {
 }
 
 /** The decision. `ran`: whether its vCPUs ran before it was being saved. */
-export function adoptionOf(step: Step, ran: boolean, qemu: QemuStatus): Adoption {
+export function adoptionOf(
+  step: Exclude<Step, typeof LOADING>,
+  ran: boolean,
+  qemu: QemuStatus,
+): Adoption {
   switch (step) {
     case "launching":
     case "confining":
@@ -49,7 +57,5 @@ export function adoptionOf(step: Step, ran: boolean, qemu: QemuStatus): Adoption
     case "saving":
       if (qemu.running) return "keep_running";
       return ran ? "cancel_save_release" : "cancel_save";
-    case "loading":
-      return "end";
   }
 }

@@ -9,12 +9,12 @@ import type { LaunchPlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import { retireSaved } from "../saved/generation.ts";
 import { coldPlan } from "../saved/plan_hash.ts";
-import { adoptionOf } from "./adoption.ts";
+import { adoptionOf, LOADING } from "./adoption.ts";
 import { endGuest, killGuest } from "./ending.ts";
 import { GuestMachine, KILL_TIMEOUT_MS } from "./guest_machine.ts";
 import { hasSaved, leftSomething, putAside, unwanted, usableState } from "./keeping.ts";
 import { settle } from "./machine.ts";
-import { believedRecord, dropRecord, type RunRecord } from "./record.ts";
+import { believedRecord, dropRecord, type Step } from "./record.ts";
 
 type SuspendPermit = Allowed<"vm.suspend" | "power.off" | "power.reboot">;
 type StopPermit = Allowed<"vm.stop" | "power.off" | "power.reboot" | "policy.install">;
@@ -132,6 +132,12 @@ export class Guest extends GuestMachine {
       if (this.replan(coldPlan(record.plan))) this.#next = this.plan;
       this.usePlan(coldPlan(record.plan), record.plan);
     }
+    const step = record?.step ?? "running";
+    if (step === LOADING) {
+      await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS);
+      await this.ended("load_interrupted", "found_saved");
+      return true;
+    }
     try {
       const checked = checkFiles(host, this.plan);
       if (checked.issues.length > 0) return await this.deny(checked.issues);
@@ -139,17 +145,16 @@ export class Guest extends GuestMachine {
       if (verdict.issues.length > 0) return await this.deny(verdict.issues);
       this.answered = record?.ready ?? false;
       emit({ type: "vm_adopted", subject: this.subject, pid: process?.pid ?? 0 });
-      await this.#takeUp(record);
+      await this.#takeUp(step, record?.ran ?? true);
     } catch (error) {
       await this.fail(asFault(error, "launch", "launch.adoption"));
     }
     return true;
   }
 
-  async #takeUp(record: RunRecord | null): Promise<void> {
+  async #takeUp(step: Exclude<Step, typeof LOADING>, ran: boolean): Promise<void> {
     const qmp = this.qmp;
     if (qmp === null) return;
-    const { step, ran } = record ?? { step: "running", ran: true };
     const what = adoptionOf(step, ran, await qmp.command("query-status"));
     switch (what) {
       case "keep_running":
@@ -175,10 +180,6 @@ export class Guest extends GuestMachine {
         this.#stopping = this.#stop("adopt_stopping", "adopted")
           .finally(() => this.#stopping = null);
         break;
-      case "end":
-        qmp.close();
-        await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
-        return await this.ended("load_interrupted", "found_saved");
     }
     if (this.progress.is("running")) this.note("running");
     this.attend();

@@ -30,13 +30,13 @@ while read -r word; do
         set -- \${word#killat }
         victims=$(program)
         record= tries=0
-        while [ $tries -lt 200000 ]; do
+        while [ $tries -lt 5000000 ]; do
           read -r record 2> /dev/null < /run/rayos/guest/$1.json
           case $record in *'"step":"'$2'"'*) break ;; esac
           tries=$((tries + 1))
         done
         kill -9 $victims
-        echo "inside killed at $2 \$([ $tries -lt 200000 ] && echo yes || echo never)"
+        echo "inside killed at $2 \$([ $tries -lt 5000000 ] && echo yes || echo never)"
       ) &
       echo "inside armed"
       ;;

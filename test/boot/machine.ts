@@ -114,7 +114,9 @@ export const BOOT_LIMIT_S = 240;
  */
 export async function finish(run: BootRun, ...wanted: string[]): Promise<FinishedBoot> {
   const expectation: Expectation = { expect: wanted.map(pattern), refuse: [] };
-  const ending = await conduct(run, { expectation, timeout: BOOT_LIMIT_S });
+  // What a test did before this has its own limits.
+  const timeout = BOOT_LIMIT_S + run.now() / 1000;
+  const ending = await conduct(run, { expectation, timeout });
   const { lines, console } = run;
   assert.equal(ending.kind, "ended", `it hung; last lines:\n${run.tail(25)}`);
   return { lines, console, ending };
