@@ -24,6 +24,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["boot"],
   ["policy"],
   ["registry"],
+  ["seccomp"],
   ["plan"],
   ["jail"],
   ["guest"],

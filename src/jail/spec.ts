@@ -57,8 +57,8 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
     uid: plan.uid,
     gid: plan.uid,
     groups: plan.emulated ? [] : [KVM_GID],
-    // QEMU's own -sandbox is one filter; setpriv and bubblewrap add none.
-    seccompFilters: 1,
+    // The allow-list of src/seccomp/qemu.ts, and QEMU's own -sandbox.
+    seccompFilters: 2,
     mounts: [
       { place: "/", root: JAIL_ROOT, access: "ro", of: "image" },
       { place: "/dev", root: "/", access: "ro", of: "tmpfs" },

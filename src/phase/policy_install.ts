@@ -131,6 +131,7 @@ async function applyToGuests(
   const whole = wholeLimits(policy, facts);
   host.put(`${PATHS.cgroup}/rayos/guests/cpu.max`, `${whole.cpuMaxUs} 100000`);
   host.put(`${PATHS.cgroup}/rayos/guests/memory.max`, String(whole.memoryMaxBytes));
+  host.put(`${PATHS.cgroup}/rayos/guests/pids.max`, String(whole.pidsMax));
   return { mode, stopped, later };
 }
 

@@ -8,6 +8,7 @@ import { type GuestKind, type Slot, uidOf, type VmId } from "../id.ts";
 import type { Subject } from "../event.ts";
 import { memoryForGuests, type Policy } from "../policy/policy.ts";
 import type { EffectiveGuest } from "../registry/guest.ts";
+import { QEMU_FILTER_SHA256 } from "../seccomp/qemu.ts";
 import type { DeviceRequest } from "./device.ts";
 import { qemuArgv, TCG_CACHE_MIB } from "./qemu_argv.ts";
 
@@ -41,6 +42,8 @@ export interface LaunchPlan {
   readonly files: readonly PlannedFile[];
   readonly devices: readonly DeviceRequest[];
   readonly limits: GuestLimits;
+  /** SHA-256 of the system call filter that the launcher must find in the image, in hexadecimal. */
+  readonly seccomp: string;
   /** QEMU's arguments without those that the launcher itself puts in front. */
   readonly argv: readonly string[];
 }
@@ -50,6 +53,8 @@ export interface GuestLimits {
   readonly cpuMaxUs: number;
   readonly memoryMaxBytes: number;
   readonly pidsMax: number;
+  /** Bytes a second that are read from and, apart from that, written to RayOS Data's disk; null: any. */
+  readonly ioMaxBytesS: number | null;
   readonly consoleKibS: number;
 }
 
@@ -59,6 +64,8 @@ const QEMU_OVERHEAD_MIB = 192;
 /** QEMU's own threads (main loop, block I/O) may use this much of a CPU beside the vCPUs. */
 const QEMU_CPU_US = 25_000;
 const PIDS_MAX = 64;
+/** A launcher and bubblewrap's own process stand beside QEMU in the guest's cgroup while it starts. */
+const LAUNCHER_PIDS = 8;
 
 /** The plan of a guest that the policy lets start. */
 export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFacts): LaunchPlan {
@@ -90,8 +97,10 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
       cpuMaxUs: guest.vcpus * 100_000 + QEMU_CPU_US,
       memoryMaxBytes: (guest.memoryMiB + QEMU_OVERHEAD_MIB + (emulated ? TCG_CACHE_MIB : 0)) * MIB,
       pidsMax: PIDS_MAX,
+      ioMaxBytesS: guest.ioMibS === null ? null : guest.ioMibS * MIB,
       consoleKibS: guest.consoleKibS,
     },
+    seccomp: QEMU_FILTER_SHA256,
   };
   return { ...values, argv: qemuArgv(values) };
 }
@@ -100,11 +109,12 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
 export function wholeLimits(
   policy: Policy,
   host: HostFacts,
-): { cpuMaxUs: number; memoryMaxBytes: number } {
+): { cpuMaxUs: number; memoryMaxBytes: number; pidsMax: number } {
   const overhead = policy.limits.vms * QEMU_OVERHEAD_MIB;
   return {
     cpuMaxUs: Math.max(1000, Math.floor(policy.limits.cpuPercent * host.cpus * 1000)),
     memoryMaxBytes: (memoryForGuests(policy, host.memoryMiB) + overhead) * MIB,
+    pidsMax: policy.limits.vms * (PIDS_MAX + LAUNCHER_PIDS),
   };
 }
 

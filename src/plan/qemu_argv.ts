@@ -20,10 +20,11 @@ export function qemuArgv(plan: Omit<LaunchPlan, "argv">): string[] {
   const options: Option[] = [
     ["-name", plan.vm],
     ["-uuid", plan.uuid],
-    ["-machine", `${MACHINE},usb=off,vmport=off,dump-guest-core=off`],
+    ["-machine", `${MACHINE},usb=off,vmport=off,dump-guest-core=off,mem-merge=off`],
     ["-accel", plan.emulated ? `tcg,tb-size=${TCG_CACHE_MIB}` : "kvm"],
-    // A guest gets no hypervisor of its own.
-    ["-cpu", plan.emulated ? "max,svm=off,vmx=off" : "host,svm=off,vmx=off"],
+    // A guest gets no hypervisor of its own. Five-level paging is off in emulation: without SVM, QEMU
+    // 7.2's TCG then never lets a guest's first program run.
+    ["-cpu", plan.emulated ? "max,svm=off,vmx=off,la57=off" : "host,svm=off,vmx=off"],
     ["-smp", String(plan.vcpus)],
     ["-m", `${plan.memoryMiB}M`],
     ["-display", "none"],

@@ -59,7 +59,7 @@ Deno.test("qemuArgv asks for KVM and the host's CPU, or for TCG, never with a hy
   const native = samplePlan().argv.join(" ");
   assert.match(native, /-accel kvm -cpu host,svm=off,vmx=off/);
   const emulated = samplePlan({ emulated: true }).argv.join(" ");
-  assert.match(emulated, /-accel tcg,tb-size=64 -cpu max,svm=off,vmx=off/);
+  assert.match(emulated, /-accel tcg,tb-size=64 -cpu max,svm=off,vmx=off,la57=off/);
 });
 
 Deno.test("qemuArgv names no network, display, USB or graphics", () => {

@@ -6,6 +6,7 @@
 import type { DataPath } from "../data_path.ts";
 import type { Slot, VmId } from "../id.ts";
 import type { LaunchPlan } from "./launch_plan.ts";
+import { QEMU_FILTER_SHA256 } from "../seccomp/qemu.ts";
 import { qemuArgv } from "./qemu_argv.ts";
 
 /** The plan, with what a test wants to be different. */
@@ -34,8 +35,10 @@ export function samplePlan(changes: Partial<Omit<LaunchPlan, "argv">> = {}): Lau
       cpuMaxUs: 125_000,
       memoryMaxBytes: 448 * 1024 * 1024,
       pidsMax: 64,
+      ioMaxBytesS: null,
       consoleKibS: 64,
     },
+    seccomp: QEMU_FILTER_SHA256,
     ...changes,
   };
   return { ...values, argv: qemuArgv(values) };

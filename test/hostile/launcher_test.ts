@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -21,13 +22,19 @@ const canRun = runsAsRoot() && fs.existsSync(BUSYBOX);
 /** Why these cannot run; the runner counts them as skipped. */
 const ignore = !canRun;
 
+/** The filter's bytes do not matter here: nothing is started. */
+const FILTER = "a filter";
+const FILTER_HASH = createHash("sha256").update(FILTER).digest("hex");
+
 const GOOD = `rayos-jail 0
 vm demo
 kind linux
 cpu_max 125000
 memory_max 469762048
 pids_max 64
+io_max max
 kvm 0
+seccomp ${FILTER_HASH}
 rw vm/linux/demo/rootfs.ext4 disk0
 ro vm/linux/demo/vmlinuz kernel
 arg -display
@@ -55,6 +62,8 @@ async function withRoot(work: (root: Root) => void | Promise<void>): Promise<voi
     }
     fs.writeFileSync(at("run/rayos/cg/rayos/guests/00/cgroup.events"), "populated 0\n");
     fs.writeFileSync(at("dev/null"), "");
+    fs.mkdirSync(at("usr/lib/rayos/seccomp"));
+    fs.writeFileSync(at("usr/lib/rayos/seccomp/qemu.bpf"), FILTER);
     const data = at("var/rayos");
     fs.mkdirSync(`${data}/vm/linux/demo/state`, { recursive: true });
     fs.mkdirSync(`${data}/vm/linux/other`, { recursive: true });
@@ -184,6 +193,14 @@ const PLANS: readonly [what: string, plan: string, refusal: string][] = [
   ["arithmetic", change("pids_max 64", "pids_max $((1+1))"), "jail.number"],
   ["no limit of processes", change("pids_max 64\n", ""), "jail.missing"],
   ["a command in a value", change("vm demo", "vm $(touch /pwned)"), "jail.vm"],
+  ["no word about disks' speed", change("io_max max\n", ""), "jail.missing"],
+  ["a disk's speed that stops it", change("io_max max", "io_max 1"), "jail.limit"],
+  ["a disk's speed with another device", change("io_max max", "io_max max 8:0"), "jail.number"],
+  ["a limit for a disk that is none", change("io_max max", "io_max 1048576"), "jail.io"],
+  ["no filter of system calls", change(`seccomp ${FILTER_HASH}\n`, ""), "jail.missing"],
+  ["a filter that is not the image's", change(FILTER_HASH, "0".repeat(64)), "jail.seccomp"],
+  ["a filter by its path", change(FILTER_HASH, "/tmp/filter"), "jail.seccomp"],
+  ["a filter's name cut short", change(FILTER_HASH, FILTER_HASH.slice(1)), "jail.seccomp"],
   ["a file after the arguments", `${GOOD}rw vm/linux/other/disk disk9\n`, "jail.order"],
   ["KVM by another word", change("kvm 0", "kvm yes"), "jail.kvm"],
   ["a plan larger than the cap", GOOD + `arg ${"x".repeat(70_000)}\n`, "jail.plan_size"],
