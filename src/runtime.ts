@@ -16,7 +16,7 @@ import type { Issue } from "./issue.ts";
 import { PATHS } from "./permissions.ts";
 import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
 import { type Allowed, authorize, type GuestView, type HostState } from "./policy/authorize.ts";
-import type { Caller, LiveOp } from "./policy/ops.ts";
+import { AT_REST, type Caller, type LiveOp } from "./policy/ops.ts";
 import type { Explained } from "./policy/explain.ts";
 import type { Registry } from "./registry/guest.ts";
 import { endStranger } from "./supervisor/ending.ts";
@@ -140,7 +140,8 @@ export class Runtime {
       guests.set(id, {
         kind: guest.plan.kind,
         profile: this.registry?.guests.get(id)?.profile ?? "",
-        state: guest.state,
+        // One whose saved state is still being looked at takes its room already.
+        state: guest.beginning && AT_REST.includes(guest.state) ? "starting" : guest.state,
         memoryMiB: guest.plan.memoryMiB,
         violations: guest.state === "failed" ? guest.violations.map((one) => one.rule) : [],
       });

@@ -7,6 +7,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { DEVICES } from "../src/plan/device.ts";
 import { renderGrants } from "../src/permissions.ts";
+import { QEMU_CALLS } from "../src/seccomp/qemu.ts";
 import { PHASES } from "../src/sequence.ts";
 import { renderGuestStates } from "../src/supervisor/guest_state.ts";
 
@@ -36,6 +37,27 @@ function deviceTable(): string {
   return ["| device | from | exposes |", "| --- | --- | --- |", ...rows].join("\n");
 }
 
+/** Calls with the same reason in one row, in the list's order. */
+function callTable(): string {
+  const rows = new Map<string, string[]>();
+  const add = (name: string, answer: string, why: string) => {
+    const key = `${answer} | ${why}`;
+    rows.set(key, [...rows.get(key) ?? [], `\`${name}\``]);
+  };
+  for (const { name, why, when } of QEMU_CALLS.allowed) {
+    add(name, when === undefined ? "yes" : "by its arguments", why);
+  }
+  for (const name of QEMU_CALLS.absent) {
+    add(name, "no (ENOSYS)", "libc then makes threads by clone, whose flags can be tested");
+  }
+  for (const { name, why } of QEMU_CALLS.without) add(name, "no, and tried", why);
+  return [
+    "| calls | allowed | for |",
+    "| --- | --- | --- |",
+    ...[...rows].map(([key, names]) => `| ${names.join(" ")} | ${key} |`),
+  ].join("\n");
+}
+
 /** Each generated part by its name. */
 export const PARTS: Readonly<Record<string, () => string>> = {
   "boot-drawing": phaseDrawing,
@@ -43,6 +65,7 @@ export const PARTS: Readonly<Record<string, () => string>> = {
   permissions: renderGrants,
   "guest-states": renderGuestStates,
   devices: deviceTable,
+  "system-calls": callTable,
 };
 
 const MARKED = /(<!-- generated: ([a-z-]+) -->\n)[^]*?(<!-- end -->)/g;

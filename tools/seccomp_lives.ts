@@ -9,11 +9,14 @@ import type { DeviceRequest } from "../src/plan/device.ts";
 import { samplePlan } from "../src/plan/sample_plan.ts";
 import { makeDataDisk } from "./boot_data.ts";
 import type { GuestFiles } from "./boot_prepare.ts";
+import { run } from "./build_host.ts";
 import { OuterQmp } from "./outer_qmp.ts";
 import { qcow2Of } from "./qcow2.ts";
 import { STRACE_OPTIONS, type TracedCall, tracedCalls } from "./seccomp_trace.ts";
 
 const SETPRIV = "/usr/bin/setpriv";
+/** A slot's uid, as in the real jail: libc and setpriv ask for other calls as root. */
+const UID = "61000";
 /** Seconds; a guest under strace is slow. */
 const PATIENCE_S = 240;
 /** The test guest counts its own seconds; two counts show that disk and clock go on. */
@@ -79,7 +82,7 @@ const LIVES: readonly Life[] = [
     agent: false,
     async steps({ qmp, console, work }) {
       await console(ALIVE);
-      using listener = Deno.listen({ transport: "unix", path: `${work}/s/out.sock` });
+      using listener = await listen(work);
       await qmp.command("migrate-set-parameters", { "max-bandwidth": 1 });
       await qmp.command("migrate", { uri: "unix:/s/out.sock" });
       using _taker = await listener.accept();
@@ -100,6 +103,14 @@ const LIVES: readonly Life[] = [
   },
 ];
 
+/** Where QEMU, which is no root, sends its saved state to. */
+async function listen(work: string): Promise<Deno.Listener<Deno.UnixConn>> {
+  const path = `${work}/s/out.sock`;
+  const listener = Deno.listen({ transport: "unix", path });
+  await Deno.chmod(path, 0o666);
+  return listener;
+}
+
 async function status(qmp: OuterQmp, wanted: string): Promise<void> {
   for (;;) {
     const answer = await qmp.command("query-status") as { status?: string };
@@ -109,7 +120,7 @@ async function status(qmp: OuterQmp, wanted: string): Promise<void> {
 }
 
 async function migrateOut(qmp: OuterQmp, work: string): Promise<void> {
-  using listener = Deno.listen({ transport: "unix", path: `${work}/s/out.sock` });
+  using listener = await listen(work);
   await qmp.command("migrate-set-parameters", { "max-bandwidth": Number.MAX_SAFE_INTEGER });
   await qmp.command("migrate", { uri: "unix:/s/out.sock" });
   const taker = await listener.accept();
@@ -155,6 +166,10 @@ function jailOf(work: string): string[] {
     ...["--bind", `${work}/g`, "/g", "--bind", `${work}/s`, "/s", "--chdir", "/"],
     ...[
       SETPRIV,
+      "--reuid",
+      UID,
+      "--regid",
+      UID,
       "--clear-groups",
       "--no-new-privs",
       "--inh-caps=-all",
@@ -197,6 +212,7 @@ async function recordLife(life: Life, work: string): Promise<TracedCall[]> {
       await Deno.writeFile(`${work}/g/disk0`, qcow2Of(await Deno.readFile(`${work}/g/disk0`)));
     }
   }
+  run("chown", ["-R", `${UID}:${UID}`, `${work}/g`, `${work}/s`]);
   const process = new Deno.Command("sh", {
     args: [
       "-c",

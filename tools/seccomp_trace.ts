@@ -95,13 +95,14 @@ export function compare(list: CallList, calls: readonly TracedCall[]): Finding {
 }
 
 /** Names in the kernel's log of calls that a filter answered with `log` (audit's type 1326). */
-export function loggedCalls(log: string, command: string): string[] {
+export function loggedCalls(log: string, commands: readonly string[]): string[] {
   const names = new Map([...SYSCALLS].map(([name, nr]) => [nr, name]));
   const found = new Set<string>();
   for (const line of log.split("\n")) {
     const nr = /type=1326 .* syscall=(\d+) /.exec(line)?.[1];
     const comm = /comm="([^"]*)"/.exec(line)?.[1] ?? "";
-    if (nr !== undefined && command.startsWith(comm)) {
+    // The kernel keeps 15 bytes of a command.
+    if (nr !== undefined && commands.some((one) => one.slice(0, 15) === comm)) {
       found.add(names.get(Number(nr)) ?? `call ${nr}`);
     }
   }

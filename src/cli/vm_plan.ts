@@ -104,8 +104,14 @@ function show(shown: Shown, json: boolean): CommandResult {
       `${own}/memory.swap.max = 0`,
       `${own}/memory.oom.group = 1`,
       `${own}/pids.max = ${plan.limits.pidsMax}`,
+      `${own}/io.max = ${
+        plan.limits.ioMaxBytesS === null
+          ? "no limit"
+          : `${plan.limits.ioMaxBytesS} bytes a second read, and as many written`
+      }`,
       `${cgroup}/cpu.max = ${whole.cpuMaxUs} 100000`,
       `${cgroup}/memory.max = ${whole.memoryMaxBytes}`,
+      `${cgroup}/pids.max = ${whole.pidsMax}`,
     ]],
     [
       "qemu-system-x86_64, after -no-user-config -nodefaults -S -sandbox on,…",

@@ -14,6 +14,8 @@ const SYNC_REPLY = v.strictObject({ return: v.number() });
 /** The reply of a command that gives nothing back. */
 const DONE_REPLY = v.strictObject({ return: v.strictObject({}) });
 const LINE_CAP = 64 * 1024;
+/** Lines in a row that answer nothing: what an agent had left to say before, and no more. */
+const MOST_STRAYS = 1_000;
 
 /** One connection to one guest's agent port. */
 export class AgentClient {
@@ -76,16 +78,20 @@ export class AgentClient {
 
   async #readAll(): Promise<void> {
     const reader = new LineReader(this.connection, LINE_CAP);
+    let strays = 0;
     while (true) {
       const line = await reader.next();
       if (line === null) break;
+      // No agent says more than it was asked; one that floods is not listened to any more.
+      if (line.kind === "oversized" || ++strays > MOST_STRAYS) break;
       if (line.kind !== "line") continue;
       if (this.#waiting !== null && isAnswer(line.text, this.#waiting.id)) {
         this.#waiting.resolve(true);
         this.#waiting = null;
+        strays = 0;
       }
     }
-    this.#ended = true;
+    this.close();
     this.#waiting?.resolve(false);
   }
 }

@@ -50,3 +50,13 @@ Deno.test("AgentClient sets the time in nanoseconds, and believes no other answe
     client.close();
   }
 });
+
+Deno.test("AgentClient stops listening to a guest that floods its port, with lines or with one that has no end", async () => {
+  for (const flood of ["x\n".repeat(5_000), "x".repeat(1024 * 1024)]) {
+    const connection = new FakeConnection();
+    connection.onWrite = () => connection.feed(flood);
+    const client = new AgentClient(connection);
+    assert.equal(await client.answers(2_000), false);
+    assert.ok(connection.closed);
+  }
+});

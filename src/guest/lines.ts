@@ -29,25 +29,30 @@ export class LineReader {
       if (chunk === null) return null;
       const end = chunk.indexOf(0x0a);
       if (end < 0) {
-        this.#hold(chunk);
+        if (this.#hold(chunk)) return { kind: "oversized" };
         continue;
       }
       if (end + 1 < chunk.length) this.#rest = chunk.subarray(end + 1);
+      // One that was told already is only dropped.
+      const told = this.#dropping;
       this.#hold(chunk.subarray(0, end));
-      return this.#take();
+      const line = this.#take();
+      if (!told) return line;
     }
   }
 
-  #hold(bytes: Uint8Array): void {
-    if (this.#dropping) return;
+  /** @returns whether the line is too long as of now */
+  #hold(bytes: Uint8Array): boolean {
+    if (this.#dropping) return false;
     if (this.#heldBytes + bytes.length > this.cap) {
       this.#dropping = true;
       this.#held = [];
       this.#heldBytes = 0;
-      return;
+      return true;
     }
     this.#held.push(bytes.slice());
     this.#heldBytes += bytes.length;
+    return false;
   }
 
   #take(): ReadLine {

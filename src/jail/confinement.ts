@@ -7,6 +7,7 @@
  */
 
 import { mountTable } from "../boot/mount_table.ts";
+import { wholeDisk } from "../boot/whole_disk.ts";
 import type { FileFacts, ProcessFacts } from "../host/port.ts";
 import { type Issue, issue } from "../issue.ts";
 import { type JailSpec, NAMESPACES } from "./spec.ts";
@@ -25,6 +26,8 @@ export interface ObservedJail {
   readonly errors: FileFacts | null;
   /** `major:minor` of RayOS Data's file system, as mountinfo writes it. */
   readonly dataDevice: string;
+  /** /proc/partitions. */
+  readonly partitions: string;
 }
 
 /** The cgroup files that are compared. */
@@ -33,6 +36,7 @@ export const CGROUP_FILES = [
   "memory.max",
   "memory.oom.group",
   "pids.max",
+  "io.max",
 ] as const;
 
 /** How many comparisons a read-back makes is logged, so that a person sees that it was made. */
@@ -89,11 +93,17 @@ export function confinementOf(spec: JailSpec, observed: ObservedJail): Verdict {
     "memory.max": String(Math.floor(limits.memoryMaxBytes / 4096) * 4096),
     "memory.oom.group": "1",
     "pids.max": String(limits.pidsMax),
+    "io.max": ioMax(limits.ioMaxBytesS, wholeDisk(observed.partitions, observed.dataDevice)),
   };
   for (const file of CGROUP_FILES) {
     checks.equal(`cgroup.${file}`, expected[file], observed.cgroup[file]);
   }
   return { issues: checks.issues, checks: checks.count };
+}
+
+/** The one line of io.max that a limit gives; none without a limit. */
+function ioMax(bytesS: number | null, disk: string): string {
+  return bytesS === null ? "" : `${disk} rbps=${bytesS} wbps=${bytesS} riops=max wiops=max`;
 }
 
 const NO_CAPABILITY = "0000000000000000";

@@ -78,10 +78,12 @@ function observed(changes: Partial<ObservedJail> = {}): ObservedJail {
       "memory.max": String(spec.limits.memoryMaxBytes),
       "memory.oom.group": "1",
       "pids.max": String(spec.limits.pidsMax),
+      "io.max": "",
     },
     files: { disk0: DISK, kernel: { ...DISK, inode: 13 } },
     errors: { ...DISK, device: 30, inode: 2 },
     dataDevice: "254:0",
+    partitions: " 254        0     131072 vda\n",
     ...changes,
   };
 }
@@ -167,6 +169,34 @@ for (const file of ["cpu.max", "memory.max", "memory.oom.group", "pids.max"]) {
     }
   });
 }
+
+Deno.test("confinementOf names cgroup.io.max when the disk's speed is another than planned", () => {
+  const slow = jailSpec(samplePlan({ limits: { ...spec.limits, ioMaxBytesS: 1048576 } }));
+  const right = "254:0 rbps=1048576 wbps=1048576 riops=max wiops=max";
+  const named = (of: JailSpec, value: string | null, dataDevice = "254:0") =>
+    confinementOf(
+      of,
+      observed({
+        cgroup: { ...observed().cgroup, "io.max": value },
+        dataDevice,
+        processes: [process({ mountinfo: process().mountinfo.replaceAll("254:0", dataDevice) })],
+        partitions: " 254 0 131072 vda\n 254 1 131071 vda1\n 254 16 131072 vdb\n",
+      }),
+    ).issues.map((one) => one.path);
+  assert.deepEqual(named(slow, right), []);
+  assert.deepEqual(named(slow, right, "254:1"), []);
+  assert.deepEqual(named(spec, ""), []);
+  for (
+    const wrong of [
+      "",
+      null,
+      right.replace("254:0", "254:16"),
+      right.replace("wbps=1048576", "wbps=max"),
+      `${right}\n254:16 rbps=1 wbps=1 riops=max wiops=max`,
+    ]
+  ) assert.deepEqual(named(slow, wrong), ["cgroup.io.max"], `${wrong}`);
+  assert.deepEqual(named(spec, right), ["cgroup.io.max"]);
+});
 
 Deno.test("confinementOf lets neither no process nor a second one pass", () => {
   assert.deepEqual(fields(observed({ processes: [] })), ["processes"]);

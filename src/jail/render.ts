@@ -23,6 +23,7 @@ export function renderPlan(plan: LaunchPlan): string {
     `cpu_max ${plan.limits.cpuMaxUs}`,
     `memory_max ${plan.limits.memoryMaxBytes}`,
     `pids_max ${plan.limits.pidsMax}`,
+    `io_max ${plan.limits.ioMaxBytesS ?? "max"}`,
     `kvm ${plan.emulated ? 0 : 1}`,
     `seccomp ${plan.seccomp}`,
     ...plan.files.map((file) => `${file.access} ${file.path} ${file.name}`),

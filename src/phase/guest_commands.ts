@@ -11,7 +11,8 @@ import { renderPlan } from "../jail/render.ts";
 import { jailSpec } from "../jail/spec.ts";
 import { PATHS } from "../permissions.ts";
 import type { Allowed } from "../policy/authorize.ts";
-import type { LiveOp } from "../policy/ops.ts";
+import type { MachineState } from "../machine_state.ts";
+import { AT_REST, type LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 import type { Guest } from "../supervisor/guest.ts";
 
@@ -20,16 +21,41 @@ const LOG_TAIL_BYTES = 64 * 1024;
 const LOG_LINES = 40;
 const MOST_LOG_LINES = 500;
 
-type Command = (guest: Guest, permit: Allowed) => Promise<unknown>;
+interface Command {
+  readonly run: (guest: Guest, permit: Allowed) => Promise<unknown>;
+  /** Where it leads; anything else means that something came between. */
+  readonly to: readonly MachineState[];
+}
 
 const COMMANDS: Partial<Record<LiveOp, Command>> = {
-  "vm.start": (guest, permit) => guest.start(permit as Allowed<"vm.start">),
-  "vm.stop": (guest, permit) => guest.stop(permit as Allowed<"vm.stop">, "asked"),
-  "vm.kill": (guest, permit) => guest.kill(permit as Allowed<"vm.kill">),
-  "vm.pause": (guest, permit) => guest.pause(permit as Allowed<"vm.pause">),
-  "vm.suspend": (guest, permit) => guest.suspend(permit as Allowed<"vm.suspend">),
-  "vm.reset_state": (guest, permit) => guest.resetState(permit as Allowed<"vm.reset_state">),
-  "vm.resume": (guest, permit) => guest.resume(permit as Allowed<"vm.resume">),
+  "vm.start": {
+    run: (guest, permit) => guest.start(permit as Allowed<"vm.start">),
+    to: ["running"],
+  },
+  "vm.stop": {
+    run: (guest, permit) => guest.stop(permit as Allowed<"vm.stop">, "asked"),
+    to: ["stopped"],
+  },
+  "vm.kill": {
+    run: (guest, permit) => guest.kill(permit as Allowed<"vm.kill">),
+    to: ["stopped"],
+  },
+  "vm.pause": {
+    run: (guest, permit) => guest.pause(permit as Allowed<"vm.pause">),
+    to: ["paused"],
+  },
+  "vm.suspend": {
+    run: (guest, permit) => guest.suspend(permit as Allowed<"vm.suspend">),
+    to: ["suspended"],
+  },
+  "vm.reset_state": {
+    run: (guest, permit) => guest.resetState(permit as Allowed<"vm.reset_state">),
+    to: AT_REST,
+  },
+  "vm.resume": {
+    run: (guest, permit) => guest.resume(permit as Allowed<"vm.resume">),
+    to: ["running"],
+  },
 };
 
 /** The operations about one guest, by their names. */
@@ -48,9 +74,12 @@ export function guestOperations(runtime: Runtime): [LiveOp, Operation][] {
 async function carryOut(runtime: Runtime, permit: Allowed, command: Command): Promise<Outcome> {
   const guest = permit.vm === null ? undefined : runtime.guests.get(permit.vm);
   if (guest === undefined) return noPlan(permit);
-  await command(guest, permit);
+  await command.run(guest, permit);
   const { refusal, state } = guest;
-  return refusal === null ? { ok: true, result: { state } } : { ok: false, ...refusal };
+  if (refusal !== null) return { ok: false, ...refusal };
+  if (command.to.includes(state)) return { ok: true, result: { state } };
+  const detail = `${permit.vm} is ${state}: it ended, or another command came between`;
+  return { ok: false, rule: "guest.overtaken", detail };
 }
 
 function showPlan(runtime: Runtime, permit: Allowed): Outcome {

@@ -4,7 +4,7 @@
  */
 
 import { copyConsole, GuestConsoleLog } from "../audit/guest_console.ts";
-import { reasonOf } from "../fault.ts";
+import { asFault, reasonOf } from "../fault.ts";
 import type { Connection } from "../host/port.ts";
 import { allSlots, guestFolder, type VmId } from "../id.ts";
 import { issue } from "../issue.ts";
@@ -114,7 +114,11 @@ function restartLater(runtime: Runtime, vm: VmId): void {
   void clock.sleep(decision.ms).then(() => {
     // Somebody may have begun or removed it meanwhile.
     const still = runtime.guests.get(vm) === guest && guest.state === "failed";
-    return still && !runtime.ending ? startOne(runtime, guest) : undefined;
+    const last = crashes.get(guest)?.length === ends.length;
+    return still && last && !runtime.ending ? startOne(runtime, guest) : undefined;
+  }).catch((error) => {
+    const { stage, code, message } = asFault(error, "launch", "launch.restart");
+    runtime.emit({ type: "fault", stage, code, message });
   });
 }
 

@@ -38,4 +38,5 @@ export function phasePlan(runtime: Runtime): void {
   const cgroup = `${PATHS.cgroup}/rayos/guests`;
   host.put(`${cgroup}/cpu.max`, `${whole.cpuMaxUs} 100000`);
   host.put(`${cgroup}/memory.max`, String(whole.memoryMaxBytes));
+  host.put(`${cgroup}/pids.max`, String(whole.pidsMax));
 }

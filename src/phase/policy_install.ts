@@ -67,8 +67,9 @@ export async function installPolicy(
   const signature = runtime.host.read(source.signature, SIGNATURE_LIMIT);
   replacePolicy(runtime.host, loaded.bytes, signature);
   runtime.bringIntoForce(loaded);
-  remember(runtime, loaded);
+  // It is in force from here on, whatever fails now: what it forbids ends first.
   const applied = await applyToGuests(runtime, permit, loaded.policy);
+  remember(runtime, loaded);
   return { ok: true, result: { ...shown, ...applied } };
 }
 
@@ -121,16 +122,28 @@ async function applyToGuests(
   const stopped: string[] = [];
   const later: string[] = [];
   if (registry === null) return { mode, stopped, later };
-  const effective = effectiveGuests(policy, registry);
-  runtime.plans = [...effective.guests.values()].map((guest) => launchPlan(policy, guest, facts));
-  for (const [vm, guest] of runtime.guests) {
-    if (effective.guests.get(vm)?.enabled) continue;
-    if (await guest.stop(permit, "policy_narrowed")) stopped.push(vm);
-  }
-  for (const vm of syncGuests(runtime)) later.push(vm);
   const whole = wholeLimits(policy, facts);
   host.put(`${PATHS.cgroup}/rayos/guests/cpu.max`, `${whole.cpuMaxUs} 100000`);
   host.put(`${PATHS.cgroup}/rayos/guests/memory.max`, String(whole.memoryMaxBytes));
+  host.put(`${PATHS.cgroup}/rayos/guests/pids.max`, String(whole.pidsMax));
+  const effective = effectiveGuests(policy, registry);
+  runtime.plans = [...effective.guests.values()].map((guest) => launchPlan(policy, guest, facts));
+  // A record that cannot be read at all is no matter of this policy's.
+  const unread = runtime.broken.filter((one) =>
+    ![...registry.guests.keys()].some((vm) => vm === one.vm)
+  );
+  runtime.broken = [
+    ...unread,
+    ...effective.broken.map(({ vmId, issues }) => ({ vm: vmId, issues })),
+  ];
+  for (const one of effective.broken) for (const found of one.issues) runtime.violation(found);
+  await Promise.all([...runtime.guests].map(async ([vm, guest]) => {
+    if (effective.guests.get(vm)?.enabled) return;
+    if (await guest.stop(permit, "policy_narrowed")) stopped.push(vm);
+    // It has no plan any more, and by the old one it does not start again.
+    if (!effective.guests.has(vm)) runtime.guests.delete(vm);
+  }));
+  for (const vm of syncGuests(runtime)) later.push(vm);
   return { mode, stopped, later };
 }
 

@@ -53,6 +53,8 @@ export interface GuestLimits {
   readonly cpuMaxUs: number;
   readonly memoryMaxBytes: number;
   readonly pidsMax: number;
+  /** Bytes a second that are read from and, apart from that, written to RayOS Data's disk; null: any. */
+  readonly ioMaxBytesS: number | null;
   readonly consoleKibS: number;
 }
 
@@ -62,6 +64,8 @@ const QEMU_OVERHEAD_MIB = 192;
 /** QEMU's own threads (main loop, block I/O) may use this much of a CPU beside the vCPUs. */
 const QEMU_CPU_US = 25_000;
 const PIDS_MAX = 64;
+/** A launcher and bubblewrap's own process stand beside QEMU in the guest's cgroup while it starts. */
+const LAUNCHER_PIDS = 8;
 
 /** The plan of a guest that the policy lets start. */
 export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFacts): LaunchPlan {
@@ -93,6 +97,7 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
       cpuMaxUs: guest.vcpus * 100_000 + QEMU_CPU_US,
       memoryMaxBytes: (guest.memoryMiB + QEMU_OVERHEAD_MIB + (emulated ? TCG_CACHE_MIB : 0)) * MIB,
       pidsMax: PIDS_MAX,
+      ioMaxBytesS: guest.ioMibS === null ? null : guest.ioMibS * MIB,
       consoleKibS: guest.consoleKibS,
     },
     seccomp: QEMU_FILTER_SHA256,
@@ -104,11 +109,12 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
 export function wholeLimits(
   policy: Policy,
   host: HostFacts,
-): { cpuMaxUs: number; memoryMaxBytes: number } {
+): { cpuMaxUs: number; memoryMaxBytes: number; pidsMax: number } {
   const overhead = policy.limits.vms * QEMU_OVERHEAD_MIB;
   return {
     cpuMaxUs: Math.max(1000, Math.floor(policy.limits.cpuPercent * host.cpus * 1000)),
     memoryMaxBytes: (memoryForGuests(policy, host.memoryMiB) + overhead) * MIB,
+    pidsMax: policy.limits.vms * (PIDS_MAX + LAUNCHER_PIDS),
   };
 }
 

@@ -20,7 +20,7 @@ export function qemuArgv(plan: Omit<LaunchPlan, "argv">): string[] {
   const options: Option[] = [
     ["-name", plan.vm],
     ["-uuid", plan.uuid],
-    ["-machine", `${MACHINE},usb=off,vmport=off,dump-guest-core=off`],
+    ["-machine", `${MACHINE},usb=off,vmport=off,dump-guest-core=off,mem-merge=off`],
     ["-accel", plan.emulated ? `tcg,tb-size=${TCG_CACHE_MIB}` : "kvm"],
     // A guest gets no hypervisor of its own. Five-level paging is off in emulation: without SVM, QEMU
     // 7.2's TCG then never lets a guest's first program run.

@@ -35,6 +35,7 @@ export function samplePlan(changes: Partial<Omit<LaunchPlan, "argv">> = {}): Lau
       cpuMaxUs: 125_000,
       memoryMaxBytes: 448 * 1024 * 1024,
       pidsMax: 64,
+      ioMaxBytesS: null,
       consoleKibS: 64,
     },
     seccomp: QEMU_FILTER_SHA256,

@@ -32,6 +32,8 @@ export interface AllowedCall {
   readonly why: string;
   /** The call is allowed where one of these holds; without tests it always is. */
   readonly when?: readonly ArgumentTest[];
+  /** Only where something goes wrong or a guest is large, so that no recording shows it. */
+  readonly rare?: true;
 }
 
 /** What one kind of program may call. */

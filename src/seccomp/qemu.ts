@@ -1,7 +1,7 @@
 /**
  * The system calls that a guest's QEMU may make, each with what it is needed for: those that
  * `tools/seccomp_record.ts` has seen in all device sets there are, from setpriv's first instruction on,
- * and a few that only show when something goes wrong. A new device or job of QEMU is recorded again.
+ * and a few marked as rare. A new device, or another thing that QEMU is asked to do, is recorded again.
  * Data alone.
  */
 
@@ -61,47 +61,51 @@ const TESTED: readonly AllowedCall[] = [
 
 const plain = (why: string, names: string): AllowedCall[] =>
   names.split(" ").map((name) => ({ name, why }));
+const rare = (why: string, names: string): AllowedCall[] =>
+  plain(why, names).map((call) => ({ ...call, rare: true }));
 
 const PLAIN: readonly AllowedCall[] = [
   // Until QEMU's own filter is there, which takes execve and the set*id calls away again.
   ...plain("setpriv starts QEMU", "execve"),
   ...plain("setpriv takes the guest's ids", "setresuid setresgid setgroups"),
   ...plain("setpriv and libcap-ng drop capabilities", "capget capset"),
-  ...plain(
-    "setpriv looks whether it must change ids",
-    "getresuid getresgid getuid geteuid getgid getegid",
-  ),
+  ...plain("setpriv looks whether it must change ids", "getresuid getresgid"),
   ...plain("QEMU's own filter, which can only take more away", "seccomp"),
 
   ...plain(
     "the C library starts a program or thread",
     "arch_prctl set_tid_address set_robust_list rseq prlimit64 getrandom",
   ),
-  ...plain("memory", "brk mmap munmap mremap mprotect madvise"),
-  ...plain("threads: waiting and waking", "futex sched_yield sched_getaffinity"),
-  ...plain("threads: identity and end", "gettid getpid exit exit_group"),
+  ...plain("memory", "brk mmap munmap mprotect madvise"),
+  ...rare("memory: a large piece grows", "mremap"),
+  ...plain("threads: waiting and waking, and how many CPUs there are", "futex sched_getaffinity"),
+  ...plain("threads: identity and end", "gettid getpid getppid exit exit_group"),
   ...plain(
     "signals between its own threads (tgkill: KVM's kicks, abort)",
-    "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait sigaltstack tgkill signalfd4",
+    "rt_sigaction rt_sigprocmask rt_sigreturn tgkill signalfd4",
   ),
-  ...plain("a call that a stop and a continue have interrupted goes on", "restart_syscall"),
+  ...rare("a wait goes on after a stop (SIGSTOP) and a continue", "restart_syscall"),
   ...plain(
-    "time, where the kernel's page for it cannot be used",
-    "clock_gettime gettimeofday clock_nanosleep nanosleep",
+    "time; the first two where the kernel's page for it cannot be used",
+    "clock_gettime gettimeofday clock_nanosleep",
   ),
 
   ...plain(
     "its firmware, libraries and disks, read-only but for what is bound so",
-    "openat newfstatat access readlink lseek close getdents64",
+    "openat newfstatat access readlink lseek close",
   ),
-  ...plain("reading and writing", "read write readv writev pread64 pwrite64 preadv pwritev"),
-  ...plain("disks: flush, discard, growth of a qcow2", "fdatasync fsync fallocate ftruncate"),
-  ...plain("waiting for descriptors", "poll ppoll epoll_create1 epoll_ctl epoll_wait eventfd2"),
+  ...plain("reading and writing", "read write pread64 pwrite64 preadv pwritev"),
+  ...rare("the C library's last words", "writev"),
+  ...plain("disks: flush, discard and zeroes", "fdatasync fallocate"),
+  ...plain("saved state in: what the cache has of a disk is dropped", "fadvise64"),
+  ...plain("waiting for descriptors", "poll ppoll epoll_create1 eventfd2"),
+  ...rare("waiting for more than 64 descriptors, as with many CPUs", "epoll_ctl epoll_wait"),
   ...plain(
     "unix sockets",
-    "bind listen accept4 connect getsockname getpeername getsockopt sendmsg recvmsg sendto recvfrom shutdown unlink",
+    "bind listen accept4 connect getsockname getpeername sendmsg recvmsg shutdown unlink",
   ),
   ...plain("how much memory there is, for the size of caches", "sysinfo"),
+  ...plain("KVM: whether the host can run 64-bit guests", "uname"),
 ];
 
 /** What QEMU and its libraries were seen to try and do without. */
@@ -112,6 +116,7 @@ const WITHOUT: CallList["without"] = [
   { name: "memfd_create", why: "memory shared with other processes: there are none" },
   { name: "statfs", why: "libselinux looks for its file system" },
   { name: "fstatfs", why: "libcap-ng looks whether it has procfs" },
+  { name: "getdents64", why: "libdaxctl lists sysfs" },
   { name: "fchdir", why: "libdaxctl walks sysfs, which the jail has not" },
   { name: "setsockopt", why: "a migration tries SO_ZEROCOPY, which unix sockets have not" },
 ];

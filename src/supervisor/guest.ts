@@ -7,14 +7,16 @@ import { asFault, type Fault } from "../fault.ts";
 import { checkFiles } from "../plan/file_check.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
+import type { QmpClient } from "../guest/qmp.ts";
+import type { GoodState } from "../saved/check.ts";
 import { retireSaved } from "../saved/generation.ts";
 import { coldPlan } from "../saved/plan_hash.ts";
-import { adoptionOf, LOADING } from "./adoption.ts";
+import { type Adoption, adoptionOf, LOADING } from "./adoption.ts";
 import { endGuest, killGuest } from "./ending.ts";
 import { GuestMachine, KILL_TIMEOUT_MS } from "./guest_machine.ts";
 import { hasSaved, leftSomething, putAside, unwanted, usableState } from "./keeping.ts";
 import { settle } from "./machine.ts";
-import { believedRecord, dropRecord, type Step } from "./record.ts";
+import { believedRecord, dropRecord } from "./record.ts";
 
 type SuspendPermit = Allowed<"vm.suspend" | "power.off" | "power.reboot">;
 type StopPermit = Allowed<"vm.stop" | "power.off" | "power.reboot" | "policy.install">;
@@ -23,9 +25,9 @@ export class Guest extends GuestMachine {
   #stopping: Promise<boolean> | null = null;
   /** The plan of the next start, where it is another one. */
   #next: LaunchPlan | null = null;
-  #starting: Promise<void> | null = null;
-  /** Counts what was wished of the machine, so that a start that waits sees that it is outdated. */
-  #wish = 0;
+  /** What QEMU was told of its vCPUs, so that an end does not overtake it. */
+  #commanding: Promise<unknown> = Promise.resolve();
+  #adopting: Promise<unknown> = Promise.resolve();
 
   /**
    * Gives it another plan.
@@ -33,9 +35,18 @@ export class Guest extends GuestMachine {
    * @returns whether it runs on by the old one until its next start
    */
   replan(plan: LaunchPlan): boolean {
-    if (JSON.stringify(plan) === JSON.stringify(this.plan)) return false;
-    this.#next = plan;
-    return this.state !== "defined" && !this.progress.takes("start");
+    if (this.progress.takes("start") && this.starting === null) {
+      this.usePlan(plan);
+      this.#next = null;
+      return false;
+    }
+    this.#next = JSON.stringify(plan) === JSON.stringify(this.plan) ? null : plan;
+    return this.#next !== null;
+  }
+
+  /** Whether a start is under way, also while its saved state is only being looked at. */
+  get beginning(): boolean {
+    return this.starting !== null;
   }
 
   /**
@@ -46,19 +57,22 @@ export class Guest extends GuestMachine {
     if (permit.vm !== this.plan.vm || !this.progress.takes("start")) return;
     const reason = permit.caller === "policy" ? "autoboot" : "asked";
     // Whoever asks again while the saved state is looked at waits for the same start.
-    await (this.#starting ??= this.#start(reason).finally(() => this.#starting = null));
+    await (this.starting ??= this.#start(reason).finally(() => this.starting = null));
   }
 
   async #start(reason: string): Promise<void> {
-    this.usePlan(this.#next ?? this.plan);
-    this.#next = null;
-    // The host's key is not asked for where nothing is to be checked.
-    if (!leftSomething(this.around.host, this.plan)) return void await this.apply("start", reason);
-    const wish = ++this.#wish;
+    const wish = ++this.wish;
     try {
-      const saved = await usableState(this.of(), this.around.keeping);
-      // It may have been given up while its state was read.
-      if (wish !== this.#wish || !this.progress.takes("start")) return;
+      let saved: GoodState | null = null;
+      do {
+        this.usePlan(this.#next ?? this.plan);
+        this.#next = null;
+        // The host's key is not asked for where nothing is to be checked.
+        if (!leftSomething(this.around.host, this.plan)) break;
+        saved = await usableState(this.of(), this.around.keeping);
+        // It may have been given up, or have got another plan, while its state was read.
+        if (wish !== this.wish || !this.progress.takes("start")) return;
+      } while (this.#next !== null);
       if (saved === null) return void await this.apply("start", reason);
       if (this.state !== "suspended") await this.apply("found_saved", "saved_state");
       await this.apply("load", reason, saved);
@@ -74,7 +88,7 @@ export class Guest extends GuestMachine {
 
   /** Sets its saved state aside, so that the next start is one from its disks. */
   resetState(permit: Allowed<"vm.reset_state">): Promise<void> {
-    if (permit.vm === this.plan.vm && this.#starting === null) {
+    if (permit.vm === this.plan.vm && this.starting === null) {
       putAside(this.of(), [unwanted("a person asked for it")]);
       this.progress.move("reset", "asked");
     }
@@ -83,22 +97,30 @@ export class Guest extends GuestMachine {
 
   /** Holds its vCPUs. Never throws; the state tells. */
   async pause(permit: Allowed<"vm.pause">): Promise<void> {
-    if (permit.vm === this.plan.vm) await this.apply("pause", "asked");
+    if (permit.vm === this.plan.vm) await (this.#commanding = this.apply("pause", "asked"));
   }
 
   /** Lets its vCPUs go on. Never throws; the state tells. */
   async resume(permit: Allowed<"vm.resume">): Promise<void> {
-    if (permit.vm === this.plan.vm) await this.apply("resume", "asked");
+    if (permit.vm === this.plan.vm) await (this.#commanding = this.apply("resume", "asked"));
   }
 
   /** Ends it at once; resolves when no process is left. */
   async kill(permit: Allowed<"vm.kill">): Promise<void> {
     if (permit.vm !== this.plan.vm) return;
-    const running = this.#stopping;
-    this.#wish++;
+    this.wish++;
     if (!await this.apply("kill", "killed")) return;
-    if (running !== null) await running;
-    else await this.ended("killed");
+    await (this.#stopping ??= this.#finishKill().finally(() => this.#stopping = null));
+  }
+
+  async #finishKill(): Promise<boolean> {
+    this.saveAbort?.abort();
+    await this.saving;
+    // The launcher may have brought up what the first kill was too early for.
+    await this.launching.catch(() => {});
+    await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
+    await this.ended("killed");
+    return true;
   }
 
   /**
@@ -107,7 +129,7 @@ export class Guest extends GuestMachine {
    * @returns whether there was anything to end
    */
   stop(_permit: StopPermit, reason: string): Promise<boolean> {
-    this.#wish++;
+    this.wish++;
     // Whoever asks again waits for the same end.
     return this.#stopping ??= this.#stop("stop", reason).finally(() => this.#stopping = null);
   }
@@ -117,7 +139,16 @@ export class Guest extends GuestMachine {
    *
    * @returns whether there was one; what is found and does not hold is killed
    */
-  async adopt(): Promise<boolean> {
+  adopt(): Promise<boolean> {
+    const adopting = this.#adopt().catch(async (error) => {
+      await this.fail(asFault(error, "launch", "launch.adoption"));
+      return true;
+    });
+    this.#adopting = adopting;
+    return adopting;
+  }
+
+  async #adopt(): Promise<boolean> {
     const { host, emit } = this.around;
     const there = await settle(host, this.plan.slot);
     if (there.length === 0) {
@@ -127,35 +158,36 @@ export class Guest extends GuestMachine {
     }
     const tell = (fault: Fault) => this.progress.noticed(fault);
     const record = believedRecord(host, this.plan, there, tell);
+    const step = record?.step ?? "running";
     // What runs was launched by that plan; the one of now is for the next start.
     if (record !== null) {
-      if (this.replan(coldPlan(record.plan))) this.#next = this.plan;
+      const now = this.plan;
       this.usePlan(coldPlan(record.plan), record.plan);
+      this.#next = JSON.stringify(now) === JSON.stringify(this.plan) ? null : now;
+      const waits = record.plan !== this.plan;
+      if (step === LOADING || (step === "launching" && waits)) return await this.#endLoading();
     }
-    const step = record?.step ?? "running";
-    if (step === LOADING) {
-      await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS);
-      await this.ended("load_interrupted", "found_saved");
-      return true;
-    }
-    try {
-      const checked = checkFiles(host, this.plan);
-      if (checked.issues.length > 0) return await this.deny(checked.issues);
-      const { verdict, process } = await this.confine(checked.files);
-      if (verdict.issues.length > 0) return await this.deny(verdict.issues);
-      this.answered = record?.ready ?? false;
-      emit({ type: "vm_adopted", subject: this.subject, pid: process?.pid ?? 0 });
-      await this.#takeUp(step, record?.ran ?? true);
-    } catch (error) {
-      await this.fail(asFault(error, "launch", "launch.adoption"));
-    }
+    const checked = checkFiles(host, this.plan);
+    if (checked.issues.length > 0) return await this.deny(checked.issues);
+    const { qmp, verdict, process } = await this.confine(checked.files);
+    if (verdict.issues.length > 0) return await this.deny(verdict.issues);
+    const status = await qmp.command("query-status");
+    if (step === LOADING || status.status === "inmigrate") return await this.#endLoading();
+    this.answered = record?.ready ?? false;
+    emit({ type: "vm_adopted", subject: this.subject, pid: process?.pid ?? 0 });
+    await this.#takeUp(qmp, adoptionOf(step, record?.ran ?? true, status));
     return true;
   }
 
-  async #takeUp(step: Exclude<Step, typeof LOADING>, ran: boolean): Promise<void> {
-    const qmp = this.qmp;
-    if (qmp === null) return;
-    const what = adoptionOf(step, ran, await qmp.command("query-status"));
+  /** It waited for its saved state and has run nothing: it is begun anew, from what is there. */
+  async #endLoading(): Promise<true> {
+    const { host } = this.around;
+    await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS);
+    await this.ended("load_interrupted", hasSaved(host, this.plan) ? "found_saved" : "exited");
+    return true;
+  }
+
+  async #takeUp(qmp: QmpClient, what: Adoption): Promise<void> {
     switch (what) {
       case "keep_running":
         await this.apply("adopt_running", "adopted");
@@ -187,6 +219,10 @@ export class Guest extends GuestMachine {
 
   async #stop(event: "stop" | "adopt_stopping", reason: string): Promise<boolean> {
     const { host } = this.around;
+    if (event === "stop") await this.#adopting;
+    await this.#commanding;
+    // A save comes to its end, or leaves a guest that can be asked to end.
+    await this.saving;
     const before = this.state;
     if (!await this.apply(event, reason)) return false;
     // Until the launcher is done there may be nothing yet to end.

@@ -5,7 +5,7 @@
  */
 
 import type { Emit, GuestState, Subject } from "../event.ts";
-import { asFault, type Fault } from "../fault.ts";
+import { asFault, Fault } from "../fault.ts";
 import type { AgentClient } from "../guest/agent.ts";
 import type { QmpClient, QmpEvent } from "../guest/qmp.ts";
 import type { Connection, FileFacts, Host } from "../host/port.ts";
@@ -15,13 +15,14 @@ import { DEVICES } from "../plan/device.ts";
 import { checkFiles } from "../plan/file_check.ts";
 import { type LaunchPlan, subjectOf } from "../plan/launch_plan.ts";
 import type { GoodState } from "../saved/check.ts";
+import { retireSaved } from "../saved/generation.ts";
 import { correctClock, loadSaved } from "../saved/load.ts";
 import { incomingPlan } from "../saved/plan_hash.ts";
 import { suspendGuest } from "../saved/save.ts";
 import { attendConsole, awaitAgent, watchQmp } from "./attending.ts";
 import { killGuest } from "./ending.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
-import { type Keeping, type KeepingOf, putAside } from "./keeping.ts";
+import { type Keeping, type KeepingOf, putAside, unwanted } from "./keeping.ts";
 import { confineMachine, lastWords, launchMachine } from "./machine.ts";
 import { Progress, type Refusal } from "./progress.ts";
 import { dropRecord, type RunRecord, type Step, writeRecord } from "./record.ts";
@@ -56,6 +57,11 @@ export abstract class GuestMachine {
   #process: RunRecord["process"] = null;
   /** The launcher's work, so that a stop in the middle of it can wait for what comes of it. */
   protected launching: Promise<void> = Promise.resolve();
+  protected starting: Promise<void> | null = null;
+  protected saving: Promise<void> = Promise.resolve();
+  protected saveAbort: AbortController | null = null;
+  /** Counts what was wished of the machine, so that a start that waits sees that it is outdated. */
+  protected wish = 0;
 
   constructor(plan: LaunchPlan, protected readonly around: GuestSurroundings) {
     this.#plan = plan;
@@ -130,7 +136,7 @@ export abstract class GuestMachine {
       case "load":
         return await this.#launch(saved);
       case "save":
-        return await this.#save(ran, reason);
+        return await (this.saving = this.#save(ran, reason));
       case "hold":
         return await this.#vcpus("pausing", "stop", "held", reason);
       case "release":
@@ -157,9 +163,10 @@ export abstract class GuestMachine {
     this.#asked = reason;
     try {
       this.note(step);
+      // Whatever was saved of it is a thing of the past once it runs on.
+      if (command === "cont") retireSaved(this.around.host, this.plan);
       await this.qmp?.command(command);
-      await this.apply(done, reason);
-      if (done === "held") this.note("paused");
+      if (await this.apply(done, reason) && done === "held") this.note("paused");
     } catch (error) {
       await this.fail(asFault(error, "guest", "guest.vcpus"));
     } finally {
@@ -180,8 +187,15 @@ export abstract class GuestMachine {
       this.note("saving", ran);
       if (qmp === null) return;
       const kill = () => killGuest(host, plan.slot, KILL_TIMEOUT_MS);
-      const request = { host, qmp, plan, key: keeping.key(), cpu: keeping.cpu(), kill };
+      this.saveAbort = new AbortController();
+      const { signal } = this.saveAbort;
+      const request = { host, qmp, plan, key: keeping.key(), cpu: keeping.cpu(), kill, signal };
       const done = await suspendGuest(request);
+      if (!this.progress.is("suspending")) {
+        // It was killed meanwhile, and is not to come back from what was saved all the same.
+        if (done.ok) putAside(this.of(), [unwanted("it was killed while it was saved")]);
+        return;
+      }
       if (done.ok) {
         const { bytes, ms } = done;
         emit({ type: "vm_saved", subject: this.subject, bytes, ms });
@@ -193,6 +207,8 @@ export abstract class GuestMachine {
       this.progress.failed(done.fault, "");
     } catch (error) {
       await this.fail(asFault(error, "guest", "saved.failed"));
+    } finally {
+      this.saveAbort = null;
     }
   }
 
@@ -202,14 +218,14 @@ export abstract class GuestMachine {
     this.answered = false;
     this.#sawShutdown = false;
     this.#process = null;
-    const checked = checkFiles(host, this.plan);
-    if (checked.issues.length > 0) return void await this.deny(checked.issues);
-    for (const device of this.plan.devices) {
-      const name = device.device === "disk" ? device.file : device.device;
-      const { exposes } = DEVICES[device.device];
-      emit({ type: "device", subject: this.subject, device: name, exposes });
-    }
     try {
+      const checked = checkFiles(host, this.plan);
+      if (checked.issues.length > 0) return void await this.deny(checked.issues);
+      for (const device of this.plan.devices) {
+        const name = device.device === "disk" ? device.file : device.device;
+        const { exposes } = DEVICES[device.device];
+        emit({ type: "device", subject: this.subject, device: name, exposes });
+      }
       this.note("launching", true);
       await (this.launching = launchMachine(host, this.#launched));
       // A stop that came meanwhile ends what is there and reports it.
@@ -242,9 +258,11 @@ export abstract class GuestMachine {
     }
     // A stop that came meanwhile took QEMU away: the state has not been used.
     if (!this.progress.is("resuming")) return false;
+    const { wish } = this;
     await this.#end("saved_state");
     putAside(this.of(), loaded.issues);
-    await this.apply("start", "saved_state_refused");
+    // A stop that came while QEMU was ended is the last word.
+    if (wish === this.wish) await this.apply("start", "saved_state_refused");
     return false;
   }
 
@@ -260,6 +278,8 @@ export abstract class GuestMachine {
   protected async ended(how: string, event: GuestEvent = "exited"): Promise<void> {
     const { host } = this.around;
     if (host.processesOf(this.plan.slot).length > 0) {
+      const why = `${this.plan.vm}: its process does not end; see the kernel's log`;
+      this.progress.failed(new Fault("guest", "guest.unkillable", why), "");
       await this.apply("timeout", "unkillable");
       return;
     }
@@ -294,7 +314,7 @@ export abstract class GuestMachine {
     void watchQmp(host, qmp, watched).then((silent) => silent ? this.#onSilence() : undefined);
     void attendConsole(host, this.plan, takeConsole).catch((error) => this.#lost("console", error));
     if (this.answered) return;
-    const wanted = () => this.progress.is("running", "paused");
+    const wanted = () => this.qmp === qmp && this.progress.is("running", "paused");
     void awaitAgent(host, this.plan, wanted, correct).then(async (answered) => {
       if (!answered) return;
       this.answered = true;
@@ -304,8 +324,7 @@ export abstract class GuestMachine {
 
   /** A QEMU that answers nothing any more cannot be told to do anything: it is ended. */
   async #onSilence(): Promise<void> {
-    await this.#end("qmp_silent", "timeout");
-    this.around.onCrash(this.plan.vm);
+    if (await this.#end("qmp_silent", "timeout")) this.around.onCrash(this.plan.vm);
   }
 
   async #onQmpClosed(qmp: QmpClient): Promise<void> {
@@ -316,10 +335,7 @@ export abstract class GuestMachine {
     if (gone) dropRecord(host, this.plan.slot);
     if (!gone) await this.apply("timeout", "unkillable");
     else if (this.#sawShutdown) await this.apply("exited", "guest_shutdown");
-    else {
-      await this.apply("crashed", "qemu_gone");
-      onCrash(this.plan.vm);
-    }
+    else if (await this.apply("crashed", "qemu_gone")) onCrash(this.plan.vm);
   }
 
   /** A stream of the guest's that could not be had: it runs on, and a person is told. */
@@ -351,16 +367,23 @@ export abstract class GuestMachine {
 
   /** A stop has this guest in hand and reports its end. */
   #isEnding(): boolean {
-    return this.progress.is("stopping", "stopped");
+    return this.progress.is("stopping") || (this.progress.is("stopped") && this.starting === null);
   }
 
-  async #end(reason: string, event: "fault" | "denied" | "timeout" = "fault"): Promise<void> {
-    if (this.#isEnding()) return;
+  /** @returns whether it was this that ended it */
+  async #end(
+    reason: string,
+    event: "fault" | "denied" | "timeout" = "fault",
+  ): Promise<boolean> {
+    if (this.#isEnding()) return false;
     const { host } = this.around;
     const before = this.state;
-    this.qmp?.close();
+    const { qmp } = this;
+    // Its closing is no news.
+    this.qmp = null;
+    qmp?.close();
     if (await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS)) dropRecord(host, this.plan.slot);
     // A stop that came meanwhile reports the end itself.
-    if (this.state === before) await this.apply(event, reason);
+    return this.state === before && await this.apply(event, reason);
   }
 }

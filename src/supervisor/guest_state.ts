@@ -144,6 +144,7 @@ const KNOWN = {
   // A refusal was said already; another start may find it gone.
   failed: {
     start: to("starting", "launch"),
+    found_saved: to("suspended"),
     adopt_running: to("running"),
     adopt_paused: to("paused"),
     adopt_stopping: to("stopping", "power_down"),

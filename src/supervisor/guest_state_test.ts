@@ -99,6 +99,7 @@ Deno.test("guest states: nothing but the contract's ways, and the one back from 
     "suspended stopped",
     "defined suspended",
     "stopped suspended",
+    "failed suspended",
     "failed stopped",
   ]);
   const found = new Set<string>();

@@ -64,6 +64,7 @@ Deno.test("Guest.stop in the middle of a start waits for the launcher and kills 
   const started = guest.start(permit("vm.start", "demo"));
   const stopped = guest.stop(permit("power.off", null), "poweroff");
   const again = guest.stop(permit("vm.stop", "demo"), "asked");
+  await new Promise((resolve) => setTimeout(resolve, 0));
   assert.equal(guest.state, "stopping");
   slow.finishLaunch();
   await started;
@@ -87,4 +88,44 @@ Deno.test("Guest.start does nothing by another guest's permit", async () => {
   });
   await guest.start(permit("vm.start", "other"));
   assert.equal(guest.state, "defined");
+});
+
+Deno.test("Guest.kill in the middle of a start leaves no QEMU behind", async () => {
+  const slow = slowHost();
+  const guest = new Guest(samplePlan(), {
+    host: slow.host,
+    emit: () => {},
+    takeConsole: () => {},
+    onCrash: () => {},
+    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
+  });
+  const started = guest.start(permit("vm.start", "demo"));
+  const killed = guest.kill(permit("vm.kill", "demo"));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  slow.finishLaunch();
+  await Promise.all([started, killed]);
+  assert.equal(guest.state, "stopped");
+  assert.deepEqual(slow.host.processesOf(0 as never), []);
+});
+
+Deno.test("Guest.replan: the last plan that was given is the one of the next start", async () => {
+  const slow = slowHost();
+  const guest = new Guest(samplePlan(), {
+    host: slow.host,
+    emit: () => {},
+    takeConsole: () => {},
+    onCrash: () => {},
+    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
+  });
+  const [first, second] = [samplePlan(), samplePlan({ memoryMiB: 64 })];
+  assert.equal(guest.replan(second), false, "at rest it is taken at once");
+  assert.equal(guest.plan.memoryMiB, 64);
+  assert.equal(guest.replan(first), false);
+  const started = guest.start(permit("vm.start", "demo"));
+  assert.equal(guest.replan(second), true);
+  assert.equal(guest.replan(first), false, "it is what runs already");
+  const killed = guest.kill(permit("vm.kill", "demo"));
+  slow.finishLaunch();
+  await Promise.all([started, killed]);
+  assert.equal(guest.plan.memoryMiB, first.memoryMiB);
 });

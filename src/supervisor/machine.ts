@@ -106,6 +106,7 @@ function readBack(
     files,
     errors: host.lstat(`${PATHS.run}/err/${spec.slotName}`),
     dataDevice: mountedAt(own, PATHS.dataRoot)?.device ?? "none",
+    partitions: host.readText(`${PATHS.proc}/partitions`, 256 * 1024) ?? "",
   });
   const swapped = swappedFiles(host, plan.slot, spec, files);
   return {

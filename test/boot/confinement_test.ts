@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { type Slot, slotName } from "../../src/id.ts";
 import type { DiskFiles } from "../../tools/boot_data.ts";
+import { changedLaunchers, type Changes, record, TINY_POLICY } from "./launchers.ts";
 import {
   dataDisk,
   finish,
@@ -17,18 +18,17 @@ import {
   startMachine,
 } from "./machine.ts";
 
-const LAUNCHER = new URL("../../initramfs/skeleton/usr/lib/rayos/jail", import.meta.url);
 const HEALTHY = "healthy";
 
 /** What is changed in the launcher's text, and the field that must be named. */
 interface Weakening {
   readonly field: string;
-  readonly changes: readonly (readonly [from: string | RegExp, to: string])[];
+  readonly changes: Changes;
 }
 
 // No bubblewrap at all: a bare chroot, without the no_new_privs that bubblewrap, setpriv and QEMU's own
 // sandbox would each set.
-const BARE_CHROOT: Weakening["changes"] = [
+const BARE_CHROOT: Changes = [
   // Outside the cgroup, whose memory is the guest's.
   ["\n(\n", "\njr=/jr$slot; $bb cp -a $jailroot $jr\n(\n"],
   [
@@ -50,7 +50,7 @@ const WEAKENINGS: readonly Weakening[] = [
     field: "uid",
     changes: [
       ["--reuid $uid", "--reuid $((uid + 900))"],
-      ["chmod 0600", "chmod 0666"],
+      ["wanted=$uid:$uid:600", "wanted=$uid:$uid:666"],
       ['mkdir -m 0700 "$sockets/$name"', 'mkdir -m 0777 "$sockets/$name"'],
     ],
   },
@@ -93,7 +93,7 @@ const WEAKENINGS: readonly Weakening[] = [
     changes: [[
       "--bind $root/$path /g/$name_in_jail",
       `--bind $root/vm/linux/${HEALTHY}/spare /g/$name_in_jail`,
-    ], ["chmod 0600 ", `chmod 0666 $root/vm/linux/${HEALTHY}/spare `]],
+    ], ["  ulimit -c 0\n", `  $bb chmod 0666 $root/vm/linux/${HEALTHY}/spare\n  ulimit -c 0\n`]],
   },
   { field: "open_files", changes: [["  ulimit -c 0", "  exec 5< /etc/inittab\n  ulimit -c 0"]] },
   { field: "limit.core", changes: [["  ulimit -c 0\n", ""]] },
@@ -101,6 +101,10 @@ const WEAKENINGS: readonly Weakening[] = [
   { field: "cgroup.memory.max", changes: [['echo "$memory_max" >', "echo max >"]] },
   { field: "cgroup.memory.oom.group", changes: [["echo 1 >", "echo 0 >"]] },
   { field: "cgroup.pids.max", changes: [['echo "$pids_max" >', "echo max >"]] },
+  {
+    field: "cgroup.io.max",
+    changes: [['echo "$disk rbps=$io_max wbps=$io_max"', 'echo "$disk rbps=max wbps=$io_max"']],
+  },
   {
     field: "processes",
     changes: [[
@@ -113,87 +117,11 @@ const WEAKENINGS: readonly Weakening[] = [
 /** The guest of the n-th weakening; slot 0 is the healthy one's. */
 const nameOf = (index: number) => `weak-${index + 1}`;
 
-function record(vm: string, slot: number, profile: string) {
-  return {
-    vm_id: vm,
-    name: vm,
-    kind: "linux",
-    profile,
-    uuid: `5d0a3c6e-0000-4000-8000-0000000000${String(slot).padStart(2, "0")}`,
-    slot,
-    state: "stopped",
-    storage: {
-      disks: { root: { path: `vm/linux/${vm}/rootfs.ext4`, format: "raw", bus: "virtio" } },
-    },
-    devices: {
-      vcpus: 1,
-      memory_mib: profile === "tiny" ? 32 : 128,
-      input: false,
-      gpu: "none",
-      vtpm: false,
-    },
-    boot: null,
-    provisioned_at: null,
-    saved_state: null,
-  };
-}
-
-const POLICY = `version = 0
-serial = 1
-
-[limits]
-vms = 64
-cpu_percent = 100
-
-[profiles.tiny]
-kind = "linux"
-enabled = true
-autoboot = true
-
-[profiles.tiny.limits]
-mem_mib = 32
-
-[profiles.whole]
-kind = "linux"
-enabled = true
-autoboot = true
-
-[profiles.whole.limits]
-mem_mib = 128
-
-[profiles.whole.boot]
-kernel = "vm/linux/{vm_id}/vmlinuz"
-initrd = "vm/linux/{vm_id}/initrd.img"
-cmdline = "console=hvc0 quiet panic=-1"
-`;
-
-async function weakenedLaunchers(): Promise<Record<string, { data: string; mode: number }>> {
-  const original = await Deno.readTextFile(LAUNCHER);
-  const overlay: Record<string, { data: string; mode: number }> = {
-    "/usr/lib/rayos/jail.whole": { data: original, mode: 0o755 },
-  };
-  const cases: string[] = [];
-  for (const [index, { field, changes }] of WEAKENINGS.entries()) {
-    let text = original;
-    for (const [from, to] of changes) {
-      const changed = text.replace(from, () => to);
-      assert.notEqual(changed, text, `${field}: the launcher has no ${from}`);
-      text = changed;
-    }
-    overlay[`/usr/lib/rayos/jail.${index + 1}`] = { data: text, mode: 0o755 };
-    cases.push(`  ${index + 1}) exec /usr/lib/rayos/jail.${index + 1} "$@" ;;`);
-  }
-  const dispatch = `#!/bin/busybox sh\ncase $1 in\n${cases.join("\n")}\nesac\n` +
-    'exec /usr/lib/rayos/jail.whole "$@"\n';
-  overlay["/usr/lib/rayos/jail"] = { data: dispatch, mode: 0o755 };
-  return overlay;
-}
-
 Deno.test("a jail weaker than planned in one field is named, and its guest never runs", async () => {
   await using home = await Home.make();
   const tiny = new Uint8Array(512);
   const files: Record<string, DiskFiles[string]> = {
-    ...await signedPolicy(POLICY),
+    ...await signedPolicy(TINY_POLICY),
     ...await guestFiles(HEALTHY, home),
     [`vm/linux/${HEALTHY}/spare`]: tiny,
   };
@@ -207,7 +135,7 @@ Deno.test("a jail weaker than planned in one field is named, and its guest never
   const disk = await dataDisk(home, files);
   await using run = await startMachine({
     disks: [{ path: disk }],
-    overlay: await weakenedLaunchers(),
+    overlay: await changedLaunchers(WEAKENINGS),
     memoryMiB: 3072,
     smp: 2,
   });

@@ -22,8 +22,9 @@ const FULL = Deno.env.get(FULL_VARIABLE) === "1";
 /** One guest that it happens to, and two that it must not touch; one where time is short. */
 const [VICTIM = "", ...OTHERS] = tinyNames(FULL ? 3 : 2);
 const SLOT = "00";
-/** So often is each step hit. */
+/** So often is each step hit; where time is short, some of them once. */
 const ROUNDS = FULL ? 10 : 1;
+const QUICK: readonly Step[] = ["launching", "paused", "saving", "loaded"];
 
 /** A step, what leads to it from which state, and what may have become of the guest. */
 interface Row {
@@ -108,6 +109,7 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
   await using home = await Home.make();
   const names = [VICTIM, ...OTHERS];
   const disk = await severalDisk(names, home, { autoboot: false, spareMib: 400 });
+  const rows = FULL ? ROWS : ROWS.filter((row) => QUICK.includes(row.step));
   const histogram = new Map<string, number>();
   await using run = await startMachine({
     disks: [{ path: disk }],
@@ -120,7 +122,7 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
     for (const vm of OTHERS) await rayInside(run, `vm start ${vm}`);
     for (const vm of OTHERS) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
     for (let round = 0; round < ROUNDS; round++) {
-      for (const row of ROWS) {
+      for (const row of rows) {
         await t.step(`killed at ${row.step}, round ${round + 1}`, async () => {
           const state = await killAt(run, row);
           assert.ok(row.becomes.includes(state), state);
@@ -135,7 +137,7 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
     for (const vm of OTHERS) assertCountedOn(countsOf(disk, vm, home), vm);
   });
   const total = [...histogram.values()].reduce((sum, count) => sum + count, 0);
-  assert.equal(total, ROUNDS * ROWS.length);
+  assert.equal(total, ROUNDS * rows.length);
   console.log(`killed ${total} times:`);
   for (const [key, count] of histogram) console.log(`  ${key}: ${count}`);
 });

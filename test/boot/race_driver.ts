@@ -52,7 +52,13 @@ function planOf([vm, slot]: readonly [string, string]): LaunchPlan {
       { device: "console" },
       { device: "disk", file: "disk0", format: "raw" },
     ],
-    limits: { cpuMaxUs: 125_000, memoryMaxBytes: 224 * MIB, pidsMax: 64, consoleKibS: 64 },
+    limits: {
+      cpuMaxUs: 125_000,
+      memoryMaxBytes: 224 * MIB,
+      pidsMax: 64,
+      ioMaxBytesS: null,
+      consoleKibS: 64,
+    },
   });
 }
 

@@ -32,6 +32,7 @@ kind linux
 cpu_max 125000
 memory_max 469762048
 pids_max 64
+io_max max
 kvm 0
 seccomp ${FILTER_HASH}
 rw vm/linux/demo/rootfs.ext4 disk0
@@ -195,6 +196,10 @@ const PLANS: readonly [what: string, plan: string, refusal: string][] = [
   ["arithmetic", change("pids_max 64", "pids_max $((1+1))"), "jail.number"],
   ["no limit of processes", change("pids_max 64\n", ""), "jail.missing"],
   ["a command in a value", change("vm demo", "vm $(touch /pwned)"), "jail.vm"],
+  ["no word about disks' speed", change("io_max max\n", ""), "jail.missing"],
+  ["a disk's speed that stops it", change("io_max max", "io_max 1"), "jail.limit"],
+  ["a disk's speed with another device", change("io_max max", "io_max max 8:0"), "jail.number"],
+  ["a limit for a disk that is none", change("io_max max", "io_max 1048576"), "jail.io"],
   ["no filter of system calls", change(`seccomp ${FILTER_HASH}\n`, ""), "jail.missing"],
   ["a filter that is not the image's", change(FILTER_HASH, "0".repeat(64)), "jail.seccomp"],
   ["a filter by its path", change(FILTER_HASH, "/tmp/filter"), "jail.seccomp"],

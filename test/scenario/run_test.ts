@@ -206,6 +206,7 @@ function startJail(host: FakeHost, scenario: Scenario, slot: Slot): void {
   host.seed(cgroupFile(slot, "memory.max"), `${value("memory_max")}\n`);
   host.seed(cgroupFile(slot, "memory.oom.group"), "1\n");
   host.seed(cgroupFile(slot, "pids.max"), `${value("pids_max")}\n`);
+  host.seed(cgroupFile(slot, "io.max"), "");
 }
 
 /** QEMU's side of a guest's sockets. */
