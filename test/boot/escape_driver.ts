@@ -17,6 +17,8 @@ export const HOSTILE = "hostile";
 export const OTHER = "other";
 const SLOT = 1 as Slot;
 const MIB = 1024 * 1024;
+/** Size of the hostile guest's disk; the largest file that its program may make. */
+export const DISK_BYTES = 2 * MIB;
 
 /** The words that `-uuid` carries to the program; the script puts numbers in their place. */
 const TOLD = "@TOLD@";
@@ -32,7 +34,13 @@ function planText(): string {
       { access: "rw", path: `vm/linux/${HOSTILE}/rootfs.ext4` as DataPath, name: "disk0" },
       { access: "ro", path: `vm/linux/${HOSTILE}/vmlinuz` as DataPath, name: "kernel" },
     ],
-    limits: { cpuMaxUs: 200_000, memoryMaxBytes: 96 * MIB, pidsMax: 64, consoleKibS: 64 },
+    limits: {
+      cpuMaxUs: 200_000,
+      memoryMaxBytes: 96 * MIB,
+      pidsMax: 64,
+      ioMaxBytesS: null,
+      consoleKibS: 64,
+    },
   });
   return renderPlan(plan).replace(`arg ${plan.uuid}\n`, `arg ${TOLD}\n`);
 }
@@ -84,6 +92,7 @@ name=$($bb hostname)
 is_empty() { $bb grep -q '^populated 0' $cgroup/cgroup.events; }
 run() { # $1 = number of the jail, $2 = rows, $3 = size of the log's file system
   /usr/bin/mount -o remount,size=$3 /run/rayos/err
+  $bb truncate -s ${DISK_BYTES} $folder/rootfs.ext4
   $bb chown 0:0 $folder/rootfs.ext4 $folder/vmlinuz
   $bb sed "s/${TOLD}/$2 $supervisor $guest $vm $device $cookie/" $here/plan > /run/rayos/plan/01
   said=$($here/jail.$1 1)

@@ -12,7 +12,7 @@ import type { LogLine } from "../../tools/boot_log.ts";
 import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import { buildEscape } from "../hostile/escape_build.ts";
 import { answerIn, type Jail, jails, rowsIn } from "../hostile/escape_rows.ts";
-import { escapeOverlay, HOSTILE, OTHER } from "./escape_driver.ts";
+import { DISK_BYTES, escapeOverlay, HOSTILE, OTHER } from "./escape_driver.ts";
 import {
   dataDisk,
   finish,
@@ -25,7 +25,6 @@ import {
 
 const FULL = Deno.env.get(FULL_VARIABLE) === "1";
 const LIMIT_MS = 600_000;
-const MIB = 1024 * 1024;
 
 const POLICY = `version = 0
 serial = 1
@@ -81,7 +80,7 @@ async function filesOnDisk(home: Home): Promise<DiskFiles> {
   return {
     ...await signedPolicy(POLICY),
     ...guestFiles(OTHER, home),
-    [`vm/linux/${HOSTILE}/rootfs.ext4`]: new Uint8Array(2 * MIB),
+    [`vm/linux/${HOSTILE}/rootfs.ext4`]: new Uint8Array(DISK_BYTES),
     [`vm/linux/${HOSTILE}/vmlinuz`]: new Uint8Array(4096),
     "vm/registry.json": new TextEncoder().encode(JSON.stringify({ version: 0, vms })),
   };

@@ -28,12 +28,12 @@ static int write_bytes(int fd, long bytes) {
   return OUT;
 }
 
+/* The host gives it its size again. */
 int grow_disk(const struct attempt *row) {
   struct stat disk;
   int fd = open(row->path, O_RDWR | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &disk) != 0) return errno;
   int code = outcome(pwrite(fd, "x", 1, disk.st_size + MIB));
-  if (code == OUT && ftruncate(fd, disk.st_size) != 0) code = errno;
   close(fd);
   return code;
 }
