@@ -4,7 +4,7 @@
  * states a permission. It never grants "all" of anything.
  */
 
-import { allSlots, socketPath, SOCKETS } from "./id.ts";
+import { allSlots, type Slot, slotName, socketPath, SOCKETS } from "./id.ts";
 
 /** Where the program's own things lie. */
 export const PATHS = {
@@ -17,6 +17,14 @@ export const PATHS = {
   imageFacts: "/etc/rayos",
   launchers: "/usr/lib/rayos",
 } as const;
+
+/** The cgroup above all guests, as the program's own mount shows it. */
+export const GUESTS_CGROUP = `${PATHS.cgroup}/rayos/guests`;
+
+/** The directory of a slot's cgroup. */
+export function guestCgroup(slot: Slot): string {
+  return `${GUESTS_CGROUP}/${slotName(slot)}`;
+}
 
 /** The launchers: the only programs that the program may start. */
 export const LAUNCHERS = ["jail", "mount", "fsck", "power"] as const;

@@ -13,11 +13,12 @@ import { asFault } from "./fault.ts";
 import type { Host, Listener } from "./host/port.ts";
 import { allSlots, type VmId, vmId } from "./id.ts";
 import type { Issue } from "./issue.ts";
-import { PATHS } from "./permissions.ts";
+import { GUESTS_CGROUP, PATHS } from "./permissions.ts";
 import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
 import { type Allowed, authorize, type GuestView, type HostState } from "./policy/authorize.ts";
 import { AT_REST, type Caller, type LiveOp } from "./policy/ops.ts";
 import type { Explained } from "./policy/explain.ts";
+import type { Profile } from "./policy/policy.ts";
 import type { Registry } from "./registry/guest.ts";
 import { endStranger } from "./supervisor/ending.ts";
 import type { Guest } from "./supervisor/guest.ts";
@@ -101,6 +102,11 @@ export class Runtime {
     this.sinks.setPolicy(policy.logging);
     if (keyId === null) this.emit({ type: "policy_unsigned" });
     this.emit({ type: "policy_ok", sha256, serial: policy.serial, key: keyId });
+  }
+
+  /** What the policy in force gives the guest; undefined where it has no profile for it. */
+  profileOf(vm: VmId): Profile | undefined {
+    return this.inForce?.policy.profiles.get(this.registry?.guests.get(vm)?.profile ?? "");
   }
 
   /** Reports a denial of a document's and remembers it for a person. */
@@ -304,9 +310,7 @@ export class Runtime {
     permit: Allowed<"power.off" | "power.reboot">,
     how: string,
   ): Promise<void> {
-    const profile = this.registry?.guests.get(guest.plan.vm)?.profile ?? "";
-    const { onShutdown } = this.inForce?.policy.profiles.get(profile) ?? {};
-    if (onShutdown === "suspend") await guest.suspend(permit, how);
+    if (this.profileOf(guest.plan.vm)?.onShutdown === "suspend") await guest.suspend(permit, how);
     await guest.stop(permit, how);
   }
 
@@ -319,9 +323,8 @@ export class Runtime {
 
   /** What the kernel counted in the guests' cgroup: whether a QEMU process ever ran. */
   #account(): void {
-    const guests = `${PATHS.cgroup}/rayos/guests`;
     const number = (file: string) => {
-      const text = this.host.readText(`${guests}/${file}`, 4096);
+      const text = this.host.readText(`${GUESTS_CGROUP}/${file}`, 4096);
       return text === null ? null : Number(text);
     };
     this.emit({

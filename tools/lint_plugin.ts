@@ -20,6 +20,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "permissions.ts",
     "within.ts",
     "escape.ts",
+    "free_name.ts",
   ],
   ["boot"],
   ["policy"],

@@ -6,7 +6,7 @@
 import { errorsOf, type Issue } from "../issue.ts";
 import { jailSpec } from "../jail/spec.ts";
 import { renderPlan } from "../jail/render.ts";
-import { PATHS } from "../permissions.ts";
+import { guestCgroup, GUESTS_CGROUP } from "../permissions.ts";
 import { DEVICES } from "../plan/device.ts";
 import { parseFacts } from "../plan/host_facts.ts";
 import { type HostFacts, type LaunchPlan, launchPlan, wholeLimits } from "../plan/launch_plan.ts";
@@ -69,8 +69,7 @@ function show(shown: Shown, json: boolean): CommandResult {
     const result = { ok: true, denied, registry_made: made, plan, jail, whole, plan_file: file };
     return { exit: 0, stdout: `${JSON.stringify(result, null, 2)}\n`, stderr: "" };
   }
-  const cgroup = `${PATHS.cgroup}/rayos/guests`;
-  const own = `${cgroup}/${jail.slotName}`;
+  const own = guestCgroup(plan.slot);
   const sections: [string, string[]][] = [
     ["guest", [
       `${plan.vm} (${plan.kind}), slot ${plan.slot}, uid ${plan.uid}, uuid ${plan.uuid}`,
@@ -109,9 +108,9 @@ function show(shown: Shown, json: boolean): CommandResult {
           ? "no limit"
           : `${plan.limits.ioMaxBytesS} bytes a second read, and as many written`
       }`,
-      `${cgroup}/cpu.max = ${whole.cpuMaxUs} 100000`,
-      `${cgroup}/memory.max = ${whole.memoryMaxBytes}`,
-      `${cgroup}/pids.max = ${whole.pidsMax}`,
+      `${GUESTS_CGROUP}/cpu.max = ${whole.cpuMaxUs} 100000`,
+      `${GUESTS_CGROUP}/memory.max = ${whole.memoryMaxBytes}`,
+      `${GUESTS_CGROUP}/pids.max = ${whole.pidsMax}`,
     ]],
     [
       "qemu-system-x86_64, after -no-user-config -nodefaults -S -sandbox on,…",

@@ -1,25 +1,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { Fault } from "../fault.ts";
 import * as files from "./linux_files.ts";
-
-function withFolder(work: (folder: string) => void): void {
-  const folder = fs.mkdtempSync("/tmp/rayos-files-");
-  try {
-    work(folder);
-  } finally {
-    fs.rmSync(folder, { recursive: true });
-  }
-}
-
-function code(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    return error instanceof Fault ? error.code : String(error);
-  }
-  return "no fault";
-}
+import { faultCode, withFolder } from "./test_folder.ts";
 
 Deno.test("readFile gives the exact bytes up to the limit, and a fault beyond it", () =>
   withFolder((folder) => {
@@ -28,7 +10,7 @@ Deno.test("readFile gives the exact bytes up to the limit, and a fault beyond it
       fs.writeFileSync(`${folder}/x`, bytes);
       assert.deepEqual(files.readFile(`${folder}/x`, size), bytes);
       if (size > 0) {
-        assert.equal(code(() => files.readFile(`${folder}/x`, size - 1)), "file.too_large");
+        assert.equal(faultCode(() => files.readFile(`${folder}/x`, size - 1)), "file.too_large");
       }
     }
     assert.equal(files.readFile(`${folder}/none`, 10), null);
@@ -38,7 +20,7 @@ Deno.test("readFile and head follow no link and wait for no FIFO", () =>
   withFolder((folder) => {
     fs.writeFileSync(`${folder}/secret`, "s");
     fs.symlinkSync("secret", `${folder}/link`);
-    assert.equal(code(() => files.readFile(`${folder}/link`, 10)), "file.not_plain");
+    assert.equal(faultCode(() => files.readFile(`${folder}/link`, 10)), "file.not_plain");
     assert.equal(files.head(`${folder}/link`, 10), null);
     new Deno.Command("mkfifo", { args: [`${folder}/fifo`] }).outputSync();
     assert.equal(files.head(`${folder}/fifo`, 10), null);
@@ -75,7 +57,7 @@ Deno.test("openAppend grows a file, counts its size, and follows no link", () =>
     file.close();
     assert.equal(fs.readFileSync(`${folder}/log`, "utf8"), "abcd");
     fs.symlinkSync("log", `${folder}/link`);
-    assert.equal(code(() => files.openAppend(`${folder}/link`)), "file.not_plain");
+    assert.equal(faultCode(() => files.openAppend(`${folder}/link`)), "file.not_plain");
   }));
 
 Deno.test("makeDirectory keeps what is there, and refuses a link or a file in its place", () =>
@@ -85,7 +67,7 @@ Deno.test("makeDirectory keeps what is there, and refuses a link or a file in it
     files.makeDirectory(`${folder}/d`);
     assert.deepEqual(fs.readdirSync(`${folder}/d`), ["kept"]);
     fs.symlinkSync("d", `${folder}/link`);
-    assert.equal(code(() => files.makeDirectory(`${folder}/link`)), "data.not_a_directory");
+    assert.equal(faultCode(() => files.makeDirectory(`${folder}/link`)), "data.not_a_directory");
   }));
 
 Deno.test("canOpen asks the kernel, not the name", () =>

@@ -4,17 +4,12 @@
  */
 
 import * as fs from "node:fs";
-import { type Slot, slotName } from "../id.ts";
-import { PATHS } from "../permissions.ts";
+import type { Slot } from "../id.ts";
+import { guestCgroup, PATHS } from "../permissions.ts";
 import { list, readText } from "./linux_files.ts";
 import type { ProcessFacts, TaskFacts } from "./port.ts";
 
 const TEXT_LIMIT = 256 * 1024;
-
-/** The directory of a slot's cgroup. */
-export function guestCgroup(slot: Slot): string {
-  return `${PATHS.cgroup}/rayos/guests/${slotName(slot)}`;
-}
 
 export function processesOf(slot: Slot): number[] {
   const text = readText(`${guestCgroup(slot)}/cgroup.procs`, TEXT_LIMIT) ?? "";

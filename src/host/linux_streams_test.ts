@@ -1,25 +1,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { Fault } from "../fault.ts";
 import { createFile, openFile } from "./linux_streams.ts";
-
-async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = fs.mkdtempSync("/tmp/rayos-streams-");
-  try {
-    await work(folder);
-  } finally {
-    fs.rmSync(folder, { recursive: true });
-  }
-}
-
-function code(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    return error instanceof Fault ? error.code : String(error);
-  }
-  return "no fault";
-}
+import { faultCode, withFolder } from "./test_folder.ts";
 
 Deno.test("createFile writes what it is given, in order, whatever the pieces", () =>
   withFolder(async (folder) => {
@@ -41,8 +23,8 @@ Deno.test("createFile writes into nothing that is there, nor through a link", ()
   withFolder(async (folder) => {
     fs.writeFileSync(`${folder}/x`, "kept");
     fs.symlinkSync("new", `${folder}/link`);
-    assert.equal(code(() => createFile(`${folder}/x`)), "file.exists");
-    assert.equal(code(() => createFile(`${folder}/link`)), "file.exists");
+    assert.equal(faultCode(() => createFile(`${folder}/x`)), "file.exists");
+    assert.equal(faultCode(() => createFile(`${folder}/link`)), "file.exists");
     assert.equal(fs.readFileSync(`${folder}/x`, "utf8"), "kept");
     assert.ok(!fs.existsSync(`${folder}/new`));
     await Promise.resolve();
@@ -66,5 +48,5 @@ Deno.test("openFile reads any part of a regular file, and follows no link", () =
     assert.equal(await text(0, 2), "01");
     file.close();
     assert.equal(openFile(`${folder}/x`), null);
-    assert.equal(code(() => openFile(`${folder}/link`)), "file.not_plain");
+    assert.equal(faultCode(() => openFile(`${folder}/link`)), "file.not_plain");
   }));

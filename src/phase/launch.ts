@@ -38,10 +38,8 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
 
 /** Ends guests that still run from before a restart though the policy does not let them any more. */
 async function endForbidden(runtime: Runtime): Promise<void> {
-  const allowed = runtime.plans.filter((plan) => {
-    const profile = runtime.registry?.guests.get(plan.vm)?.profile ?? "";
-    return runtime.inForce?.policy.profiles.get(profile)?.enabled === true;
-  }).map((plan) => plan.slot);
+  const allowed = runtime.plans.filter((plan) => runtime.profileOf(plan.vm)?.enabled === true)
+    .map((plan) => plan.slot);
   const left = allSlots().filter((slot) =>
     !allowed.includes(slot) && runtime.host.processesOf(slot).length > 0
   );
@@ -93,11 +91,7 @@ const crashes = new WeakMap<Guest, number[]>();
 function restartLater(runtime: Runtime, vm: VmId): void {
   const { clock } = runtime.host;
   const guest = runtime.guests.get(vm);
-  const profile = runtime.registry?.guests.get(vm)?.profile ?? "";
-  if (
-    guest === undefined || runtime.ending ||
-    !runtime.inForce?.policy.profiles.get(profile)?.autoboot
-  ) return;
+  if (guest === undefined || runtime.ending || !runtime.profileOf(vm)?.autoboot) return;
   const ends = [...crashes.get(guest) ?? [], clock.monoMs()];
   crashes.set(guest, ends);
   const decision = restartAfter(ends);

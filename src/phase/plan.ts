@@ -4,9 +4,10 @@
  */
 
 import { Fault } from "../fault.ts";
-import { PATHS } from "../permissions.ts";
+import { GUESTS_CGROUP, PATHS } from "../permissions.ts";
 import { renderFacts } from "../plan/host_facts.ts";
 import { launchPlan, wholeLimits } from "../plan/launch_plan.ts";
+import type { Policy } from "../policy/policy.ts";
 import { effectiveGuests } from "../registry/effective.ts";
 import type { Runtime } from "../runtime.ts";
 
@@ -34,9 +35,13 @@ export function phasePlan(runtime: Runtime): void {
     runtime.broken.push({ vm: one.vmId, issues: one.issues });
   }
   runtime.plans = [...guests.values()].map((guest) => launchPlan(policy, guest, facts));
+  limitAll(runtime, policy);
+}
+
+/** Sets the limits of all guests together. */
+export function limitAll({ host, facts }: Runtime, policy: Policy): void {
   const whole = wholeLimits(policy, facts);
-  const cgroup = `${PATHS.cgroup}/rayos/guests`;
-  host.put(`${cgroup}/cpu.max`, `${whole.cpuMaxUs} 100000`);
-  host.put(`${cgroup}/memory.max`, String(whole.memoryMaxBytes));
-  host.put(`${cgroup}/pids.max`, String(whole.pidsMax));
+  host.put(`${GUESTS_CGROUP}/cpu.max`, `${whole.cpuMaxUs} 100000`);
+  host.put(`${GUESTS_CGROUP}/memory.max`, String(whole.memoryMaxBytes));
+  host.put(`${GUESTS_CGROUP}/pids.max`, String(whole.pidsMax));
 }

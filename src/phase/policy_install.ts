@@ -11,7 +11,7 @@
 import { dataPath } from "../data_path.ts";
 import type { Host } from "../host/port.ts";
 import { PATHS } from "../permissions.ts";
-import { launchPlan, wholeLimits } from "../plan/launch_plan.ts";
+import { launchPlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import { difference, widens } from "../policy/explain.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -20,6 +20,7 @@ import { effectiveGuests } from "../registry/effective.ts";
 import type { Outcome } from "../control/protocol.ts";
 import type { Runtime } from "../runtime.ts";
 import { syncGuests } from "./launch.ts";
+import { limitAll } from "./plan.ts";
 import { loadPolicy, type PolicyFiles, policyFiles } from "./policy_source.ts";
 import { remember } from "./registry.ts";
 
@@ -118,20 +119,16 @@ async function applyToGuests(
   permit: Allowed<"policy.install">,
   policy: Policy,
 ): Promise<Record<string, unknown>> {
-  const { facts, registry, host, mode } = runtime;
+  const { facts, registry, mode } = runtime;
   const stopped: string[] = [];
   const later: string[] = [];
   if (registry === null) return { mode, stopped, later };
-  const whole = wholeLimits(policy, facts);
-  host.put(`${PATHS.cgroup}/rayos/guests/cpu.max`, `${whole.cpuMaxUs} 100000`);
-  host.put(`${PATHS.cgroup}/rayos/guests/memory.max`, String(whole.memoryMaxBytes));
-  host.put(`${PATHS.cgroup}/rayos/guests/pids.max`, String(whole.pidsMax));
+  limitAll(runtime, policy);
   const effective = effectiveGuests(policy, registry);
   runtime.plans = [...effective.guests.values()].map((guest) => launchPlan(policy, guest, facts));
   // A record that cannot be read at all is no matter of this policy's.
-  const unread = runtime.broken.filter((one) =>
-    ![...registry.guests.keys()].some((vm) => vm === one.vm)
-  );
+  const read = new Set<string>(registry.guests.keys());
+  const unread = runtime.broken.filter((one) => !read.has(one.vm));
   runtime.broken = [
     ...unread,
     ...effective.broken.map(({ vmId, issues }) => ({ vm: vmId, issues })),

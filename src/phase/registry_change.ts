@@ -44,10 +44,7 @@ export function defineGuest(
   }
   const { profile, name, vcpus, memory_mib: memoryMiB } = parsed.output;
   const text = currentText(runtime);
-  // A registry that someone damaged meanwhile is left as it is.
-  if (text === null || parseRegistry(text).registry === null) {
-    return no("registry.unreadable", "vm/registry.json cannot be read any more; look at it first");
-  }
+  if (text === null) return unreadable();
   const record = newRecord(
     inForce.policy,
     registry,
@@ -85,9 +82,7 @@ export function removeGuest(runtime: Runtime, permit: Allowed<"vm.remove">): Out
   if (permit.vm === null || registry === null) {
     return no("vm.safe_mode", "no registry is in use");
   }
-  if (text === null || parseRegistry(text).registry === null) {
-    return no("registry.unreadable", "vm/registry.json cannot be read any more; look at it first");
-  }
+  if (text === null) return unreadable();
   const record = registry.guests.get(permit.vm);
   host.replace(REGISTRY_FILE, withoutRecord(text, permit.vm));
   const guests = new Map(registry.guests);
@@ -101,8 +96,14 @@ export function removeGuest(runtime: Runtime, permit: Allowed<"vm.remove">): Out
   return { ok: true, result: { vm: permit.vm, folder: kept ? folder : null } };
 }
 
+/** The file's text; null where someone damaged it meanwhile: it is left as it is then. */
 function currentText(runtime: Runtime): string | null {
-  return runtime.host.readText(REGISTRY_FILE, MAX_REGISTRY_BYTES);
+  const text = runtime.host.readText(REGISTRY_FILE, MAX_REGISTRY_BYTES);
+  return text === null || parseRegistry(text).registry === null ? null : text;
+}
+
+function unreadable(): Outcome {
+  return no("registry.unreadable", "vm/registry.json cannot be read any more; look at it first");
 }
 
 function makeFolder(runtime: Runtime, kind: "linux" | "windows", vm: VmId): void {

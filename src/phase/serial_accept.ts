@@ -5,7 +5,7 @@
  */
 
 import type { Outcome } from "../control/protocol.ts";
-import type { Host } from "../host/port.ts";
+import { freeName } from "../free_name.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import { acceptedByPerson, renderAccepted } from "../policy/accepted.ts";
 import type { Runtime } from "../runtime.ts";
@@ -27,16 +27,11 @@ export function acceptSerial(runtime: Runtime, _permit: Allowed<"serial.accept">
       detail: `expected ${first?.expected}, found ${first?.found}`,
     };
   }
-  if (host.lstat(ACCEPTED_FILE) !== null) host.rename(ACCEPTED_FILE, freeName(host));
+  if (host.lstat(ACCEPTED_FILE) !== null) {
+    const aside = (count: number) => `${ACCEPTED_FILE}.aside${count === 1 ? "" : `.${count}`}`;
+    host.rename(ACCEPTED_FILE, freeName(host, aside));
+  }
   const accepted = acceptedByPerson({ serial: loaded.policy.serial, sha256: loaded.sha256 });
   host.replace(ACCEPTED_FILE, renderAccepted(accepted));
   return { ok: true, result: { ...accepted, next: "retry" } };
-}
-
-/** A name that nothing has: what was set aside before stays. */
-function freeName(host: Pick<Host, "lstat">): string {
-  for (let count = 1;; count++) {
-    const name = `${ACCEPTED_FILE}.aside${count === 1 ? "" : `.${count}`}`;
-    if (host.lstat(name) === null) return name;
-  }
 }

@@ -122,3 +122,8 @@ export function wholeLimits(
 export function subjectOf(plan: LaunchPlan): Subject {
   return { vm: plan.vm, kind: plan.kind, slot: plan.slot, emulated: plan.emulated };
 }
+
+/** Whether two plans say the same. */
+export function samePlan(one: LaunchPlan, other: LaunchPlan): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

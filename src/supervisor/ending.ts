@@ -5,8 +5,8 @@
 
 import { QmpClient } from "../guest/qmp.ts";
 import type { Host } from "../host/port.ts";
-import { type Slot, slotName, socketPath } from "../id.ts";
-import { PATHS } from "../permissions.ts";
+import { type Slot, socketPath } from "../id.ts";
+import { guestCgroup } from "../permissions.ts";
 
 /** Milliseconds for each step; an ACPI power-down is the guest's own shutdown and takes its time. */
 export interface EndingLimits {
@@ -63,7 +63,7 @@ export async function endStranger(host: Host, slot: Slot): Promise<Ending> {
  */
 export async function killGuest(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
   if (host.processesOf(slot).length > 0) {
-    host.put(`${PATHS.cgroup}/rayos/guests/${slotName(slot)}/cgroup.kill`, "1");
+    host.put(`${guestCgroup(slot)}/cgroup.kill`, "1");
   }
   return await isGone(host, slot, timeoutMs);
 }
@@ -74,7 +74,7 @@ export async function killGuest(host: Host, slot: Slot, timeoutMs: number): Prom
  * included.
  */
 async function isGone(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
-  const events = `${PATHS.cgroup}/rayos/guests/${slotName(slot)}/cgroup.events`;
+  const events = `${guestCgroup(slot)}/cgroup.events`;
   const end = host.clock.monoMs() + timeoutMs;
   const populated = () => /^populated 1$/m.test(host.readText(events, EVENTS_LIMIT) ?? "");
   while (host.processesOf(slot).length > 0 || populated()) {

@@ -5,15 +5,15 @@
 
 import { asFault, type Fault } from "../fault.ts";
 import { checkFiles } from "../plan/file_check.ts";
-import type { LaunchPlan } from "../plan/launch_plan.ts";
+import { type LaunchPlan, samePlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { GoodState } from "../saved/check.ts";
 import { retireSaved } from "../saved/generation.ts";
 import { coldPlan } from "../saved/plan_hash.ts";
 import { type Adoption, adoptionOf, LOADING } from "./adoption.ts";
-import { endGuest, killGuest } from "./ending.ts";
-import { GuestMachine, KILL_TIMEOUT_MS } from "./guest_machine.ts";
+import { endGuest } from "./ending.ts";
+import { GuestMachine } from "./guest_machine.ts";
 import { hasSaved, leftSomething, putAside, unwanted, usableState } from "./keeping.ts";
 import { settle } from "./machine.ts";
 import { believedRecord, dropRecord } from "./record.ts";
@@ -40,7 +40,7 @@ export class Guest extends GuestMachine {
       this.#next = null;
       return false;
     }
-    this.#next = JSON.stringify(plan) === JSON.stringify(this.plan) ? null : plan;
+    this.#next = samePlan(plan, this.plan) ? null : plan;
     return this.#next !== null;
   }
 
@@ -118,7 +118,7 @@ export class Guest extends GuestMachine {
     await this.saving;
     // The launcher may have brought up what the first kill was too early for.
     await this.launching.catch(() => {});
-    await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
+    await this.killAll();
     await this.ended("killed");
     return true;
   }
@@ -158,31 +158,31 @@ export class Guest extends GuestMachine {
     }
     const tell = (fault: Fault) => this.progress.noticed(fault);
     const record = believedRecord(host, this.plan, there, tell);
-    const step = record?.step ?? "running";
+    const { step, ran, ready } = record ?? { step: "running", ran: true, ready: false };
     // What runs was launched by that plan; the one of now is for the next start.
     if (record !== null) {
       const now = this.plan;
       this.usePlan(coldPlan(record.plan), record.plan);
-      this.#next = JSON.stringify(now) === JSON.stringify(this.plan) ? null : now;
-      const waits = record.plan !== this.plan;
-      if (step === LOADING || (step === "launching" && waits)) return await this.#endLoading();
+      this.#next = samePlan(now, this.plan) ? null : now;
     }
+    const waits = record !== null && record.plan !== this.plan;
+    if (step === LOADING || (step === "launching" && waits)) return await this.#endLoading();
     const checked = checkFiles(host, this.plan);
     if (checked.issues.length > 0) return await this.deny(checked.issues);
     const { qmp, verdict, process } = await this.confine(checked.files);
     if (verdict.issues.length > 0) return await this.deny(verdict.issues);
     const status = await qmp.command("query-status");
-    if (step === LOADING || status.status === "inmigrate") return await this.#endLoading();
-    this.answered = record?.ready ?? false;
+    if (status.status === "inmigrate") return await this.#endLoading();
+    this.answered = ready;
     emit({ type: "vm_adopted", subject: this.subject, pid: process?.pid ?? 0 });
-    await this.#takeUp(qmp, adoptionOf(step, record?.ran ?? true, status));
+    await this.#takeUp(qmp, adoptionOf(step, ran, status));
     return true;
   }
 
   /** It waited for its saved state and has run nothing: it is begun anew, from what is there. */
   async #endLoading(): Promise<true> {
     const { host } = this.around;
-    await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS);
+    await this.killAll();
     await this.ended("load_interrupted", hasSaved(host, this.plan) ? "found_saved" : "exited");
     return true;
   }

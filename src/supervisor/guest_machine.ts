@@ -28,7 +28,7 @@ import { Progress, type Refusal } from "./progress.ts";
 import { dropRecord, type RunRecord, type Step, writeRecord } from "./record.ts";
 
 /** Milliseconds. */
-export const KILL_TIMEOUT_MS = 5_000;
+const KILL_TIMEOUT_MS = 5_000;
 
 /** What a guest needs from whoever holds it. */
 export interface GuestSurroundings {
@@ -142,7 +142,7 @@ export abstract class GuestMachine {
       case "release":
         return await this.#vcpus("running", "cont", "let_go", reason);
       case "kill":
-        await killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
+        await this.killAll();
         return;
       case "tell_ready":
         this.around.emit({ type: "vm_ready", subject: this.subject });
@@ -184,9 +184,11 @@ export abstract class GuestMachine {
     const { plan } = this;
     const qmp = this.qmp;
     try {
+      if (qmp === null) {
+        throw new Fault("guest", "guest.no_monitor", "save: nobody to ask; start it anew");
+      }
       this.note("saving", ran);
-      if (qmp === null) return;
-      const kill = () => killGuest(host, plan.slot, KILL_TIMEOUT_MS);
+      const kill = () => this.killAll();
       this.saveAbort = new AbortController();
       const { signal } = this.saveAbort;
       const request = { host, qmp, plan, key: keeping.key(), cpu: keeping.cpu(), kill, signal };
@@ -274,6 +276,11 @@ export abstract class GuestMachine {
     return confined;
   }
 
+  /** Kills whatever is in the guest's cgroup. @returns whether nothing is left */
+  protected killAll(): Promise<boolean> {
+    return killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
+  }
+
   /** Reports the end of a machine that was being ended. */
   protected async ended(how: string, event: GuestEvent = "exited"): Promise<void> {
     const { host } = this.around;
@@ -304,22 +311,22 @@ export abstract class GuestMachine {
   /** Watches for the end, copies the console, asks the agent; none of them holds anything up. */
   protected attend(wasSaved = false): void {
     const { host, takeConsole, keeping } = this.around;
-    const qmp = this.qmp;
-    const correct = (agent: AgentClient | null) =>
-      wasSaved && qmp !== null ? correctClock(qmp, agent, keeping.wall()) : Promise.resolve(false);
-    if (wasSaved) void correct(null).catch((error) => this.#lost("clock", error));
+    const { qmp } = this;
     if (qmp === null) return;
+    const correct = (agent: AgentClient | null) => correctClock(qmp, agent, keeping.wall());
+    if (wasSaved) void correct(null).catch((error) => this.#lost("clock", error));
     void qmp.closed.then(() => this.#onQmpClosed(qmp));
-    const watched = () => this.qmp === qmp && this.progress.is("running", "paused");
-    void watchQmp(host, qmp, watched).then((silent) => silent ? this.#onSilence() : undefined);
+    const wanted = () => this.qmp === qmp && this.progress.is("running", "paused");
+    void watchQmp(host, qmp, wanted).then((silent) => silent ? this.#onSilence() : undefined);
     void attendConsole(host, this.plan, takeConsole).catch((error) => this.#lost("console", error));
     if (this.answered) return;
-    const wanted = () => this.qmp === qmp && this.progress.is("running", "paused");
-    void awaitAgent(host, this.plan, wanted, correct).then(async (answered) => {
-      if (!answered) return;
-      this.answered = true;
-      await this.apply("agent_ready", "agent");
-    }).catch((error) => this.#lost("agent", error));
+    void awaitAgent(host, this.plan, wanted, wasSaved ? correct : undefined).then(
+      async (answered) => {
+        if (!answered) return;
+        this.answered = true;
+        await this.apply("agent_ready", "agent");
+      },
+    ).catch((error) => this.#lost("agent", error));
   }
 
   /** A QEMU that answers nothing any more cannot be told to do anything: it is ended. */
@@ -328,14 +335,20 @@ export abstract class GuestMachine {
   }
 
   async #onQmpClosed(qmp: QmpClient): Promise<void> {
-    const { host, onCrash } = this.around;
     // A stop that is under way reports the end itself.
     if (this.qmp !== qmp || !this.progress.is("running", "paused")) return;
-    const gone = await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS);
-    if (gone) dropRecord(host, this.plan.slot);
-    if (!gone) await this.apply("timeout", "unkillable");
+    if (!await this.#killed()) await this.apply("timeout", "unkillable");
     else if (this.#sawShutdown) await this.apply("exited", "guest_shutdown");
-    else if (await this.apply("crashed", "qemu_gone")) onCrash(this.plan.vm);
+    else if (await this.apply("crashed", "qemu_gone")) {
+      this.around.onCrash(this.plan.vm);
+    }
+  }
+
+  /** Kills it; where nothing is left, nothing is to be taken up. @returns whether nothing is left */
+  async #killed(): Promise<boolean> {
+    const gone = await this.killAll();
+    if (gone) dropRecord(this.around.host, this.plan.slot);
+    return gone;
   }
 
   /** A stream of the guest's that could not be had: it runs on, and a person is told. */
@@ -376,13 +389,12 @@ export abstract class GuestMachine {
     event: "fault" | "denied" | "timeout" = "fault",
   ): Promise<boolean> {
     if (this.#isEnding()) return false;
-    const { host } = this.around;
     const before = this.state;
     const { qmp } = this;
     // Its closing is no news.
     this.qmp = null;
     qmp?.close();
-    if (await killGuest(host, this.plan.slot, KILL_TIMEOUT_MS)) dropRecord(host, this.plan.slot);
+    await this.#killed();
     // A stop that came meanwhile reports the end itself.
     return this.state === before && await this.apply(event, reason);
   }

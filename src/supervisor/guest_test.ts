@@ -49,18 +49,22 @@ function slowHost() {
   };
 }
 
+function guestOn(host: Host, emit: (event: HostEvent) => void = () => {}): Guest {
+  return new Guest(samplePlan(), {
+    host,
+    emit,
+    takeConsole: () => {},
+    onCrash: () => {},
+    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
+  });
+}
+
 const permit = (op: string, vm: string | null) => ({ op, vm, caller: "policy" }) as never;
 
 Deno.test("Guest.stop in the middle of a start waits for the launcher and kills what came of it", async () => {
   const slow = slowHost();
   const events: HostEvent[] = [];
-  const guest = new Guest(samplePlan(), {
-    host: slow.host,
-    emit: (event) => events.push(event),
-    takeConsole: () => {},
-    onCrash: () => {},
-    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
-  });
+  const guest = guestOn(slow.host, (event) => events.push(event));
   const started = guest.start(permit("vm.start", "demo"));
   const stopped = guest.stop(permit("power.off", null), "poweroff");
   const again = guest.stop(permit("vm.stop", "demo"), "asked");
@@ -79,26 +83,14 @@ Deno.test("Guest.stop in the middle of a start waits for the launcher and kills 
 
 Deno.test("Guest.start does nothing by another guest's permit", async () => {
   const slow = slowHost();
-  const guest = new Guest(samplePlan(), {
-    host: slow.host,
-    emit: () => assert.fail("nothing is reported"),
-    takeConsole: () => {},
-    onCrash: () => {},
-    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
-  });
+  const guest = guestOn(slow.host, () => assert.fail("nothing is reported"));
   await guest.start(permit("vm.start", "other"));
   assert.equal(guest.state, "defined");
 });
 
 Deno.test("Guest.kill in the middle of a start leaves no QEMU behind", async () => {
   const slow = slowHost();
-  const guest = new Guest(samplePlan(), {
-    host: slow.host,
-    emit: () => {},
-    takeConsole: () => {},
-    onCrash: () => {},
-    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
-  });
+  const guest = guestOn(slow.host);
   const started = guest.start(permit("vm.start", "demo"));
   const killed = guest.kill(permit("vm.kill", "demo"));
   await new Promise((resolve) => setTimeout(resolve, 0));
@@ -110,13 +102,7 @@ Deno.test("Guest.kill in the middle of a start leaves no QEMU behind", async () 
 
 Deno.test("Guest.replan: the last plan that was given is the one of the next start", async () => {
   const slow = slowHost();
-  const guest = new Guest(samplePlan(), {
-    host: slow.host,
-    emit: () => {},
-    takeConsole: () => {},
-    onCrash: () => {},
-    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
-  });
+  const guest = guestOn(slow.host);
   const [first, second] = [samplePlan(), samplePlan({ memoryMiB: 64 })];
   assert.equal(guest.replan(second), false, "at rest it is taken at once");
   assert.equal(guest.plan.memoryMiB, 64);

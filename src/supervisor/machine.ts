@@ -13,7 +13,7 @@ import { type Issue, issue } from "../issue.ts";
 import { CGROUP_FILES, confinementOf, type Verdict } from "../jail/confinement.ts";
 import { renderPlan } from "../jail/render.ts";
 import { type JailSpec, jailSpec } from "../jail/spec.ts";
-import { PATHS } from "../permissions.ts";
+import { guestCgroup, PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 import type { RunRecord } from "./record.ts";
 
@@ -97,7 +97,7 @@ function readBack(
   const spec = jailSpec(plan);
   const processes = host.processesOf(plan.slot).flatMap((pid) => host.processFacts(pid) ?? []);
   const own = host.readText(`${PATHS.proc}/1/mountinfo`, 256 * 1024) ?? "";
-  const cgroup = `${PATHS.cgroup}/rayos/guests/${spec.slotName}`;
+  const cgroup = guestCgroup(plan.slot);
   const read = (file: string) => host.readText(`${cgroup}/${file}`, 4096)?.trimEnd() ?? null;
   const verdict = confinementOf(spec, {
     processes,

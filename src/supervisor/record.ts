@@ -7,6 +7,7 @@
 
 import * as v from "valibot";
 import { Fault } from "../fault.ts";
+import { freeName } from "../free_name.ts";
 import type { Host } from "../host/port.ts";
 import { type Slot, slotName } from "../id.ts";
 import { renderPlan } from "../jail/render.ts";
@@ -131,14 +132,12 @@ export function believedRecord(
   return null;
 }
 
-/** Moves it out of the way under a name that nothing has. @returns the name */
+/** Moves it out of the way. @returns its name there */
 export function setRecordAside(host: Host, slot: Slot): string {
-  for (let count = 1;; count++) {
-    const name = `${recordPath(slot)}.aside.${count}`;
-    if (host.lstat(name) !== null) continue;
-    host.rename(recordPath(slot), name);
-    return name;
-  }
+  const path = recordPath(slot);
+  const name = freeName(host, (count) => `${path}.aside.${count}`);
+  host.rename(path, name);
+  return name;
 }
 
 const sameValue = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other);

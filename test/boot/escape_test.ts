@@ -18,6 +18,7 @@ import {
   finish,
   guestFiles,
   Home,
+  registryRecord,
   showingLines,
   signedPolicy,
   startMachine,
@@ -53,29 +54,10 @@ enabled = true
 mem_mib = 32
 `;
 
-function record(vm: string, slot: number, profile: string, memory: number) {
-  return {
-    vm_id: vm,
-    name: vm,
-    kind: "linux",
-    profile,
-    uuid: `5d0a3c6e-0000-4000-8000-00000000000${slot}`,
-    slot,
-    state: "stopped",
-    storage: {
-      disks: { root: { path: `vm/linux/${vm}/rootfs.ext4`, format: "raw", bus: "virtio" } },
-    },
-    devices: { vcpus: 1, memory_mib: memory, input: false, gpu: "none", vtpm: false },
-    boot: null,
-    provisioned_at: null,
-    saved_state: null,
-  };
-}
-
 async function filesOnDisk(home: Home): Promise<DiskFiles> {
   const vms = {
-    [OTHER]: record(OTHER, 0, "runs", 128),
-    [HOSTILE]: record(HOSTILE, 1, "waits", 32),
+    [OTHER]: registryRecord(OTHER, 0, "runs", 128),
+    [HOSTILE]: registryRecord(HOSTILE, 1, "waits", 32),
   };
   return {
     ...await signedPolicy(POLICY),

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
-import { askInside, insideOverlay, rayInside } from "./inside.ts";
+import { insideOverlay, killProgram, rayInside, statesOf, vmCommand } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -19,23 +19,7 @@ import {
   startMachine,
 } from "./machine.ts";
 
-async function command(run: BootRun, verb: string, state: string): Promise<void> {
-  const { code, output } = await rayInside(run, `vm ${verb} ${GUEST}`);
-  assert.deepEqual([code, output.trim()], [0, `${GUEST}: ${state}`]);
-}
-
-async function killProgram(run: BootRun): Promise<number> {
-  const from = run.lines.length;
-  await askInside(run, "kill", /inside killed \d+/u);
-  await run.waitFor("RAYOS_READY", 60_000, from);
-  return from;
-}
-
-function states(run: BootRun, from: number): string[] {
-  return run.lines.slice(from).flatMap((line) =>
-    /^RAYOS_VM_STATE:(.*)$/u.exec(line.event)?.[1] ?? []
-  );
-}
+const command = (run: BootRun, verb: string, state: string) => vmCommand(run, verb, GUEST, state);
 
 Deno.test("a guest is paused, adopted as paused, resumed, killed and started again by command", async () => {
   await using home = await Home.make();
@@ -51,7 +35,7 @@ Deno.test("a guest is paused, adopted as paused, resumed, killed and started aga
     assert.equal(refused.code, 1);
     assert.match(refused.output, /denied by vm\.state/u);
     const adopted = await killProgram(run);
-    assert.deepEqual(states(run, adopted), ["defined:paused"]);
+    assert.deepEqual(statesOf(run, GUEST, adopted), ["defined:paused"]);
     await command(run, "resume", "running");
     await command(run, "kill", "stopped");
     const log = await rayInside(run, `vm log ${GUEST} --lines 5`);

@@ -2,6 +2,7 @@
  * A script beside the program in a test image: does on the machine what a test asks for by a word on
  * the serial console, and answers there. No image that leaves a checkout has it.
  */
+import assert from "node:assert/strict";
 import type { OverlayFile } from "../../tools/boot_overlay.ts";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import { PROJECT } from "../../tools/boot_prepare.ts";
@@ -134,4 +135,30 @@ export async function rayInside(
 ): Promise<{ readonly code: number; readonly output: string }> {
   const [, code, base64] = await base64Inside(run, `ray ${words}`, /inside ray (\d+) (\S*) end/u);
   return { code: Number(code), output: new TextDecoder().decode(decoded(base64)) };
+}
+
+/** Has one guest dealt with, and asserts that it came to that state. */
+export async function vmCommand(
+  run: BootRun,
+  verb: string,
+  vm: string,
+  state: string,
+): Promise<void> {
+  const { code, output } = await rayInside(run, `vm ${verb} ${vm}`);
+  assert.deepEqual([code, output.trim()], [0, `${vm}: ${state}`]);
+}
+
+/** Kills the program and waits until the next one is ready; gives where its lines begin. */
+export async function killProgram(run: BootRun): Promise<number> {
+  const from = run.lines.length;
+  await askInside(run, "kill", /inside killed \d+/u);
+  await run.waitFor("RAYOS_READY mode=normal", 120_000, from);
+  return from;
+}
+
+/** The changes of a guest's state from that line on, each as `from:to`. */
+export function statesOf(run: BootRun, vm: string, from = 0): string[] {
+  return run.lines.slice(from).filter((line) => line.fields["vm"] === vm).flatMap((line) =>
+    /^RAYOS_VM_STATE:(.*)$/u.exec(line.event)?.[1] ?? []
+  );
 }

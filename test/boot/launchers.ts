@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { registryRecord } from "./machine.ts";
 
 const LAUNCHER = new URL("../../initramfs/skeleton/usr/lib/rayos/jail", import.meta.url);
 
@@ -12,28 +13,7 @@ export type Changes = readonly (readonly [from: string | RegExp, to: string])[];
 
 /** A record of the registry with a raw disk; profiles are those of `TINY_POLICY`. */
 export function record(vm: string, slot: number, profile: "tiny" | "whole") {
-  return {
-    vm_id: vm,
-    name: vm,
-    kind: "linux",
-    profile,
-    uuid: `5d0a3c6e-0000-4000-8000-0000000000${String(slot).padStart(2, "0")}`,
-    slot,
-    state: "stopped",
-    storage: {
-      disks: { root: { path: `vm/linux/${vm}/rootfs.ext4`, format: "raw", bus: "virtio" } },
-    },
-    devices: {
-      vcpus: 1,
-      memory_mib: profile === "tiny" ? 32 : 128,
-      input: false,
-      gpu: "none",
-      vtpm: false,
-    },
-    boot: null,
-    provisioned_at: null,
-    saved_state: null,
-  };
+  return registryRecord(vm, slot, profile, profile === "tiny" ? 32 : 128);
 }
 
 /** Guests `tiny`, that boot from an empty disk, and `whole`, the test guest; all start at boot. */

@@ -48,6 +48,26 @@ export class Home implements AsyncDisposable {
   }
 }
 
+/** A record of the registry, for a guest with one raw disk and nothing that a profile does not say. */
+export function registryRecord(vm: string, slot: number, profile: string, memoryMiB: number) {
+  return {
+    vm_id: vm,
+    name: vm,
+    kind: "linux",
+    profile,
+    uuid: `5d0a3c6e-0000-4000-8000-0000000000${String(slot).padStart(2, "0")}`,
+    slot,
+    state: "stopped",
+    storage: {
+      disks: { root: { path: `vm/linux/${vm}/rootfs.ext4`, format: "raw", bus: "virtio" } },
+    },
+    devices: { vcpus: 1, memory_mib: memoryMiB, input: false, gpu: "none", vtpm: false },
+    boot: null,
+    provisioned_at: null,
+    saved_state: null,
+  };
+}
+
 /** The text of the harness's own policy. */
 export async function defaultPolicy(): Promise<string> {
   return await Deno.readTextFile(DEFAULT_POLICY);

@@ -7,8 +7,8 @@ import type { DataPath } from "../../src/data_path.ts";
 import type { HostEvent } from "../../src/event.ts";
 import { linuxHost } from "../../src/host/linux_host.ts";
 import type { Connection, FileFacts, Host } from "../../src/host/port.ts";
-import { type Slot, slotName, uidOf, type VmId } from "../../src/id.ts";
-import { PATHS } from "../../src/permissions.ts";
+import { type Slot, uidOf, type VmId } from "../../src/id.ts";
+import { guestCgroup, PATHS } from "../../src/permissions.ts";
 import type { LaunchPlan } from "../../src/plan/launch_plan.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
 import { type Allowed, authorize, type GuestView } from "../../src/policy/authorize.ts";
@@ -154,18 +154,15 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 
 /** Whether the kernel still counts something in the slot's cgroup (cgroup-v2.rst, cgroup.events). */
 function isPopulated(slot: Slot): boolean {
-  const path = `${PATHS.cgroup}/rayos/guests/${slotName(slot)}/cgroup.events`;
-  return /^populated 1$/mu.test(real.readText(path, 4096) ?? "");
+  return /^populated 1$/mu.test(real.readText(`${guestCgroup(slot)}/cgroup.events`, 4096) ?? "");
 }
 
-/** Kills the guest and waits for its end; gives whether the cgroup outlived its list of processes. */
-async function end(guest: Guest): Promise<boolean> {
+/** Kills the guest and waits for its end. */
+async function end(guest: Guest): Promise<void> {
   const { slot } = guest.plan;
   await killGuest(real, slot, PATIENCE_MS);
-  const lingered = isPopulated(slot);
-  await until("the cgroup is empty", () => !isPopulated(slot));
+  if (isPopulated(slot)) throw new Error(`slot ${slot}: its cgroup outlived the guest's end`);
   await until("the guest's end was noticed", () => guest.state !== "running");
-  return lingered;
 }
 
 /** Nobody reads what a guest says, and whoever was killed is not begun again. */
@@ -239,7 +236,6 @@ async function phase({ place, attacked, launches, blind }: PhaseOptions): Promis
   const foreign: string[] = [];
   const refused: Record<string, number> = {};
   const counts = { starts: 0, launched: 0, own: 0, swapsInWindow: 0, windowsWithSwap: 0 };
-  let lingered = 0;
   let width = FIRST_WIDTH_MS;
   while (counts.launched < launches && counts.starts < launches * 20) {
     counts.starts++;
@@ -255,7 +251,7 @@ async function phase({ place, attacked, launches, blind }: PhaseOptions): Promis
     const watch = new StartWatch(plan, own);
     const guest = new Guest(plan, { host, emit: watch.emit, ...ALONE });
     await guest.start(permit);
-    if (await end(guest)) lingered++;
+    await end(guest);
     const { swapsInWindow, found, why } = watch;
     if (swapsInWindow === null) {
       // The attacker is at it for a while: an ordinary host would not ask again at once.
@@ -274,7 +270,7 @@ async function phase({ place, attacked, launches, blind }: PhaseOptions): Promis
     if (blind && foreign.length > 0) break;
   }
   await order("rest");
-  return { ...counts, foreign, refused, lingered, altered: countIn(ALTERED) - alteredBefore };
+  return { ...counts, foreign, refused, altered: countIn(ALTERED) - alteredBefore };
 }
 
 /**

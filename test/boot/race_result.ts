@@ -14,8 +14,6 @@ export interface PhaseResult {
   /** Swaps between the end of the check and the end of the read-back, of all launches. */
   readonly swapsInWindow: number;
   readonly windowsWithSwap: number;
-  /** How often a killed guest's cgroup was still populated when its list of processes was empty. */
-  readonly lingered: number;
   /** How often a foreign file had another owner or mode after a swap. */
   readonly altered: number;
 }

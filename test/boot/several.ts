@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { type DiskFiles, makeDataDisk } from "../../tools/boot_data.ts";
 import { readDataDisk } from "../../tools/data_disk.ts";
-import { guestFiles, Home, signedPolicy } from "./machine.ts";
+import { guestFiles, Home, registryRecord, signedPolicy } from "./machine.ts";
 
 export const TINY_MIB = 96;
 
@@ -50,15 +50,7 @@ cmdline = "console=hvc0 quiet panic=-1 pci=lastbus=0 cryptomgr.notests nokaslr m
 }
 
 function registryText(names: readonly string[]): string {
-  const records = names.map((id, slot) => [id, {
-    vm_id: id,
-    kind: "linux",
-    profile: "tiny",
-    uuid: `5d3e4a9e-5c6b-4a57-9c07-3f0f5bb0b0${String(slot).padStart(2, "0")}`,
-    slot,
-    storage: { disks: { root: { path: `vm/linux/${id}/rootfs.ext4` } } },
-    devices: { vcpus: 1, memory_mib: TINY_MIB },
-  }]);
+  const records = names.map((id, slot) => [id, registryRecord(id, slot, "tiny", TINY_MIB)]);
   return JSON.stringify({ version: 0, vms: Object.fromEntries(records) });
 }
 

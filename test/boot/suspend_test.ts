@@ -3,9 +3,8 @@
  * and not when the state, or a disk, is another one than was saved.
  */
 import assert from "node:assert/strict";
-import type { BootRun } from "../../tools/boot_machine.ts";
 import { listDataDisk, readDataDisk, writeDataDisk } from "../../tools/data_disk.ts";
-import { askInside, insideOverlay, rayInside } from "./inside.ts";
+import { insideOverlay, killProgram, statesOf, vmCommand } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -20,19 +19,8 @@ const [FIRST = "", SECOND = ""] = tinyNames(2);
 const COUNTING_MS = 15_000;
 const STATE = (id: string) => `vm/linux/${id}/state`;
 
-async function command(run: BootRun, verb: string, vm: string, state: string): Promise<void> {
-  const { code, output } = await rayInside(run, `vm ${verb} ${vm}`);
-  assert.deepEqual([code, output.trim()], [0, `${vm}: ${state}`]);
-}
-
 function bootOf(disk: string, overlay: Awaited<ReturnType<typeof insideOverlay>>) {
   return startMachine({ disks: [{ path: disk }], overlay, memoryMiB: 3072 });
-}
-
-function states(run: BootRun, vm: string): string[] {
-  return run.lines.filter((line) => line.fields["vm"] === vm).flatMap((line) =>
-    /^RAYOS_VM_STATE:(.*)$/u.exec(line.event)?.[1] ?? []
-  );
 }
 
 Deno.test("a guest's memory is saved by command and by shutdown, and comes back after a reboot", async (t) => {
@@ -43,18 +31,19 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
     await using run = await bootOf(disk, overlay);
     await showingLines(run, async () => {
       for (const vm of [FIRST, SECOND]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 300_000);
-      await command(run, "suspend", FIRST, "suspended");
-      await command(run, "start", FIRST, "running");
+      await vmCommand(run, "suspend", FIRST, "suspended");
+      await vmCommand(run, "start", FIRST, "running");
       await run.waitFor(`vm_loaded vm=${FIRST}`);
-      await command(run, "pause", SECOND, "paused");
+      await vmCommand(run, "pause", SECOND, "paused");
       // Found as it was: held, and still so.
-      const from = run.lines.length;
-      await askInside(run, "kill", /inside killed \d+/u);
-      await run.waitFor("RAYOS_READY", 120_000, from);
-      await command(run, "resume", SECOND, "running");
+      await killProgram(run);
+      await vmCommand(run, "resume", SECOND, "running");
       assertEndedInOrder(await finish(run));
       for (const vm of [FIRST, SECOND]) {
-        assert.deepEqual(states(run, vm).slice(-2), ["running:suspending", "suspending:suspended"]);
+        assert.deepEqual(statesOf(run, vm).slice(-2), [
+          "running:suspending",
+          "suspending:suspended",
+        ]);
       }
     });
   }
@@ -64,7 +53,7 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
     await showingLines(run, async () => {
       for (const vm of [FIRST, SECOND]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 300_000);
       for (const vm of [FIRST, SECOND]) {
-        assert.deepEqual(states(run, vm).slice(0, 3), [
+        assert.deepEqual(statesOf(run, vm).slice(0, 3), [
           "defined:suspended",
           "suspended:resuming",
           "resuming:running",
@@ -97,7 +86,7 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
           const rule = vm === FIRST ? "vm.saved_damaged" : /^vm\.saved_/u;
           assert.ok(why.length > 0, vm);
           assert.match(String(why[0]?.fields["rule"]), new RegExp(rule));
-          assert.deepEqual(states(run, vm).slice(0, 3), [
+          assert.deepEqual(statesOf(run, vm).slice(0, 3), [
             "defined:suspended",
             "suspended:starting",
             "starting:running",
