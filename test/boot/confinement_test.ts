@@ -137,7 +137,6 @@ Deno.test("a jail weaker than planned in one field is named, and its guest never
     disks: [{ path: disk }],
     overlay: await changedLaunchers(WEAKENINGS),
     memoryMiB: 3072,
-    smp: 2,
   });
   const { lines } = await finish(run, "RAYOS_READY mode=normal", "RAYOS_LINUX_VM_READY");
   await showingLines(run, async () => {

@@ -105,7 +105,6 @@ Deno.test("a hostile program in QEMU's place gets out only where its walls are t
   await using run = await startMachine({
     disks: [{ path: dataDisk(home, await filesOnDisk(home)) }],
     overlay: await escapeOverlay(all, program),
-    smp: 1,
   });
   await run.waitFor(`RAYOS_LINUX_VM_READY vm=${OTHER}`);
   const before = run.lines.length;

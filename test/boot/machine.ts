@@ -99,7 +99,7 @@ export interface TestMachine extends Partial<MachineOptions> {
 export async function startMachine(options: TestMachine): Promise<BootRun> {
   const { form = "compiled", ...machine } = options;
   const image = await imageOf(form);
-  return await bootMachine({ ...image, smp: 1, memoryMiB: 2048, ...machine });
+  return await bootMachine({ ...image, memoryMiB: 2048, ...machine });
 }
 
 /** A data disk in the home with these files; gives its path. */
