@@ -8,6 +8,7 @@ import project from "./deno.json" with { type: "json" };
 import { rayApplication } from "./src/cli/app.ts";
 import type { CliContext, CliProcess } from "./src/cli/context.ts";
 import { linuxDesk } from "./src/host/desk.ts";
+import { list, readText } from "./src/host/linux_files.ts";
 import { linuxHost } from "./src/host/linux_host.ts";
 import { connect } from "./src/host/linux_sockets.ts";
 import { probePermissions } from "./src/host/probes.ts";
@@ -28,7 +29,7 @@ if (Deno.args[0] === "init") {
   const context: CliContext = {
     process,
     desk: linuxDesk(),
-    host: { connect },
+    host: { connect, readText, list },
     probe: probePermissions,
     propose: async (words) =>
       (await proposeCompletions(app, words, context)).map((one) => one.completion),

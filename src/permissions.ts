@@ -12,6 +12,7 @@ export const PATHS = {
   run: "/run/rayos",
   proc: "/run/rayos/proc",
   cgroup: "/run/rayos/cg",
+  sysfs: "/run/rayos/sys",
   plans: "/run/rayos/plan",
   controlSocket: "/run/rayos/control.sock",
   imageFacts: "/etc/rayos",
@@ -62,7 +63,8 @@ export const GRANTS: readonly Grant[] = [
   {
     kind: "read",
     what: [PATHS.run],
-    why: "proc and cgroup mounts made for the program by stage 0, its own state, sockets",
+    why:
+      "proc and cgroup mounts and a few folders of sysfs made for the program by stage 0, its own state, sockets",
   },
   { kind: "write", what: [PATHS.dataRoot], why: "logs, boot history, registry, policy state" },
   { kind: "write", what: [PATHS.run], why: "plans, sockets, guests' cgroups, harness port" },

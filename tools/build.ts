@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
+import { renderHardening, renderSysfsShown } from "../src/boot/hardening.ts";
 import { QEMU_FILTER } from "../src/seccomp/qemu.ts";
 import type { Sources } from "./build_closure.ts";
 import { filesBelow, run, sha256, sha256File, ToolError, writeWhole } from "./build_host.ts";
@@ -180,6 +181,8 @@ export function buildImage(options: BuildOptions): BuildFacts {
     ["modules", text(moduleLines(manifest, sources))],
     ["profile", text(`${profile}\n`)],
     ["qemu.bpf", QEMU_FILTER],
+    ["hardening", text(renderHardening())],
+    ["sysfs", text(renderSysfsShown())],
   ]);
   if (key !== null) made.set("policy-dev.pub", fs.readFileSync(key.publicFile));
   if (options.host !== null) made.set("host", text(`${options.host}\n`));

@@ -5,6 +5,7 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { HARDENING } from "../src/boot/hardening.ts";
 import { DEVICES } from "../src/plan/device.ts";
 import { renderGrants } from "../src/permissions.ts";
 import { QEMU_CALLS } from "../src/seccomp/qemu.ts";
@@ -58,6 +59,18 @@ function callTable(): string {
   ].join("\n");
 }
 
+function hardeningTable(): string {
+  const rows = HARDENING.map(({ id, what, where, wanted, by, reason }) => {
+    const places = where.map((one) => `\`${one}\``).join(" ");
+    return `| \`${id}\` | ${what} | ${places} | ${wanted.join(" or ")} | ${by} | ${reason} |`;
+  });
+  return [
+    "| row | what | where | wanted | by | reason |",
+    "| --- | --- | --- | --- | --- | --- |",
+    ...rows,
+  ].join("\n");
+}
+
 /** Each generated part by its name. */
 export const PARTS: Readonly<Record<string, () => string>> = {
   "boot-drawing": phaseDrawing,
@@ -65,6 +78,7 @@ export const PARTS: Readonly<Record<string, () => string>> = {
   permissions: renderGrants,
   "guest-states": renderGuestStates,
   devices: deviceTable,
+  hardening: hardeningTable,
   "system-calls": callTable,
 };
 

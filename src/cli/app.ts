@@ -19,7 +19,7 @@ import { renderGrants } from "../permissions.ts";
 import { logs, vmDefine, vmLog, vmRemove, vmShow } from "./change_routes.ts";
 import { completionRoutes } from "./completion.ts";
 import { type CliContext, guarded } from "./context.ts";
-import { doctorPermissions } from "./doctor.ts";
+import { doctorHardening, doctorPermissions } from "./doctor.ts";
 import { docs, type Json, jsonFlag } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
 import { printable } from "./policy_result.ts";
@@ -70,6 +70,17 @@ const permissions = buildCommand<Json, [], CliContext>({
   parameters: { flags: { json: jsonFlag } },
   func(flags) {
     return guarded(this, async () => doctorPermissions(await this.probe(), flags.json));
+  },
+});
+
+const hardening = buildCommand<Json, [], CliContext>({
+  docs: docs(
+    "What the kernel says of the host's own hardening; every row must hold",
+    "ray doctor hardening",
+  ),
+  parameters: { flags: { json: jsonFlag } },
+  func(flags) {
+    return guarded(this, () => doctorHardening(this.host, flags.json));
   },
 });
 
@@ -136,7 +147,7 @@ export function rayApplication(version: string): Application<CliContext & Comman
       boot: buildRouteMap({ docs: { brief: "The boot" }, routes: { phases: bootPhases } }),
       doctor: buildRouteMap({
         docs: { brief: "What holds on this host" },
-        routes: { permissions, grants },
+        routes: { permissions, grants, hardening },
       }),
     },
   });

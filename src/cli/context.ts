@@ -19,7 +19,7 @@ export interface CliProcess {
 export interface CliContext extends CommandContext {
   readonly process: CliProcess;
   readonly desk: Desk;
-  readonly host: Pick<Host, "connect">;
+  readonly host: Pick<Host, "connect" | "readText" | "list">;
   readonly probe: () => Promise<Probe[]>;
   /** What could stand in the place of the last of these words. */
   readonly propose: (words: readonly string[]) => Promise<string[]>;

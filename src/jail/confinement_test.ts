@@ -171,7 +171,7 @@ for (const file of ["cpu.max", "memory.max", "memory.oom.group", "pids.max"]) {
 }
 
 Deno.test("confinementOf names cgroup.io.max when the disk's speed is another than planned", () => {
-  const slow = jailSpec(samplePlan({ limits: { ...spec.limits, ioMaxBytesS: 1048576 } }));
+  const slow = jailSpec(samplePlan({ limits: { ...samplePlan().limits, ioMaxBytesS: 1048576 } }));
   const right = "254:0 rbps=1048576 wbps=1048576 riops=max wiops=max";
   const named = (of: JailSpec, value: string | null, dataDevice = "254:0") =>
     confinementOf(

@@ -25,6 +25,12 @@ export interface JailFile {
   readonly heldOpen: boolean;
 }
 
+/** What the jail's cgroup must hold. */
+export type JailLimits = Pick<
+  GuestLimits,
+  "cpuMaxUs" | "memoryMaxBytes" | "pidsMax" | "ioMaxBytesS"
+>;
+
 export interface JailSpec {
   readonly vm: VmId;
   readonly slotName: string;
@@ -34,7 +40,7 @@ export interface JailSpec {
   readonly seccompFilters: number;
   readonly mounts: readonly JailMount[];
   readonly files: readonly JailFile[];
-  readonly limits: GuestLimits;
+  readonly limits: JailLimits;
 }
 
 /** Debian's static gid of `kvm` in the image's nodes: /dev/kvm is 0660 root:36 there. */
