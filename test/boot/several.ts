@@ -4,10 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { type DiskFiles, makeDataDisk } from "../../tools/boot_data.ts";
+import type { BootRun } from "../../tools/boot_machine.ts";
 import { readDataDisk } from "../../tools/data_disk.ts";
+import { rayInside } from "./inside.ts";
 import { guestFiles, Home, registryRecord, signedPolicy } from "./machine.ts";
 
 export const TINY_MIB = 96;
+const COUNT_LIMIT_MS = 240_000;
 
 export interface SeveralOptions {
   /** How many of them start at boot: the first ones. */
@@ -87,7 +90,31 @@ export function countsOf(disk: string, id: string, home: Home): number[] {
   Deno.writeFileSync(own, readDataDisk(disk, `vm/linux/${id}/rootfs.ext4`) ?? new Uint8Array());
   const text = new TextDecoder().decode(readDataDisk(own, "count") ?? new Uint8Array());
   Deno.removeSync(own);
-  return [...text.matchAll(/^count (\d+)$/gmu)].map((match) => Number(match[1]));
+  return numbersOf(text);
+}
+
+function numbersOf(text: string): number[] {
+  return [...text.matchAll(/^count (\d+)\r?$/gmu)].map((match) => Number(match[1]));
+}
+
+/** Where a guest began to count anew: each count that is lower than the one before it. */
+export function begunAnew(counts: readonly number[]): number[] {
+  return counts.filter((count, n) => count < (counts[n - 1] ?? 0));
+}
+
+/** Waits for numbers on a running guest's console: seconds of its own, which are long ones here. */
+export async function countsShown(
+  run: BootRun,
+  id: string,
+  wanted: (counts: readonly number[]) => boolean,
+): Promise<void> {
+  const until = Date.now() + COUNT_LIMIT_MS;
+  while (Date.now() < until) {
+    const { output } = await rayInside(run, `vm log ${id} --lines 200`);
+    if (wanted(numbersOf(output))) return;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error(`${id} did not show the count that was waited for`);
 }
 
 /** Asserts that a guest counted on and on: one machine, never begun again, no second left out. */

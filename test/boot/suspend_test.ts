@@ -13,10 +13,16 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
-import { assertCountedOn, countsOf, severalDisk, tinyNames } from "./several.ts";
+import {
+  assertCountedOn,
+  begunAnew,
+  countsOf,
+  countsShown,
+  severalDisk,
+  tinyNames,
+} from "./several.ts";
 
 const [FIRST = "", SECOND = ""] = tinyNames(2);
-const COUNTING_MS = 15_000;
 const STATE = (id: string) => `vm/linux/${id}/state`;
 
 function bootOf(disk: string, overlay: Awaited<ReturnType<typeof insideOverlay>>) {
@@ -47,7 +53,7 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
       }
     });
   }
-  const before = countsOf(disk, FIRST, home).length;
+  const before = countsOf(disk, FIRST, home);
   {
     await using run = await bootOf(disk, overlay);
     await showingLines(run, async () => {
@@ -59,12 +65,16 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
           "resuming:running",
         ]);
       }
+      await countsShown(run, FIRST, (counts) => (counts.at(-1) ?? 0) > (before.at(-1) ?? 0));
       assertEndedInOrder(await finish(run));
     });
   }
   assertClean(disk);
   for (const vm of [FIRST, SECOND]) assertCountedOn(countsOf(disk, vm, home), vm);
-  assert.ok(countsOf(disk, FIRST, home).length > before, "it went on counting where it was");
+  assert.ok(
+    countsOf(disk, FIRST, home).length > before.length,
+    "it went on counting where it was",
+  );
 
   await t.step(
     "a flipped bit, and a disk that was written since, set the state aside",
@@ -92,16 +102,14 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
             "starting:running",
           ]);
         }
-        // It counts once a second of its own, which are long ones here.
-        await new Promise((resolve) => setTimeout(resolve, COUNTING_MS));
+        await countsShown(run, FIRST, (counts) => begunAnew(counts).length === 1);
         assertEndedInOrder(await finish(run));
       });
       const kept = listDataDisk(disk, STATE(FIRST)).map((entry) => entry.path);
       assert.ok(kept.some((path) => path.endsWith("aside/1/saved")), kept.join(" "));
       const counts = countsOf(disk, FIRST, home);
-      const begun = counts.filter((count, n) => count < (counts[n - 1] ?? 0));
       assert.equal(
-        begun.length,
+        begunAnew(counts).length,
         1,
         `begun anew once, on the disk that it had: ${counts.join(" ")}`,
       );
