@@ -7,6 +7,7 @@ import { LogSinks } from "./audit/sinks.ts";
 import { beforeProgram, type ImageFacts, imageFacts, nextStart } from "./boot/session.ts";
 import { reasonOf } from "./fault.ts";
 import type { Host } from "./host/port.ts";
+import { oneAtATime } from "./one_at_a_time.ts";
 import { PATHS } from "./permissions.ts";
 import { guestOperations } from "./phase/guest_commands.ts";
 import { installPolicy } from "./phase/policy_install.ts";
@@ -70,9 +71,10 @@ export async function init(host: Host): Promise<void> {
 function composeOperations(runtime: Runtime): void {
   const { operations } = runtime;
   for (const [op, operation] of guestOperations(runtime)) operations.set(op, operation);
+  const install = oneAtATime(installPolicy);
   operations.set(
     "policy.install",
-    (permit, args) => installPolicy(runtime, permit as Allowed<"policy.install">, args),
+    (permit, args) => install(runtime, permit as Allowed<"policy.install">, args),
   );
   operations.set(
     "serial.accept",

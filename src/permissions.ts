@@ -35,7 +35,7 @@ export function launcherPath(name: Launcher): string {
   return `${PATHS.launchers}/${name}`;
 }
 
-export type PermissionKind = "read" | "write" | "net" | "run" | "env";
+export type PermissionKind = "read" | "write" | "net" | "run" | "env" | "sys";
 
 /** One row: what is granted, and the reason, which the documentation shows. */
 export interface Grant {
@@ -79,6 +79,7 @@ export const GRANTS: readonly Grant[] = [
     why: "the launchers, which check what they are asked",
   },
   { kind: "env", what: ["NO_COLOR", "TERM"], why: "how the command line draws" },
+  { kind: "sys", what: ["statfs"], why: "how much room RayOS Data has (statfs(2))" },
 ];
 
 /** The two forms of the program. `compiled` may run on a runtime that knows no `unix:` entries. */
@@ -92,7 +93,7 @@ export type Form = "compiled" | "bundled";
  */
 export function permissionFlags(unixNet: boolean): string[] {
   const flags = ["--no-prompt"];
-  for (const kind of ["read", "write", "net", "run", "env"] as const) {
+  for (const kind of ["read", "write", "net", "run", "env", "sys"] as const) {
     if (kind === "net" && !unixNet) continue;
     const what = GRANTS.filter((grant) => grant.kind === kind).flatMap((grant) => grant.what);
     flags.push(`--allow-${kind}=${what.join(",")}`);

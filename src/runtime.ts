@@ -130,6 +130,9 @@ export class Runtime {
   /** What `authorize` needs to know. */
   state(): HostState {
     const guests = new Map<VmId, GuestView>();
+    const broken = new Map(
+      this.broken.map((one) => [one.vm, one.issues.map((issue) => issue.rule)]),
+    );
     for (const one of this.broken) {
       const id = vmId(one.vm);
       if (id === null) continue;
@@ -149,7 +152,8 @@ export class Runtime {
         // One whose saved state is still being looked at takes its room already.
         state: guest.beginning && AT_REST.includes(guest.state) ? "starting" : guest.state,
         memoryMiB: guest.plan.memoryMiB,
-        violations: guest.state === "failed" ? guest.violations.map((one) => one.rule) : [],
+        // What a start found of files and jail stands in its way no more: the next one looks anew.
+        violations: broken.get(id) ?? [],
       });
     }
     return {

@@ -100,6 +100,13 @@ export class FakeHost implements Host {
     };
   }
 
+  /** What every file system has left. */
+  free = Number.MAX_SAFE_INTEGER;
+
+  freeBytes(_path: string): number {
+    return this.free;
+  }
+
   head(path: string, length: number): Uint8Array | null {
     return this.files.get(path)?.subarray(0, length) ?? null;
   }

@@ -38,7 +38,8 @@ export function jailAsPlanned(spec: JailSpec, identify: Identify): ProcessFacts 
     startTicks: 1000 + spec.uid,
     tasks: [{ tid: 1, status }],
     mountinfo,
-    limits: "Max core file size        0                    0                    bytes\n",
+    limits: "Max core file size        0                    0                    bytes\n" +
+      "Max file size             1048576              1048576              bytes\n",
     namespaces: Object.fromEntries(NAMESPACES.map((name) => [name, `${name}:[${spec.uid}]`])),
     files: spec.files.filter((file) => file.heldOpen).map((file, fd) => ({
       fd,

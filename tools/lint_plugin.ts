@@ -21,6 +21,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "within.ts",
     "escape.ts",
     "free_name.ts",
+    "one_at_a_time.ts",
   ],
   ["boot"],
   ["policy"],

@@ -260,3 +260,9 @@ export function openAppend(path: string): AppendFile {
     },
   };
 }
+
+/** Bytes of the file system that the path lies on, without the blocks that are root's alone. */
+export function freeBytes(path: string): number {
+  const { bavail, bsize } = fs.statfsSync(path);
+  return bavail * bsize;
+}

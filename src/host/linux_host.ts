@@ -24,6 +24,7 @@ export function linuxHost(): Host {
     read: files.readFile,
     readText: files.readText,
     lstat: files.lstat,
+    freeBytes: files.freeBytes,
     head: files.head,
     tail: files.tail,
     list: files.list,

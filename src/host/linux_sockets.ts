@@ -9,6 +9,7 @@ import { within } from "../within.ts";
 import type { Connection, Listener } from "./port.ts";
 
 const CHUNK = 64 * 1024;
+const ACCEPT_PAUSE_MS = 100;
 
 function connection(socket: Deno.Conn): Connection {
   const buffer = new Uint8Array(CHUNK);
@@ -59,15 +60,21 @@ export async function listen(path: string, owner?: number): Promise<Listener> {
   if (owner === undefined) fs.chmodSync(path, 0o600);
   // Deno 2.5 has no lchownSync.
   else await fs.promises.lchown(path, owner, owner);
+  let open = true;
   return {
     async accept() {
-      try {
-        return connection(await listener.accept());
-      } catch {
-        return null;
+      while (true) {
+        try {
+          return connection(await listener.accept());
+        } catch {
+          if (!open) return null;
+          // No descriptor was left, or the client was gone already: neither ends the socket.
+          await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
+        }
       }
     },
     close() {
+      open = false;
       listener.close();
     },
   };

@@ -115,6 +115,8 @@ export interface Host {
   /** Last `length` bytes, likewise. */
   tail(path: string, length: number): Uint8Array | null;
   list(path: string): string[];
+  /** Bytes that its file system has for others than root: the reserved blocks stay (statfs(2)). */
+  freeBytes(path: string): number;
   /** Whether the node can be opened: a device without a driver cannot (ENODEV, ENXIO). */
   canOpen(path: string): boolean;
   /** Writes through a sibling file, fsync, rename, fsync of the directory. Mode 0600. */

@@ -84,7 +84,8 @@ export function confinementOf(spec: JailSpec, observed: ObservedJail): Verdict {
     }
     checkMounts(checks, spec, process.mountinfo, observed.dataDevice);
     checkOpenFiles(checks, spec, process, observed);
-    checkLimit(checks, "limit.core", process.limits, "Max core file size");
+    checks.equal("limit.core", "0 0", limitOf(process.limits, "Max core file size"));
+    if (spec.fileSizeLimited) checkFileSize(checks, spec, process.limits, observed.files);
   }
   const limits = spec.limits;
   const expected: Record<typeof CGROUP_FILES[number], string> = {
@@ -183,8 +184,30 @@ function checkOpenFiles(
   }
 }
 
-function checkLimit(checks: Checks, field: string, limits: string, name: string): void {
+/** The launcher's least: a guest's own small files, such as its log of errors, are no disks. */
+const LEAST_FILE_BYTES = 1024 * 1024;
+
+/** No file may grow beyond the largest disk: RayOS Data is everybody's. */
+function checkFileSize(
+  checks: Checks,
+  spec: JailSpec,
+  limits: string,
+  files: Readonly<Record<string, FileFacts>>,
+): void {
+  const sizes = spec.files.filter((file) => file.heldOpen).map(({ name }) =>
+    files[name]?.size ?? 0
+  );
+  // The shell's unit is 512 bytes.
+  const most = Math.ceil(Math.max(LEAST_FILE_BYTES, ...sizes) / 512) * 512;
+  const found = limitOf(limits, "Max file size");
+  // A disk that a person has made larger since is no matter of the jail's.
+  const holds = /^(\d+) \1$/.test(found) && Number.parseInt(found, 10) <= most;
+  checks.equal("limit.fsize", "limited", holds ? "limited" : `${found}, above ${most}`);
+}
+
+/** The soft and the hard limit of that name. */
+function limitOf(limits: string, name: string): string {
   const line = limits.split("\n").find((one) => one.startsWith(name)) ?? "";
   const [soft, hard] = line.slice(name.length).trim().split(/\s+/);
-  checks.equal(field, "0 0", `${soft} ${hard}`);
+  return `${soft} ${hard}`;
 }

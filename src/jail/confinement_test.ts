@@ -50,13 +50,17 @@ const HOST_NAMESPACES = Object.fromEntries(
   Object.keys(NAMESPACES).map((name) => [name, `${name}:[1]`]),
 );
 
+const limits = (fileSize: number | string) =>
+  "Max core file size        0                    0                    bytes     \n" +
+  `Max file size             ${fileSize}              ${fileSize}              bytes     \n`;
+
 function process(changes: Partial<ProcessFacts> = {}): ProcessFacts {
   return {
     pid: 7,
     startTicks: 1,
     tasks: [{ tid: 7, status: STATUS }, { tid: 8, status: STATUS }],
     mountinfo: Object.values(MOUNTS).join("\n") + "\n",
-    limits: "Max core file size        0                    0                    bytes     \n",
+    limits: limits(1048576),
     namespaces: { ...NAMESPACES, user: "user:[1]" },
     files: [
       { fd: 0, target: "/dev/null", device: 5, inode: 4 },
@@ -148,7 +152,9 @@ const WEAKENED: readonly [field: string, jail: () => ProcessFacts][] = [
       }),
   ],
   ["file.disk0", () => process({ files: [] })],
-  ["limit.core", () => process({ limits: "Max core file size  0  unlimited  bytes\n" })],
+  ["limit.core", () => process({ limits: limits(512).replace(/0 /, "unlimited ") })],
+  ["limit.fsize", () => process({ limits: limits("unlimited") })],
+  ["limit.fsize", () => process({ limits: limits(1048577) })],
   ["tasks", () => process({ tasks: [] })],
 ];
 

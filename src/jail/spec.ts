@@ -40,6 +40,8 @@ export interface JailSpec {
   readonly seccompFilters: number;
   readonly mounts: readonly JailMount[];
   readonly files: readonly JailFile[];
+  /** Whether the largest file that it may make is limited: not where a disk's format grows by itself. */
+  readonly fileSizeLimited: boolean;
   readonly limits: JailLimits;
 }
 
@@ -85,6 +87,7 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
       name: file.name,
       heldOpen: file.access === "rw",
     })),
+    fileSizeLimited: !plan.devices.some((one) => one.device === "disk" && one.format === "qcow2"),
     limits: plan.limits,
   };
 }

@@ -22,6 +22,7 @@ import type { QmpClient } from "../guest/qmp.ts";
 import type { Connection, Host, NewFile } from "../host/port.ts";
 import { socketPath } from "../id.ts";
 import { issue } from "../issue.ts";
+import { guestCgroup, PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 import { within } from "../within.ts";
 import { setAside } from "./aside.ts";
@@ -35,8 +36,17 @@ export interface SaveLimits {
   /** Milliseconds in which {@link STEP_BYTES} must have moved, or QEMU have ended the stream. */
   readonly stallMs: number;
   readonly quitMs: number;
+  /** Milliseconds for the whole stream, beside those that its least speed gives. */
+  readonly wholeMs: number;
+  /** Slower over the whole is a QEMU that drips, and a power-off waits for it. */
+  readonly leastBytesS: number;
 }
-export const SAVE_LIMITS: SaveLimits = { stallMs: 20_000, quitMs: 10_000 };
+export const SAVE_LIMITS: SaveLimits = {
+  stallMs: 20_000,
+  quitMs: 10_000,
+  wholeMs: 120_000,
+  leastBytesS: 4 * 1024 * 1024,
+};
 
 /** Less than this in the time of a stall is no progress: a drip would hold a suspend up for ever. */
 const STEP_BYTES = 1024 * 1024;
@@ -102,6 +112,7 @@ function failure(code: string, why: string): Fault {
 async function save(request: SuspendRequest): Promise<SavedState> {
   const { host, plan, qmp, key, cpu } = request;
   const places = savedPlaces(plan);
+  checkRoom(host, plan);
   await qmp.command("stop");
   for (const folder of [places.guest, places.folder]) host.makeDirectory(folder);
   host.syncDirectory(places.guest);
@@ -129,10 +140,38 @@ async function save(request: SuspendRequest): Promise<SavedState> {
   }
 }
 
+/** The most that QEMU may send. */
+function mostBytes(plan: LaunchPlan): number {
+  return Math.ceil(plan.memoryMiB * MIB / PAGE) * BYTES_PER_PAGE + DEVICES_BYTES;
+}
+
+/**
+ * A save that would fill the disk is not begun: every other guest would be held by its next write.
+ *
+ * @throws Fault `saved.no_room`
+ */
+function checkRoom(host: Host, plan: LaunchPlan): void {
+  const stat = host.readText(`${guestCgroup(plan.slot)}/memory.stat`, 64 * 1024) ?? "";
+  const of = (name: string) => Number(stat.match(new RegExp(`^${name} (\\d+)$`, "m"))?.[1] ?? NaN);
+  // What the guest has ever touched is in memory, swapped by nobody (cgroup-v2.rst, memory.stat).
+  const touched = of("anon") + of("shmem");
+  const most = mostBytes(plan);
+  const needed = Number.isNaN(touched)
+    ? most
+    : Math.min(most, touched + most - plan.memoryMiB * MIB);
+  const free = host.freeBytes(PATHS.dataRoot);
+  if (free >= needed) return;
+  const mib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;
+  throw failure(
+    "saved.no_room",
+    `it takes ${mib(needed)}, and RayOS Data has room for ${mib(free)}`,
+  );
+}
+
 /** Takes QEMU's stream into the file and gives its hash. */
 async function receive(request: SuspendRequest, file: NewFile): Promise<string> {
   const { host, plan, qmp, signal, limits = SAVE_LIMITS } = request;
-  const most = Math.ceil(plan.memoryMiB * MIB / PAGE) * BYTES_PER_PAGE + DEVICES_BYTES;
+  const most = mostBytes(plan);
   const listener = await host.listen(socketPath(plan.slot, "state"), plan.uid);
   let connection: Connection | null = null;
   try {
@@ -141,10 +180,11 @@ async function receive(request: SuspendRequest, file: NewFile): Promise<string> 
     connection = await unless(signal, limits.stallMs, "QEMU's connection", listener.accept());
     if (connection === null) throw failure("saved.stream", "QEMU did not connect");
     const hash = createHash("sha256");
+    const late = host.clock.monoMs() + limits.wholeMs + most / limits.leastBytesS * 1000;
     let due = host.clock.monoMs() + limits.stallMs;
     let step = 0;
     while (true) {
-      const left = Math.max(0, due - host.clock.monoMs());
+      const left = Math.max(0, Math.min(due, late) - host.clock.monoMs());
       const piece = await unless(signal, left, "QEMU's stream", connection.read());
       if (piece === null) break;
       if (file.size + piece.length > most) {

@@ -10,7 +10,7 @@ import type { AgentClient } from "../guest/agent.ts";
 import type { QmpClient, QmpEvent } from "../guest/qmp.ts";
 import type { Connection, FileFacts, Host } from "../host/port.ts";
 import type { VmId } from "../id.ts";
-import { type Issue, issue } from "../issue.ts";
+import type { Issue } from "../issue.ts";
 import { DEVICES } from "../plan/device.ts";
 import { checkFiles } from "../plan/file_check.ts";
 import { type LaunchPlan, subjectOf } from "../plan/launch_plan.ts";
@@ -23,7 +23,7 @@ import { attendConsole, awaitAgent, watchQmp } from "./attending.ts";
 import { killGuest } from "./ending.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
 import { type Keeping, type KeepingOf, putAside, unwanted } from "./keeping.ts";
-import { confineMachine, lastWords, launchMachine } from "./machine.ts";
+import { confineMachine, lastWords, launchMachine, refusedValue } from "./machine.ts";
 import { Progress, type Refusal } from "./progress.ts";
 import { dropRecord, type RunRecord, type Step, writeRecord } from "./record.ts";
 
@@ -367,13 +367,8 @@ export abstract class GuestMachine {
   protected async fail(fault: Fault): Promise<void> {
     // What a stop took away under the start is no fault.
     if (this.#isEnding()) return;
-    if (fault.code.startsWith("jail.")) {
-      // The launcher refused a value: that is a denial like any other.
-      const expected = "a plan that the launcher accepts";
-      const found = fault.message;
-      await this.deny([issue(fault.code, { path: this.plan.vm, expected, found })]);
-      return;
-    }
+    const refused = refusedValue(this.plan, fault);
+    if (refused !== null) return void await this.deny([refused]);
     this.progress.failed(fault, lastWords(this.around.host, this.plan.slot));
     await this.#end(fault.code);
   }

@@ -39,6 +39,28 @@ export async function launchMachine(host: Host, plan: LaunchPlan): Promise<void>
   throw new Fault("launch", code, message);
 }
 
+/** What the launcher says where the host lacks something; every other code names a value of the plan's. */
+const LACKING: readonly string[] = [
+  "cgroup",
+  "exited",
+  "io",
+  "no_kvm",
+  "running",
+  "silent",
+  "sockets",
+]
+  .map((word) => `jail.${word}`);
+
+/** The denial that a launcher's refusal of a value is; null where it says that the host lacks something. */
+export function refusedValue(plan: LaunchPlan, { code, message }: Fault): Issue | null {
+  if (!code.startsWith("jail.") || LACKING.includes(code)) return null;
+  return issue(code, {
+    path: plan.vm,
+    expected: "a plan that the launcher accepts",
+    found: message,
+  });
+}
+
 /**
  * Connects to its QMP and asks who it is.
  *

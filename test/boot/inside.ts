@@ -54,6 +54,7 @@ while read -r word; do
       echo $2 > /run/rayos/cg/rayos/guests/$1/memory.max
       echo "inside done"
       ;;
+    "do "*) eval "\${word#do }"; echo "inside done" ;;
     "clock "*) $bb date -u -s "\${word#clock }" > /dev/null; echo "inside done" ;;
     "qemus "*)
       qemus=0

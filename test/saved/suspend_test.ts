@@ -12,7 +12,7 @@ import { cutHost, DISK, FakeQemu, KERNEL, STATE, UNFINISHED, type Wrongs } from 
 
 const plan = samplePlan();
 const CPU = "c".repeat(64);
-const LIMITS = { stallMs: 40, quitMs: 40 };
+const LIMITS = { stallMs: 40, quitMs: 40, wholeMs: 60_000, leastBytesS: 1 };
 
 async function suspend(
   host: CutHost,
@@ -196,10 +196,40 @@ Deno.test("suspendGuest that is given up leaves the guest paused and no file", a
   setTimeout(() => abort.abort(), 5);
   const { result } = await suspend(host, { open: true }, {
     signal: abort.signal,
-    limits: { stallMs: 10_000, quitMs: 40 },
+    limits: { ...LIMITS, stallMs: 10_000 },
   });
   assert.ok(!result.ok && result.fault.code === "saved.given_up" && result.guest === "paused");
   assert.equal(await verdict(host), "none");
+});
+
+Deno.test("suspendGuest gives up a stream that as a whole takes too long", async () => {
+  const NEVER = 2 ** 31 - 1;
+  const { result } = await suspend(cutHost(), { open: true }, {
+    limits: { ...LIMITS, stallMs: NEVER, wholeMs: 40, leastBytesS: NEVER },
+  });
+  assert.ok(!result.ok && result.fault.code === "saved.failed" && result.guest === "paused");
+});
+
+Deno.test("suspendGuest begins no save for which there is no room, and one for which there is", async () => {
+  const STAT = "/run/rayos/cg/rayos/guests/00/memory.stat";
+  for (
+    const [stat, free, ok] of [
+      [null, 300, false],
+      [null, 330, true],
+      ["anon 10485760\nfile 999999999\nshmem 0\n", 60, false],
+      ["anon 10485760\nfile 999999999\nshmem 0\n", 90, true],
+      ["anon 0\nshmem 10485760\n", 60, false],
+    ] as const
+  ) {
+    const host = cutHost();
+    host.free = free * 1024 * 1024;
+    if (stat !== null) host.files.set(STAT, new TextEncoder().encode(stat));
+    const { qemu, result } = await suspend(host);
+    assert.equal(result.ok, ok);
+    if (result.ok) continue;
+    assert.deepEqual([result.fault.code, result.guest], ["saved.no_room", "paused"]);
+    assert.ok(!qemu.commands.includes("stop"), "it is not even held");
+  }
 });
 
 Deno.test("suspendGuest reports a full disk, and the guest stays", async () => {
