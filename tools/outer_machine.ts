@@ -31,6 +31,17 @@ export interface OuterEnd {
 const CONNECT_MS = 30_000;
 const STDERR_KEPT = 4096;
 
+/**
+ * QEMU 7.2's emulation of SVM changes `interrupt_request` in the vCPU's thread without a lock (VMRUN and
+ * #VMEXIT set and clear VIRQ), so that an interrupt which another thread raises in that moment is lost:
+ * seen as a machine with nested guests that idles for ever. Any later interrupt wakes it, and delivers
+ * the lost one too. A key that is let go without having been pressed is one, and no program sees it.
+ */
+const NUDGE_MS = 5_000;
+const NUDGE = {
+  events: [{ type: "key", data: { down: false, key: { type: "qcode", data: "scroll_lock" } } }],
+};
+
 /** A started QEMU. */
 export class OuterMachine {
   readonly qmp: OuterQmp;
@@ -48,11 +59,16 @@ export class OuterMachine {
     this.#process = process;
     this.#serial = connections.serial.writable.getWriter();
     this.qmp = new OuterQmp(connections.qmp, () => {});
+    const nudging = setInterval(
+      () => void this.qmp.command("input-send-event", NUDGE).catch(() => clearInterval(nudging)),
+      NUDGE_MS,
+    );
     const drained = [
       drain(connections.serial.readable, sinks.serial),
       drain(connections.harness.readable, sinks.harness),
     ];
     this.ended = Promise.all([process.status, stderr, ...drained]).then(([status, text]) => {
+      clearInterval(nudging);
       for (const name of OUTER_SOCKETS) closeQuietly(connections[name]);
       return { code: status.code, signal: status.signal, stderr: text };
     });
