@@ -12,6 +12,7 @@ import { list, readText } from "./src/host/linux_files.ts";
 import { linuxHost } from "./src/host/linux_host.ts";
 import { connect } from "./src/host/linux_sockets.ts";
 import { probePermissions } from "./src/host/probes.ts";
+import { linuxTerminal } from "./src/host/terminal.ts";
 import { init } from "./src/init.ts";
 
 if (Deno.args[0] === "init") {
@@ -30,6 +31,7 @@ if (Deno.args[0] === "init") {
     process,
     desk: linuxDesk(),
     host: { connect, readText, list },
+    terminal: linuxTerminal(),
     probe: probePermissions,
     propose: async (words) =>
       (await proposeCompletions(app, words, context)).map((one) => one.completion),

@@ -64,6 +64,7 @@ export type HostEvent =
   | { type: "device"; subject: Subject; device: string; exposes: string }
   | { type: "host_event"; op: string; target: string; caller: string }
   | { type: "host_ack"; op: string; ok: boolean; detail: string }
+  | { type: "console_detached"; vm: VmId | null; caller: string; reason: string }
   | { type: "log_dropped"; sink: string; lines: number }
   | { type: "retention"; removed: number; bytes: number }
   | { type: "guests_account"; ever: number; memoryPeakBytes: number | null }

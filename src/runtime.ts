@@ -7,6 +7,7 @@
 import type { LogSinks } from "./audit/sinks.ts";
 import { type Cmdline, CMDLINE_DEFAULTS } from "./boot/cmdline.ts";
 import type { ImageFacts, Starts } from "./boot/session.ts";
+import { GuestConsoles } from "./control/guest_console.ts";
 import type { Outcome } from "./control/protocol.ts";
 import type { HostEvent } from "./event.ts";
 import { asFault } from "./fault.ts";
@@ -75,6 +76,7 @@ export class Runtime {
   /** What carries out the operations that do not stand here; given by whoever composes the program. */
   readonly operations = new Map<LiveOp, Operation>();
   readonly guests = new Map<VmId, Guest>();
+  readonly consoles = new GuestConsoles();
   readonly troubles: Trouble[] = [];
   #ending = false;
 
@@ -102,6 +104,16 @@ export class Runtime {
     this.sinks.setPolicy(policy.logging);
     if (keyId === null) this.emit({ type: "policy_unsigned" });
     this.emit({ type: "policy_ok", sha256, serial: policy.serial, key: keyId });
+    this.decideConsolesAgain();
+  }
+
+  /** Whoever is attached to a console that the policy does not give any more is let go. */
+  decideConsolesAgain(): void {
+    this.consoles.decideAgain((vm, caller) => {
+      const policy = this.inForce?.policy ?? null;
+      const decision = authorize(policy, this.state(), caller, { op: "vm.console", vm });
+      return decision.allow ? null : decision.rule;
+    });
   }
 
   /** What the policy in force gives the guest; undefined where it has no profile for it. */

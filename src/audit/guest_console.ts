@@ -1,6 +1,7 @@
 /**
- * A guest's console bytes go to the guest's own log, with a size cap and a rate. Not one of them
- * reaches the host's log or console from here, and nothing reads them back to decide anything.
+ * A guest's console bytes go to the guest's own log, with a size cap and a rate, and to whoever is
+ * attached to the console. Not one of them reaches the host's log or console from here, and nothing
+ * reads them back to decide anything.
  */
 
 import type { AppendFile, Connection, Host } from "../host/port.ts";
@@ -30,25 +31,44 @@ export class GuestConsoleLog {
   }
 }
 
+/** Where a guest's console goes. */
+export interface ConsoleCopy {
+  /** The policy's `limits.console_kib_s`. */
+  readonly kibPerSecond: number;
+  /** Null where it cannot be written from the start. */
+  readonly log: GuestConsoleLog | null;
+  /** Told once where the log can no longer be written; the guest runs on without it. */
+  readonly onLogLost: (error: unknown) => void;
+  /** Takes the same bytes at once; never waits. */
+  readonly attached: (bytes: Uint8Array) => void;
+}
+
 /**
- * Copies a guest's console to its log until the stream ends. The rate is held by not reading: QEMU's
- * socket fills and the guest waits for its own console.
- *
- * @param kibPerSecond the policy's `limits.console_kib_s`
+ * Copies a guest's console until the stream ends. The rate is held by not reading: QEMU's socket fills
+ * and the guest waits for its own console.
  */
 export async function copyConsole(
   host: Host,
   connection: Connection,
-  log: GuestConsoleLog,
-  kibPerSecond: number,
+  { kibPerSecond, log, onLogLost, attached }: ConsoleCopy,
 ): Promise<void> {
   const bytesPerMs = kibPerSecond * 1024 / 1000;
+  let logged = log;
+  const logIt = (work: (log: GuestConsoleLog) => void) => {
+    try {
+      if (logged !== null) work(logged);
+    } catch (error) {
+      logged = null;
+      onLogLost(error);
+    }
+  };
   let readyAt = host.clock.monoMs();
   try {
     while (true) {
       const bytes = await connection.read();
       if (bytes === null) return;
-      log.write(bytes);
+      logIt((one) => one.write(bytes));
+      attached(bytes);
       readyAt = Math.max(readyAt, host.clock.monoMs()) + bytes.length / bytesPerMs;
       const wait = readyAt - host.clock.monoMs();
       // Up to a second's worth may come at once, so that a boot's text is not slowed down.
@@ -56,6 +76,6 @@ export async function copyConsole(
     }
   } finally {
     connection.close();
-    log.close();
+    logIt((one) => one.close());
   }
 }

@@ -117,6 +117,8 @@ const ROWS: Rows = {
   host_event: (e) =>
     info("control", marker("RAYOS_HOST_EVENT_V0", e.op, e.target), { caller: e.caller }),
   host_ack: (e) => info("control", marker("RAYOS_HOST_ACK", e.op, e.ok ? "ok" : "err", e.detail)),
+  console_detached: (e) =>
+    info("control", "console_detached", { vm: e.vm, caller: e.caller, reason: e.reason }),
   log_dropped: (e) => warn("log", "log_dropped", { sink: e.sink, lines: e.lines }),
   retention: (e) => info("log", "retention", { removed: e.removed, bytes: e.bytes }),
   guests_account: (e) =>

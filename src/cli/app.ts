@@ -25,6 +25,7 @@ import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
 import { printable } from "./policy_result.ts";
 import { policyRoutes } from "./policy_routes.ts";
 import { vmCommand, vmStart } from "./vm_commands.ts";
+import { vmConsole } from "./vm_console.ts";
 import { plan as vmPlan } from "./vm_routes.ts";
 
 const status = buildCommand<Json, [], CliContext>({
@@ -128,6 +129,7 @@ export function rayApplication(version: string): Application<CliContext & Comman
           ),
           "reset-state": vmCommand("reset-state", "Set a guest's saved state aside"),
           log: vmLog,
+          console: vmConsole,
           show: vmShow,
           define: vmDefine,
           remove: vmRemove,

@@ -3,6 +3,7 @@ import { proposeCompletions, run } from "@stricli/core";
 import { FakeConnection } from "../guest/fake_connection.ts";
 import { rayApplication } from "./app.ts";
 import type { CliContext, CliProcess } from "./context.ts";
+import { FakeTerminal } from "./fake_terminal.ts";
 
 interface Said {
   readonly code: number;
@@ -24,6 +25,7 @@ async function ray(words: readonly string[], ...results: unknown[]): Promise<Sai
   const app = rayApplication("1.2.3");
   const context = {
     process,
+    terminal: new FakeTerminal(),
     host: {
       connect: () => {
         const connection = new FakeConnection();

@@ -8,6 +8,7 @@ import { Fault } from "../fault.ts";
 import type { Desk } from "../host/desk.ts";
 import type { Host } from "../host/port.ts";
 import type { Probe } from "../host/probes.ts";
+import type { Terminal } from "../host/terminal.ts";
 import { type CommandResult, printable } from "./policy_result.ts";
 
 export interface CliProcess {
@@ -20,6 +21,7 @@ export interface CliContext extends CommandContext {
   readonly process: CliProcess;
   readonly desk: Desk;
   readonly host: Pick<Host, "connect" | "readText" | "list">;
+  readonly terminal: Terminal;
   readonly probe: () => Promise<Probe[]>;
   /** What could stand in the place of the last of these words. */
   readonly propose: (words: readonly string[]) => Promise<string[]>;

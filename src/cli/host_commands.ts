@@ -48,17 +48,24 @@ export async function hostCommand(
   render: (result: unknown) => string,
 ): Promise<CommandResult> {
   const answer = await ask(context.host, op, args);
-  if (!answer.ok) {
-    const { rule, detail } = answer.error;
-    const body = JSON.stringify({ ok: false, error: answer.error }, null, 2);
-    return {
-      exit: 1,
-      stdout: json ? `${body}\n` : "",
-      stderr: json ? "" : `rayos: ${op}: denied by ${rule}: ${escapeUnsafe(detail)}\n`,
-    };
-  }
+  if (!answer.ok) return denied(op, answer.error, json);
   const stdout = json ? `${JSON.stringify(answer.result, null, 2)}\n` : render(answer.result);
   return { exit: 0, stdout, stderr: "" };
+}
+
+/** What a denied request ends with. */
+export function denied(
+  op: string,
+  error: { readonly rule: string; readonly detail: string },
+  json: boolean,
+): CommandResult {
+  const body = JSON.stringify({ ok: false, error }, null, 2);
+  const { rule, detail } = error;
+  return {
+    exit: 1,
+    stdout: json ? `${body}\n` : "",
+    stderr: json ? "" : `rayos: ${op}: denied by ${rule}: ${escapeUnsafe(detail)}\n`,
+  };
 }
 
 /** `ray status` for a person. */

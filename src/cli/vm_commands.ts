@@ -11,6 +11,7 @@ import { type CliContext, guarded } from "./context.ts";
 import { docs, type Json, jsonFlag, one } from "./flags.ts";
 import { hostCommand } from "./host_commands.ts";
 import type { CommandResult } from "./policy_result.ts";
+import { showingProgress } from "./progress.ts";
 
 /** Milliseconds between two looks at a guest that is waited for. */
 const LOOK_MS = 500;
@@ -27,7 +28,8 @@ export function vmCommand(verb: Verb, brief: string) {
     docs: docs(brief, `ray vm ${verb} linux-demo-001`),
     parameters: { flags: { json: jsonFlag }, positional: one("ID", "the guest's name") },
     func(flags, vm) {
-      return guarded(this, () => hostCommand(this, op, { vm }, flags.json, renderState(vm)));
+      const work = () => hostCommand(this, op, { vm }, flags.json, renderState(vm));
+      return guarded(this, () => showingProgress(this, vm, flags.json, work));
     },
   });
 }
@@ -50,11 +52,12 @@ export const vmStart = buildCommand<Start, [string], CliContext>({
     positional: one("ID", "the guest's name"),
   },
   func(flags, vm) {
-    return guarded(this, async () => {
-      const { json } = flags;
+    const { json } = flags;
+    const work = async () => {
       const started = await hostCommand(this, "vm.start", { vm }, json, renderState(vm));
       return started.exit === 0 && flags.wait ? await untilReady(this, vm, json) : started;
-    });
+    };
+    return guarded(this, () => showingProgress(this, vm, json, work));
   },
 });
 

@@ -4,6 +4,7 @@
  */
 
 import * as v from "valibot";
+import type { ControlStream } from "./stream.ts";
 
 /** A longer line gets an error and is dropped. */
 export const LINE_CAP = 64 * 1024;
@@ -28,9 +29,9 @@ const RESPONSE = v.variant("ok", [
 export type ControlRequest = v.InferOutput<typeof REQUEST>;
 export type ControlResponse = v.InferOutput<typeof RESPONSE>;
 
-/** What a handler answers; the id is the protocol's matter. */
+/** What a handler answers; the id is the protocol's matter, and what a stream says comes after it. */
 export type Outcome =
-  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: true; readonly result: unknown; readonly stream?: ControlStream }
   | { readonly ok: false; readonly rule: string; readonly detail: string };
 
 /** The request in a line, or why there is none. */

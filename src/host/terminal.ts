@@ -1,6 +1,7 @@
 /**
- * A secret word typed at the terminal, not shown while it is typed. Where standard input is no terminal
- * there is nobody to ask, and the answer is null; nothing is ever read from a pipe here.
+ * The terminal of a command of `ray`: a secret word typed at it and not shown, and its screen and keys as
+ * they are for a guest's console. A secret is never read from a pipe: where standard input is no terminal
+ * there is nobody to ask, and the answer is null. It decides nothing of what passes.
  */
 
 import { Fault } from "../fault.ts";
@@ -59,4 +60,87 @@ export async function askPassword(prompt: string): Promise<Uint8Array | null> {
     Deno.stdin.setRaw(false);
     say("\n");
   }
+}
+
+/** The terminal, or what stands in its place, that a command of `ray` was started at. */
+export interface Terminal {
+  /** Whether a person types at standard input. */
+  readonly input: boolean;
+  /** Whether standard output is a person's screen. */
+  readonly output: boolean;
+  /** Whether standard error is. */
+  readonly messages: boolean;
+  /** Characters in a line of the screen, 80 where it is not known. */
+  columns(): number;
+  /** The next bytes of standard input, or null at its end. */
+  read(): Promise<Uint8Array | null>;
+  /** To standard output; resolves when all of it was taken, and a screen may stop that for long. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Hands each key over as it is typed, not shown. @returns the way back, which may be asked for twice */
+  raw(): () => void;
+  /**
+   * Calls back instead of ending the program when it is interrupted, asked to end, or its terminal goes
+   * (SIGINT, SIGTERM, SIGHUP, SIGQUIT); a stop (SIGTSTP), which would leave the terminal as it is, is
+   * ignored.
+   *
+   * @returns what undoes it
+   */
+  onEnd(callback: () => void): () => void;
+}
+
+const ENDING: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+const CHUNK = 16 * 1024;
+
+export function linuxTerminal(): Terminal {
+  const buffer = new Uint8Array(CHUNK);
+  return {
+    input: Deno.stdin.isTerminal(),
+    output: Deno.stdout.isTerminal(),
+    messages: Deno.stderr.isTerminal(),
+    columns() {
+      try {
+        return Deno.consoleSize().columns || 80;
+      } catch {
+        return 80;
+      }
+    },
+    async read() {
+      try {
+        const count = await Deno.stdin.read(buffer);
+        return count === null ? null : buffer.slice(0, count);
+      } catch {
+        // The terminal is gone: the end, as everywhere.
+        return null;
+      }
+    },
+    async write(bytes) {
+      for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+    },
+    raw() {
+      let set = true;
+      const undo = () => {
+        if (!set) return;
+        set = false;
+        globalThis.removeEventListener("unload", undo);
+        try {
+          Deno.stdin.setRaw(false);
+        } catch {
+          // The terminal is gone, and with it what was set.
+        }
+      };
+      Deno.stdin.setRaw(true);
+      // However the program ends by itself.
+      globalThis.addEventListener("unload", undo);
+      return undo;
+    },
+    onEnd(callback) {
+      const stop = () => {};
+      for (const signal of ENDING) Deno.addSignalListener(signal, callback);
+      Deno.addSignalListener("SIGTSTP", stop);
+      return () => {
+        for (const signal of ENDING) Deno.removeSignalListener(signal, callback);
+        Deno.removeSignalListener("SIGTSTP", stop);
+      };
+    },
+  };
 }

@@ -68,6 +68,10 @@ export function guestOperations(runtime: Runtime): [LiveOp, Operation][] {
     ...commands,
     ["vm.plan", (permit) => showPlan(runtime, permit)],
     ["vm.log", (permit, args) => showLog(runtime, permit, args.lines)],
+    [
+      "vm.console",
+      (permit, args) => attachConsole(runtime, permit as Allowed<"vm.console">, args.read_only),
+    ],
   ];
 }
 
@@ -100,6 +104,25 @@ function showLog(runtime: Runtime, permit: Allowed, lines: unknown): Outcome {
   if (all.at(-1) === "") all.pop();
   const asked = typeof lines === "number" && Number.isInteger(lines) ? lines : LOG_LINES;
   return { ok: true, result: all.slice(-Math.min(MOST_LOG_LINES, Math.max(1, asked))) };
+}
+
+/** A stream of what the guest writes to its console, and of what is typed into it. */
+function attachConsole(
+  runtime: Runtime,
+  permit: Allowed<"vm.console">,
+  readOnly: unknown = false,
+): Outcome {
+  if (typeof readOnly !== "boolean") {
+    return { ok: false, rule: "control.form", detail: "read_only: expected true or false" };
+  }
+  const { vm, caller } = permit;
+  const stream = runtime.consoles.attach(
+    permit,
+    readOnly,
+    (reason) => runtime.emit({ type: "console_detached", vm, caller, reason }),
+  );
+  if ("rule" in stream) return { ok: false, ...stream };
+  return { ok: true, result: { vm, read_only: readOnly }, stream };
 }
 
 /** A guest whose record or plan does not hold has nothing that could be done to it. */

@@ -3,7 +3,7 @@
  * Each start needs a permit of its own; a denied one is reported and hinders no other.
  */
 
-import { copyConsole, GuestConsoleLog } from "../audit/guest_console.ts";
+import { type ConsoleCopy, copyConsole, GuestConsoleLog } from "../audit/guest_console.ts";
 import { asFault, reasonOf } from "../fault.ts";
 import type { Connection } from "../host/port.ts";
 import { allSlots, guestFolder, type VmId } from "../id.ts";
@@ -120,11 +120,10 @@ function restartLater(runtime: Runtime, vm: VmId): void {
 const QUIET: ReadonlySet<string> = new Set(["vm.no_autoboot", "vm.disabled"]);
 
 function keepConsole(runtime: Runtime, plan: LaunchPlan, connection: Connection): void {
-  const { host } = runtime;
+  const { host, consoles } = runtime;
   const folder = `${PATHS.dataRoot}/${guestFolder(plan.kind, plan.vm)}/logs`;
   // The guest runs on without a log; a person is told, once.
-  const lost = (error: unknown) => {
-    connection.close();
+  const onLogLost = (error: unknown) =>
     runtime.emit({
       type: "fault",
       stage: "guest",
@@ -133,12 +132,19 @@ function keepConsole(runtime: Runtime, plan: LaunchPlan, connection: Connection)
         reasonOf(error)
       }; check the guest's folder and the disk`,
     });
-  };
+  let log: GuestConsoleLog | null = null;
   try {
     host.makeDirectory(folder);
-    const log = new GuestConsoleLog(host, folder);
-    void copyConsole(host, connection, log, plan.limits.consoleKibS).catch(lost);
+    log = new GuestConsoleLog(host, folder);
   } catch (error) {
-    lost(error);
+    onLogLost(error);
   }
+  const opened = consoles.open(plan.vm, (bytes) => connection.write(bytes));
+  const copy: ConsoleCopy = {
+    kibPerSecond: plan.limits.consoleKibS,
+    log,
+    onLogLost,
+    attached: (bytes) => opened.take(bytes),
+  };
+  void copyConsole(host, connection, copy).finally(() => consoles.close(plan.vm, opened));
 }

@@ -27,6 +27,7 @@ const LIVE: readonly LiveOp[] = [
   "vm.reset_state",
   "vm.plan",
   "vm.log",
+  "vm.console",
   "logs.tail",
   "power.off",
   "power.reboot",
@@ -154,8 +155,9 @@ Deno.test("authorize gives each live operation to its callers and to no other", 
   for (const op of LIVE) {
     for (const caller of CALLERS) {
       const decision = authorize(policyOf(), state, caller, { op, vm: desk });
-      // Only someone who is at the machine may accept a serial.
-      const person = ["console", "recovery"].includes(caller) ||
+      // Only someone who is at the machine may accept a serial; recovery uses no guest.
+      const person = caller === "console" ||
+        caller === "recovery" && op !== "vm.console" ||
         caller === "socket" && op !== "serial.accept";
       if (NOT_OF_A_RUNNING_GUEST.includes(op)) {
         const refused = !decision.allow && decision.rule === "op.caller";

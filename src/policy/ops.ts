@@ -74,6 +74,7 @@ export const LIVE_OPS = [
   "vm.reset_state",
   "vm.plan",
   "vm.log",
+  "vm.console",
   "vm.define",
   "vm.remove",
   "logs.tail",

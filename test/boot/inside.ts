@@ -25,6 +25,32 @@ while read -r word; do
       out=$(/usr/bin/ray \${word#ray } 2>&1)
       echo "inside ray $? $(echo "$out" | $bb base64 -w 0) end"
       ;;
+    "attach "*)
+      # A console session between a pipe and files, so that a test can type into it and stop it.
+      set -- \${word#attach }
+      name=/run/attached.$1
+      shift
+      $bb mkfifo $name
+      (
+        $bb sh -c 'echo $$ > $0.pid; exec /usr/bin/ray vm console "$@"' $name "$@" \
+          0<> $name > $name.out 2> $name.err
+        echo "code $?" >> $name.err
+      ) &
+      echo "inside done"
+      ;;
+    "type "*)
+      set -- \${word#type }
+      name=$1
+      shift
+      echo "$*" > /run/attached.$name
+      echo "inside done"
+      ;;
+    "tell "*)
+      set -- \${word#tell }
+      read -r process < /run/attached.$1.pid
+      kill -$2 $process
+      echo "inside done"
+      ;;
     "killat "*)
       # Kills the program in the moment in which the slot's record names the step.
       (
