@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { HARDENING } from "../src/boot/hardening.ts";
+import { ESCAPES, MODES, SEQUENCES } from "../src/cli/terminal_filter.ts";
 import { DEVICES } from "../src/plan/device.ts";
 import { renderGrants } from "../src/permissions.ts";
 import { QEMU_CALLS } from "../src/seccomp/qemu.ts";
@@ -71,6 +72,15 @@ function hardeningTable(): string {
   ].join("\n");
 }
 
+function terminalTable(): string {
+  const rows = [
+    ...Object.entries(SEQUENCES).map(([last, { does }]) => [`CSI … ${last}`, does]),
+    ...Object.entries(ESCAPES).map(([last, does]) => [`ESC ${last}`, does]),
+    ...Object.entries(MODES).map(([mode, { does }]) => [`CSI ${mode} h, CSI ${mode} l`, does]),
+  ].map(([sequence, does]) => `| \`\` ${sequence} \`\` | ${does} |`);
+  return ["| sequence | does |", "| --- | --- |", ...rows].join("\n");
+}
+
 /** Each generated part by its name. */
 export const PARTS: Readonly<Record<string, () => string>> = {
   "boot-drawing": phaseDrawing,
@@ -80,6 +90,7 @@ export const PARTS: Readonly<Record<string, () => string>> = {
   devices: deviceTable,
   hardening: hardeningTable,
   "system-calls": callTable,
+  terminal: terminalTable,
 };
 
 const MARKED = /(<!-- generated: ([a-z-]+) -->\n)[^]*?(<!-- end -->)/g;

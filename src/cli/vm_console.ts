@@ -36,17 +36,20 @@ const ENDS: Readonly<Record<string, string>> = {
   "console.input": "the guest takes no input; attach again, or with --read-only",
 };
 
-const LIST = "Passed on: printable UTF-8, CR, LF, TAB, BS, colours, cursor moves, erasing, " +
-  "and the few modes that shells and editors need; never titles, questions, mouse or clipboard";
+const HELP = docs(
+  "A guest's serial console at this terminal; Ctrl-] detaches",
+  "ray vm console linux-demo-001",
+  "ray vm console linux-demo-001 --read-only",
+  "echo date | timeout 5 ray vm console linux-demo-001 > answer",
+);
+/** The rest of the help, between what it is and its examples. */
+const KEYS = "Every key goes to the guest but Ctrl-], which detaches: the guest runs on. Pressed " +
+  "twice within half a second it is typed once. Text, colours and cursor moves come to the " +
+  "terminal; titles, questions to the terminal, mouse and clipboard do not. Between pipes nothing " +
+  "is a key, and the end of the input does not end the session.";
 
 export const vmConsole = buildCommand<Options, [string], CliContext>({
-  docs: docs(
-    "A guest's serial console at this terminal; Ctrl-] detaches, pressed twice it is typed. " +
-      LIST,
-    "ray vm console linux-demo-001",
-    "ray vm console linux-demo-001 --read-only",
-    "echo date | timeout 5 ray vm console linux-demo-001 > answer",
-  ),
+  docs: { ...HELP, fullDescription: HELP.fullDescription.replace("\n\n", `\n\n${KEYS}\n\n`) },
   parameters: {
     flags: {
       json: { ...jsonFlag, brief: "print JSON lines: data (base64), lost, end" },

@@ -92,7 +92,7 @@ class Attachment implements ControlStream {
 /** The console of one machine of a guest's, from its connection's beginning to its end. */
 export class GuestConsole {
   readonly #attached = new Set<Attachment>();
-  #typing: Promise<unknown> = Promise.resolve();
+  #typing: Promise<void> = Promise.resolve();
 
   /** @param send writes to the guest; resolves when its QEMU took it */
   constructor(readonly send: (bytes: Uint8Array) => Promise<void>) {}
@@ -140,11 +140,12 @@ export class GuestConsole {
     for (const one of [...this.#attached]) one.end(reason);
   }
 
-  /** One after the other, also where the one before did not come to its end in time. */
+  /**
+   * One after the other, also where the one before did not come to its end in time. What cannot be sent
+   * had a guest that is gone, which `end` tells.
+   */
   #type(bytes: Uint8Array): Promise<void> {
-    const typed = this.#typing.then(() => this.send(bytes));
-    this.#typing = typed.catch(() => {});
-    return typed;
+    return this.#typing = this.#typing.then(() => this.send(bytes)).catch(() => {});
   }
 }
 

@@ -143,6 +143,14 @@ Deno.test("GuestConsoles lets go of those whom the rules no longer let in, and o
   assert.deepEqual(await waiting, { end: "vm.disabled" });
 });
 
+Deno.test("GuestConsole tells one who types into a guest that is gone of its end, and of nothing else", async () => {
+  const guest = new GuestConsole(() => Promise.reject(new Error("EPIPE")));
+  const writer = attach(guest, false);
+  await writer.input(bytesOf("x"));
+  guest.end("guest_ended");
+  assert.deepEqual(await next(writer), { end: "guest_ended" });
+});
+
 Deno.test("GuestConsole types in order, and ends one whose guest takes nothing", async () => {
   const time = new FakeTimers();
   try {
@@ -311,5 +319,34 @@ Deno.test("serveControl: a client that takes nothing holds up neither the guest 
     await settled();
   }
   await until(() => stuck.closed && quick.closed);
+  listener.close();
+});
+
+Deno.test("serveControl waits only so long for a client to read that its guest ended", async () => {
+  const { guest } = consoleOf();
+  const { listener, arrive } = await serving(guest);
+  const stuck = new FakeConnection();
+  stuck.write = (bytes) => {
+    stuck.written.push(textOf(bytes));
+    return stuck.written.length === 1 ? Promise.resolve() : new Promise(() => {});
+  };
+  arrive(stuck);
+  stuck.feed(ASK);
+  await until(() => stuck.written.length === 1);
+  const time = new FakeTimers();
+  try {
+    guest.take(bytesOf("unread"));
+    await settled();
+    time.fire();
+    await settled();
+    assert.ok(!stuck.closed, "as long as the guest runs it may");
+    guest.end("guest_ended");
+    await settled();
+    time.fire();
+    await settled();
+    assert.ok(stuck.closed);
+  } finally {
+    time.restore();
+  }
   listener.close();
 });

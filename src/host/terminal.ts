@@ -76,12 +76,16 @@ export interface Terminal {
   read(): Promise<Uint8Array | null>;
   /** To standard output; resolves when all of it was taken, and a screen may stop that for long. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Hands each key over as it is typed, not shown. @returns the way back, which may be asked for twice */
+  /**
+   * Hands each key over as it is typed, not shown. A stop (SIGTSTP), which would leave the terminal so
+   * for others, is ignored meanwhile.
+   *
+   * @returns the way back
+   */
   raw(): () => void;
   /**
    * Calls back instead of ending the program when it is interrupted, asked to end, or its terminal goes
-   * (SIGINT, SIGTERM, SIGHUP, SIGQUIT); a stop (SIGTSTP), which would leave the terminal as it is, is
-   * ignored.
+   * (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
    *
    * @returns what undoes it
    */
@@ -117,29 +121,23 @@ export function linuxTerminal(): Terminal {
       for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
     },
     raw() {
-      let set = true;
-      const undo = () => {
-        if (!set) return;
-        set = false;
-        globalThis.removeEventListener("unload", undo);
+      const stop = () => {};
+      Deno.addSignalListener("SIGTSTP", stop);
+      // Where the program fails before the way back, Deno gives the terminal back when it ends.
+      Deno.stdin.setRaw(true);
+      return () => {
+        Deno.removeSignalListener("SIGTSTP", stop);
         try {
           Deno.stdin.setRaw(false);
         } catch {
           // The terminal is gone, and with it what was set.
         }
       };
-      Deno.stdin.setRaw(true);
-      // However the program ends by itself.
-      globalThis.addEventListener("unload", undo);
-      return undo;
     },
     onEnd(callback) {
-      const stop = () => {};
       for (const signal of ENDING) Deno.addSignalListener(signal, callback);
-      Deno.addSignalListener("SIGTSTP", stop);
       return () => {
         for (const signal of ENDING) Deno.removeSignalListener(signal, callback);
-        Deno.removeSignalListener("SIGTSTP", stop);
       };
     },
   };

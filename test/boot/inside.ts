@@ -51,6 +51,12 @@ while read -r word; do
       kill -$2 $process
       echo "inside done"
       ;;
+    "lines "*)
+      set -- \${word#lines }
+      path=$1
+      shift
+      echo "inside lines $($bb grep -c -- "$*" $path) end"
+      ;;
     "killat "*)
       # Kills the program in the moment in which the slot's record names the step.
       (
@@ -153,6 +159,12 @@ const decoded = (base64: string | undefined) =>
 export async function fileInside(run: BootRun, path: string): Promise<Uint8Array> {
   const [, base64] = await base64Inside(run, `file ${path}`, /inside file (\S*) end/u);
   return decoded(base64);
+}
+
+/** How many lines of a file of the machine match a pattern of grep(1) without special characters. */
+export async function linesInside(run: BootRun, path: string, pattern: string): Promise<number> {
+  const text = await askInside(run, `lines ${path} ${pattern}`, /inside lines \d* end/u);
+  return Number(/(\d+) end/u.exec(text)?.[1]);
 }
 
 /** Runs `ray` on the machine; gives its exit code and everything that it printed. */
