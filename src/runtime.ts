@@ -52,6 +52,8 @@ export type Operation = (
 
 /** What is still answered while the machine ends: looking, not acting. */
 const WHILE_ENDING: readonly string[] = ["status", "vm.list", "logs.tail"];
+/** What is answered before the boot is over: guests are still decided on. */
+const WHILE_BOOTING: readonly string[] = [...WHILE_ENDING, "power.off", "power.reboot"];
 const POWER_TIMEOUT_MS = 600_000;
 
 /** How the program ends: with the machine, or to be started again by PID 1. */
@@ -205,6 +207,9 @@ export class Runtime {
   ): Promise<Outcome> {
     if (this.#ending && !WHILE_ENDING.includes(op)) {
       return { ok: false, rule: "op.ending", detail: "the machine is being ended" };
+    }
+    if (caller === "socket" && !this.ready && !WHILE_BOOTING.includes(op)) {
+      return { ok: false, rule: "op.not_ready", detail: "the boot is not over; ask again then" };
     }
     const decision = authorize(
       this.inForce?.policy ?? null,

@@ -6,6 +6,7 @@
 
 import { asFault, type Stage } from "./fault.ts";
 import { phaseCmdline } from "./phase/cmdline.ts";
+import { phaseControl } from "./phase/control.ts";
 import { phaseData } from "./phase/data.ts";
 import { phaseLaunch } from "./phase/launch.ts";
 import { phasePlan } from "./phase/plan.ts";
@@ -69,6 +70,12 @@ export const PHASES: readonly Phase[] = [
     run: phasePlan,
   },
   {
+    name: "control",
+    does: "answer on the control socket what is only looked at",
+    when: "always",
+    run: phaseControl,
+  },
+  {
     name: "launch",
     does: "take up guests that run, start those that the policy starts",
     when: "normal",
@@ -76,7 +83,7 @@ export const PHASES: readonly Phase[] = [
   },
   {
     name: "ready",
-    does: "answer on the control socket",
+    does: "take every request",
     when: "always",
     run: phaseReady,
   },

@@ -1,16 +1,19 @@
 /**
- * Phase `ready`: the control socket answers, and every guest was decided on. It depends on the host
- * alone, never on a guest.
+ * Phase `ready`: every guest was decided on, and from here on every request is taken. It depends on the
+ * host alone, never on a guest.
  */
 
 import { renderStarts } from "../boot/session.ts";
-import { serveControl } from "../control/server.ts";
+import { Fault } from "../fault.ts";
 import type { Runtime } from "../runtime.ts";
 import { STARTS_FILE } from "./session.ts";
 
-export async function phaseReady(runtime: Runtime): Promise<void> {
+/** @throws Fault `control.closed` where nobody could ask the host anything */
+export function phaseReady(runtime: Runtime): void {
   const { host, bootId, starts } = runtime;
-  runtime.control = await serveControl(host, (op, args) => runtime.handle("socket", op, args));
+  if (runtime.control === null) {
+    throw new Fault("ready", "control.closed", "ready: the control socket is not there; see above");
+  }
   runtime.ready = true;
   host.replace(STARTS_FILE, renderStarts(bootId, starts, true));
   const guests = [...runtime.guests.values()].filter((guest) => guest.state === "running").length;

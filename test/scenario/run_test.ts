@@ -41,7 +41,9 @@ interface Scenario {
   /** Files put on RayOS Data after the boot, from this folder; `.toml` files are signed. */
   readonly bring?: Record<string, string>;
   /** Requests of one client of the control socket after the boot, and what each answer must match. */
-  readonly control?: readonly { op: string; args?: unknown; answer: string }[];
+  readonly control?: Requests;
+  /** The same of a client that comes while the first guest is launched. */
+  readonly whileLaunching?: Requests;
   /** Regular expressions that must match log lines, in this order. */
   readonly expect: readonly string[];
   /** Regular expressions that no log line may match. */
@@ -59,6 +61,8 @@ const HEALTHY: Record<string, string> = {
   "mount release": "ok none",
 };
 
+type Requests = readonly { op: string; args?: unknown; answer: string }[];
+
 const here = import.meta.dirname ?? ".";
 for (const name of fs.readdirSync(here).sort()) {
   const folder = path.join(here, name);
@@ -67,10 +71,10 @@ for (const name of fs.readdirSync(here).sort()) {
   Deno.test(`scenario ${name}`, () => runScenario(folder, scenario as Scenario));
 }
 
-async function askControl(host: FakeHost, scenario: Scenario): Promise<void> {
+async function askControl(host: FakeHost, requests: Requests = []): Promise<void> {
   const client = new FakeConnection();
-  if (scenario.control !== undefined) host.arrive(client);
-  for (const [n, { op, args = {}, answer: expected }] of (scenario.control ?? []).entries()) {
+  if (requests.length > 0) host.arrive(client);
+  for (const [n, { op, args = {}, answer: expected }] of requests.entries()) {
     client.feed(`${JSON.stringify({ v: 0, id: String(n), op, args })}\n`);
     while (client.written.length <= n) await new Promise((resolve) => setTimeout(resolve, 0));
     assert.match(client.written[n] ?? "", new RegExp(expected), op);
@@ -80,12 +84,23 @@ async function askControl(host: FakeHost, scenario: Scenario): Promise<void> {
 async function runScenario(folder: string, scenario: Scenario): Promise<void> {
   const host = new FakeHost();
   seed(host, folder, scenario);
+  const launch = host.launch.bind(host);
+  let waiting = scenario.whileLaunching;
+  host.launch = async (...call) => {
+    if (call[0] === "jail") {
+      const requests = waiting;
+      waiting = undefined;
+      await askControl(host, requests);
+    }
+    return await launch(...call);
+  };
   try {
     await init(host);
   } catch (error) {
     if (!(error instanceof Exited)) throw error;
   }
-  await askControl(host, scenario);
+  assert.equal(waiting, undefined, "nothing was launched");
+  await askControl(host, scenario.control);
   // What goes on after `init` returned: the agent's answer.
   for (let n = 0; n < 20; n++) await new Promise((resolve) => setTimeout(resolve, 0));
   const lines = host.consoleText.join("").split("\n");
