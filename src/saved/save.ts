@@ -153,12 +153,11 @@ function mostBytes(plan: LaunchPlan): number {
 function checkRoom(host: Host, plan: LaunchPlan): void {
   const stat = host.readText(`${guestCgroup(plan.slot)}/memory.stat`, 64 * 1024) ?? "";
   const of = (name: string) => Number(stat.match(new RegExp(`^${name} (\\d+)$`, "m"))?.[1] ?? NaN);
-  // What the guest has ever touched is in memory, swapped by nobody (cgroup-v2.rst, memory.stat).
+  // What the guest has ever touched is in memory, swapped by nobody (cgroup-v2.rst, memory.stat); QEMU's
+  // own memory is in it too, and devices are less than that.
   const touched = of("anon") + of("shmem");
   const most = mostBytes(plan);
-  const needed = Number.isNaN(touched)
-    ? most
-    : Math.min(most, touched + most - plan.memoryMiB * MIB);
+  const needed = Number.isNaN(touched) ? most : Math.min(most, touched);
   const free = host.freeBytes(PATHS.dataRoot);
   if (free >= needed) return;
   const mib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;

@@ -216,9 +216,9 @@ Deno.test("suspendGuest begins no save for which there is no room, and one for w
     const [stat, free, ok] of [
       [null, 300, false],
       [null, 330, true],
-      ["anon 10485760\nfile 999999999\nshmem 0\n", 60, false],
-      ["anon 10485760\nfile 999999999\nshmem 0\n", 90, true],
-      ["anon 0\nshmem 10485760\n", 60, false],
+      ["anon 10485760\nfile 999999999\nshmem 0\n", 9, false],
+      ["anon 10485760\nfile 999999999\nshmem 0\n", 10, true],
+      ["anon 0\nshmem 10485760\n", 9, false],
     ] as const
   ) {
     const host = cutHost();
