@@ -95,15 +95,18 @@ async function reach(host: Host, slot: Slot): Promise<Connection> {
 }
 
 /**
- * Waits until one process is left of a launch whose program died: the launcher leaves the cgroup and
- * ends bubblewrap's own process a moment after QEMU listens.
+ * Waits until one process is left of a launch whose program died: the launcher, which may still be alone
+ * there, leaves the cgroup and ends bubblewrap's own process a moment after QEMU listens.
  *
  * @returns the ids of what is there after the wait
  */
 export async function settle(host: Host, slot: Slot): Promise<number[]> {
   const end = host.clock.monoMs() + LAUNCH_TIMEOUT_MS;
+  // A guest's own process is never root's.
+  const isLaunchers = (pid: number) =>
+    host.processFacts(pid)?.tasks.some((task) => /^Uid:\s+0\s/m.test(task.status)) ?? false;
   let there = host.processesOf(slot);
-  while (there.length > 1 && host.clock.monoMs() < end) {
+  while ((there.length > 1 || there.some(isLaunchers)) && host.clock.monoMs() < end) {
     await host.clock.sleep(RECONNECT_PAUSE_MS);
     there = host.processesOf(slot);
   }
