@@ -102,16 +102,19 @@ export function begunAnew(counts: readonly number[]): number[] {
   return counts.filter((count, n) => count < (counts[n - 1] ?? 0));
 }
 
+/** What a guest's console shows from each of its starts on; a line may be torn by a kill of the program. */
+export type Shown = readonly (readonly number[])[];
+
 /** Waits for numbers on a running guest's console: seconds of its own, which are long ones here. */
 export async function countsShown(
   run: BootRun,
   id: string,
-  wanted: (counts: readonly number[]) => boolean,
+  wanted: (starts: Shown) => boolean,
 ): Promise<void> {
   const until = Date.now() + COUNT_LIMIT_MS;
   while (Date.now() < until) {
     const { output } = await rayInside(run, `vm log ${id} --lines 200`);
-    if (wanted(numbersOf(output))) return;
+    if (wanted(output.split(/^guest up /mu).slice(1).map(numbersOf))) return;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   throw new Error(`${id} did not show the count that was waited for`);
