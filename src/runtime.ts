@@ -106,7 +106,6 @@ export class Runtime {
     this.sinks.setPolicy(policy.logging);
     if (keyId === null) this.emit({ type: "policy_unsigned" });
     this.emit({ type: "policy_ok", sha256, serial: policy.serial, key: keyId });
-    this.decideConsolesAgain();
   }
 
   /** Whoever is attached to a console that the policy does not give any more is let go. */
@@ -144,9 +143,6 @@ export class Runtime {
   /** What `authorize` needs to know. */
   state(): HostState {
     const guests = new Map<VmId, GuestView>();
-    const broken = new Map(
-      this.broken.map((one) => [one.vm, one.issues.map((issue) => issue.rule)]),
-    );
     for (const one of this.broken) {
       const id = vmId(one.vm);
       if (id === null) continue;
@@ -167,7 +163,7 @@ export class Runtime {
         state: guest.beginning && AT_REST.includes(guest.state) ? "starting" : guest.state,
         memoryMiB: guest.plan.memoryMiB,
         // What a start found of files and jail stands in its way no more: the next one looks anew.
-        violations: broken.get(id) ?? [],
+        violations: guests.get(id)?.violations ?? [],
       });
     }
     return {

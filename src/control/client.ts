@@ -22,7 +22,7 @@ const ANSWER_CAP = 16 * LINE_CAP;
 /** One request of a connection needs no other. */
 const ID = "1";
 
-/** The two calls of the host's that a client makes. */
+/** All that a client needs of the host. */
 type Connector = Pick<Host, "connect">;
 
 /**
@@ -97,14 +97,12 @@ async function request(
     const reader = new LineReader(connection, ANSWER_CAP);
     const line = await within(ANSWER_TIMEOUT_MS, PATHS.controlSocket, reader.next());
     const answer = line?.kind === "line" ? parseResponse(line.text) : null;
-    if (answer !== null) return { connection, reader, answer };
+    if (answer === null) throw unreadable(op);
+    return { connection, reader, answer };
   } catch (error) {
     connection.close();
-    if (error instanceof Fault) throw error;
-    throw unreadable(op);
+    throw error instanceof Fault ? error : unreadable(op);
   }
-  connection.close();
-  throw unreadable(op);
 }
 
 function unreadable(op: string): Fault {

@@ -41,15 +41,14 @@ export async function launchMachine(host: Host, plan: LaunchPlan): Promise<void>
 
 /** What the launcher says where the host lacks something; every other code names a value of the plan's. */
 const LACKING: readonly string[] = [
-  "cgroup",
-  "exited",
-  "io",
-  "no_kvm",
-  "running",
-  "silent",
-  "sockets",
-]
-  .map((word) => `jail.${word}`);
+  "jail.cgroup",
+  "jail.exited",
+  "jail.io",
+  "jail.no_kvm",
+  "jail.running",
+  "jail.silent",
+  "jail.sockets",
+];
 
 /** The denial that a launcher's refusal of a value is; null where it says that the host lacks something. */
 export function refusedValue(plan: LaunchPlan, { code, message }: Fault): Issue | null {
