@@ -50,6 +50,12 @@ function download(names: readonly string[], into: string): boolean {
   return run.status("apt-get", ["download", "-q", ...names], { cwd: into }) === 0;
 }
 
+/** Lists of packages that are older than a pinned version do not know it: they are brought up to date once. */
+function refreshed(say: (line: string) => void, again: () => boolean): boolean {
+  say("bringing apt's lists of packages up to date: they lack a pinned version");
+  return run.status("apt-get", ["update", "-q"]) === 0 && again();
+}
+
 function unpack(deb: string, dir: string): void {
   const partial = `${dir}.partial`;
   fs.rmSync(partial, { recursive: true, force: true });
@@ -86,14 +92,14 @@ export function debianPackages(
   const into = fs.mkdtempSync(path.join(cache, "download-"));
   try {
     const exact = [...missing].map(([name, pin]) => pin === null ? name : `${name}=${pin.version}`);
-    if (!download(exact, into)) {
+    if (!download(exact, into) && !refreshed(say, () => download(exact, into))) {
       // One of them is not to be had at its version: take them one by one, and what there is instead.
       for (const [name, pin] of missing) {
         if (fs.readdirSync(into).some((one) => one.startsWith(`${name}_`))) continue;
         if (pin !== null && download([`${name}=${pin.version}`], into)) continue;
         if (!download([name], into)) {
           throw new ToolError(
-            `Debian package ${name}: apt-get cannot download it; run apt-get update and try again`,
+            `Debian package ${name}: apt-get cannot download it; see what \`apt-get update\` says`,
           );
         }
       }
@@ -128,7 +134,9 @@ export function debianPackages(
   const absent = [...missing.keys()].filter((name) => !found.has(name));
   if (absent.length > 0) {
     throw new ToolError(
-      `Debian packages ${absent.join(", ")}: not in what apt-get brought; run apt-get update`,
+      `Debian packages ${
+        absent.join(", ")
+      }: not in what apt-get brought; see what \`apt-get update\` says`,
     );
   }
   return found;

@@ -13,8 +13,12 @@ interface Mirror {
   asked(): number;
 }
 
-/** A mirror with one package, behind an apt-get of our own. */
-async function mirror(use: (mirror: Mirror) => void): Promise<void> {
+/**
+ * A mirror with one package, behind an apt-get of our own.
+ *
+ * @param stale whether apt-get knows the package only after an update of its lists
+ */
+async function mirror(use: (mirror: Mirror) => void, stale = false): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "rayos-test-" });
   const before = Deno.env.get("PATH") ?? "";
   try {
@@ -33,8 +37,12 @@ async function mirror(use: (mirror: Mirror) => void): Promise<void> {
     const built = spawnSync("dpkg-deb", ["--build", "--root-owner-group", tree, deb]);
     assert.equal(built.status, 0, String(built.stderr));
     const log = path.join(dir, "log");
+    const lists = path.join(dir, "lists");
+    if (!stale) fs.writeFileSync(lists, "");
     const script = `#!/bin/sh
 echo "$*" >> ${log}
+[ "$1" != update ] || exec touch ${lists}
+[ -f ${lists} ] || exit 100
 case "$*" in *tiny=2.0 | *" tiny") cp ${deb} . ;; *) exit 100 ;; esac
 `;
     fs.mkdirSync(path.join(dir, "bin"));
@@ -62,6 +70,15 @@ Deno.test("debianPackages brings a pinned package once", async () => {
     assert.deepEqual(debianPackages(pins, cache, quiet).get("tiny"), first);
     assert.equal(asked(), 1);
   });
+});
+
+Deno.test("debianPackages has apt's lists brought up to date where they lack a pinned version", async () => {
+  await mirror(({ cache, sha256, asked }) => {
+    const pins = new Map([["tiny", { version: "2.0", sha256 }]]);
+    assert.equal(debianPackages(pins, cache, quiet).get("tiny")?.drifted, false);
+    // A download, the update, and the download again.
+    assert.equal(asked(), 3);
+  }, true);
 });
 
 Deno.test("debianPackages refuses other bytes at the pinned version", async () => {
