@@ -64,6 +64,9 @@ export type HostEvent =
   | { type: "device"; subject: Subject; device: string; exposes: string }
   | { type: "host_event"; op: string; target: string; caller: string }
   | { type: "host_ack"; op: string; ok: boolean; detail: string }
+  | { type: "disk_done"; vm: VmId; what: string; path: string; bytes: number; ms: number }
+  | { type: "disk_leftover"; path: string }
+  | { type: "data_low"; freeBytes: number; wholeBytes: number }
   | { type: "console_detached"; vm: VmId | null; caller: string; reason: string }
   | { type: "log_dropped"; sink: string; lines: number }
   | { type: "retention"; removed: number; bytes: number }

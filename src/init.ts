@@ -9,6 +9,7 @@ import { reasonOf } from "./fault.ts";
 import type { Host } from "./host/port.ts";
 import { oneAtATime } from "./one_at_a_time.ts";
 import { PATHS } from "./permissions.ts";
+import { diskOperations } from "./phase/disk_commands.ts";
 import { guestOperations } from "./phase/guest_commands.ts";
 import { installPolicy } from "./phase/policy_install.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
@@ -68,9 +69,11 @@ export async function init(host: Host): Promise<void> {
 }
 
 /** The operations that stand in files of their own. The permit's op is the one it is filed under. */
-function composeOperations(runtime: Runtime): void {
+export function composeOperations(runtime: Runtime): void {
   const { operations } = runtime;
-  for (const [op, operation] of guestOperations(runtime)) operations.set(op, operation);
+  for (const [op, operation] of [...guestOperations(runtime), ...diskOperations(runtime)]) {
+    operations.set(op, operation);
+  }
   const install = oneAtATime(installPolicy);
   operations.set(
     "policy.install",

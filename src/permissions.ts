@@ -22,13 +22,16 @@ export const PATHS = {
 /** The cgroup above all guests, as the program's own mount shows it. */
 export const GUESTS_CGROUP = `${PATHS.cgroup}/rayos/guests`;
 
+/** The cgroup of what works on disks, one at a time. */
+export const DISK_CGROUP = `${PATHS.cgroup}/rayos/disk`;
+
 /** The directory of a slot's cgroup. */
 export function guestCgroup(slot: Slot): string {
   return `${GUESTS_CGROUP}/${slotName(slot)}`;
 }
 
 /** The launchers: the only programs that the program may start. */
-export const LAUNCHERS = ["jail", "mount", "fsck", "power"] as const;
+export const LAUNCHERS = ["jail", "mount", "fsck", "power", "disk"] as const;
 export type Launcher = typeof LAUNCHERS[number];
 
 export function launcherPath(name: Launcher): string {

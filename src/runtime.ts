@@ -79,6 +79,8 @@ export class Runtime {
   readonly operations = new Map<LiveOp, Operation>();
   readonly guests = new Map<VmId, Guest>();
   readonly consoles = new GuestConsoles();
+  /** Guests whose disks are being worked on, and at what, as a person is told. */
+  readonly busy = new Map<VmId, string>();
   readonly troubles: Trouble[] = [];
   #ending = false;
 
@@ -152,6 +154,7 @@ export class Runtime {
         profile: record?.profile ?? "",
         state: "failed",
         memoryMiB: record?.memoryMiB ?? 0,
+        busy: this.busy.has(id),
         violations: one.issues.map((found) => found.rule),
       });
     }
@@ -162,6 +165,7 @@ export class Runtime {
         // One whose saved state is still being looked at takes its room already.
         state: guest.beginning && AT_REST.includes(guest.state) ? "starting" : guest.state,
         memoryMiB: guest.plan.memoryMiB,
+        busy: this.busy.has(id),
         // What a start found of files and jail stands in its way no more: the next one looks anew.
         violations: guests.get(id)?.violations ?? [],
       });
@@ -268,6 +272,7 @@ export class Runtime {
       memory_mib: guest.plan.memoryMiB,
       vcpus: guest.plan.vcpus,
       violations: guest.violations.map((one) => one.rule),
+      busy: this.busy.get(guest.plan.vm) ?? null,
     }));
     const broken = this.broken.map((one) => ({
       vm: one.vm,

@@ -107,6 +107,10 @@ export class FakeHost implements Host {
     return this.free;
   }
 
+  wholeBytes(_path: string): number {
+    return Math.min(this.free * 2, Number.MAX_SAFE_INTEGER);
+  }
+
   head(path: string, length: number): Uint8Array | null {
     return this.files.get(path)?.subarray(0, length) ?? null;
   }
@@ -148,6 +152,11 @@ export class FakeHost implements Host {
     this.remove(from);
     this.files.set(to, bytes);
     this.#inodes.set(to, inode);
+  }
+
+  renameNew(from: string, to: string): void {
+    assert.equal(this.lstat(to), null, `${to} is there already`);
+    this.rename(from, to);
   }
 
   readonly #inodes = new Map<string, number>();

@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
 import { renderHardening, renderSysfsShown } from "../src/boot/hardening.ts";
+import { DISK_FILTER } from "../src/seccomp/disk.ts";
 import { QEMU_FILTER } from "../src/seccomp/qemu.ts";
 import type { Sources } from "./build_closure.ts";
 import { filesBelow, run, sha256, sha256File, ToolError, writeWhole } from "./build_host.ts";
@@ -181,6 +182,7 @@ export function buildImage(options: BuildOptions): BuildFacts {
     ["modules", text(moduleLines(manifest, sources))],
     ["profile", text(`${profile}\n`)],
     ["qemu.bpf", QEMU_FILTER],
+    ["disk.bpf", DISK_FILTER],
     ["hardening", text(renderHardening())],
     ["sysfs", text(renderSysfsShown())],
   ]);

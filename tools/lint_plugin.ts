@@ -32,6 +32,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["guest"],
   ["network"],
   ["saved"],
+  ["disk"],
   ["supervisor"],
   ["presentation"],
   ["control"],

@@ -117,6 +117,16 @@ const ROWS: Rows = {
   host_event: (e) =>
     info("control", marker("RAYOS_HOST_EVENT_V0", e.op, e.target), { caller: e.caller }),
   host_ack: (e) => info("control", marker("RAYOS_HOST_ACK", e.op, e.ok ? "ok" : "err", e.detail)),
+  disk_done: (e) =>
+    info("disk", "disk_done", {
+      vm: e.vm,
+      what: e.what,
+      path: e.path,
+      bytes: e.bytes,
+      ms: e.ms,
+    }),
+  disk_leftover: (e) => warn("disk", "disk_leftover", { path: e.path }),
+  data_low: (e) => warn("data", "data_low", { free: e.freeBytes, whole: e.wholeBytes }),
   console_detached: (e) =>
     info("control", "console_detached", { vm: e.vm, caller: e.caller, reason: e.reason }),
   log_dropped: (e) => warn("log", "log_dropped", { sink: e.sink, lines: e.lines }),

@@ -19,6 +19,7 @@ import { renderGrants } from "../permissions.ts";
 import { logs, vmDefine, vmLog, vmRemove, vmShow } from "./change_routes.ts";
 import { completionRoutes } from "./completion.ts";
 import { type CliContext, guarded } from "./context.ts";
+import { diskRoutes } from "./disk_routes.ts";
 import { doctorHardening, doctorPermissions } from "./doctor.ts";
 import { docs, type Json, jsonFlag } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
@@ -136,6 +137,7 @@ export function rayApplication(version: string): Application<CliContext & Comman
           plan: vmPlan,
         },
       }),
+      disk: diskRoutes,
       policy: policyRoutes,
       power: buildRouteMap({
         docs: { brief: "The machine" },

@@ -15,7 +15,11 @@ const FIRST_MS = 700;
 const DRAW_MS = 1_000;
 const LOOK_EVERY = 2;
 
-const LISTED = v.array(v.looseObject({ vm: v.string(), state: v.string() }));
+const LISTED = v.array(v.looseObject({
+  vm: v.string(),
+  state: v.string(),
+  busy: v.optional(v.nullable(v.string())),
+}));
 
 /** Does the work and shows meanwhile how the guest is. @throws Fault `cli.interrupted` at Ctrl-C */
 export async function showingProgress<T>(
@@ -89,7 +93,7 @@ class ProgressLine {
     const listed = v.safeParse(LISTED, answer?.ok ? answer.result : null);
     const guest = listed.success ? listed.output.find((one) => one.vm === this.vm) : undefined;
     if (guest === undefined || this.#over) return;
-    this.#state = guest.state;
+    this.#state = guest.busy ?? guest.state;
     this.#draw();
   }
 }

@@ -17,6 +17,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
  * its time for, a saved memory. A host that died closes the socket, which ends the wait.
  */
 const ANSWER_TIMEOUT_MS = 900_000;
+/** Copies take as long as the disks are large; a host that hangs over one shows it in `ray vm list`. */
+const COPY_TIMEOUT_MS = 24 * 3600 * 1000;
+const COPIES = /^(disk\.|vm\.(clone|backup|restore)$)/;
 /** An answer may list many guests. */
 const ANSWER_CAP = 16 * LINE_CAP;
 /** One request of a connection needs no other. */
@@ -95,7 +98,11 @@ async function request(
   try {
     await connection.write(new TextEncoder().encode(renderMessage({ v: 0, id: ID, op, args })));
     const reader = new LineReader(connection, ANSWER_CAP);
-    const line = await within(ANSWER_TIMEOUT_MS, PATHS.controlSocket, reader.next());
+    const line = await within(
+      COPIES.test(op) ? COPY_TIMEOUT_MS : ANSWER_TIMEOUT_MS,
+      PATHS.controlSocket,
+      reader.next(),
+    );
     const answer = line?.kind === "line" ? parseResponse(line.text) : null;
     if (answer === null) throw unreadable(op);
     return { connection, reader, answer };

@@ -198,6 +198,23 @@ export function replace(path: string, bytes: Uint8Array | string): void {
   syncDirectory(dirname(path));
 }
 
+/**
+ * Of two steps, so a power cut can leave both names; rename(2) would replace, and renameat2(2) is out of
+ * reach.
+ *
+ * @throws Fault `file.exists` where the new name is taken
+ */
+export function renameNew(from: string, to: string): void {
+  try {
+    fs.linkSync(from, to);
+  } catch (error) {
+    const exists = (error as { code?: string }).code === "EEXIST";
+    const code = exists ? "file.exists" : "file.unwritable";
+    throw new Fault("data", code, `${to}: ${reasonOf(error)}; choose another name`, error);
+  }
+  fs.unlinkSync(from);
+}
+
 export function syncDirectory(path: string): void {
   const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
   try {
@@ -259,6 +276,12 @@ export function openAppend(path: string): AppendFile {
       }
     },
   };
+}
+
+/** All bytes of the file system that the path lies on. */
+export function wholeBytes(path: string): number {
+  const { blocks, bsize } = fs.statfsSync(path);
+  return blocks * bsize;
 }
 
 /** Bytes of the file system that the path lies on, without the blocks that are root's alone. */

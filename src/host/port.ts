@@ -117,6 +117,8 @@ export interface Host {
   list(path: string): string[];
   /** Bytes that its file system has for others than root: the reserved blocks stay (statfs(2)). */
   freeBytes(path: string): number;
+  /** Bytes that its file system has in all. */
+  wholeBytes(path: string): number;
   /** Whether the node can be opened: a device without a driver cannot (ENODEV, ENXIO). */
   canOpen(path: string): boolean;
   /** Writes through a sibling file, fsync, rename, fsync of the directory. Mode 0600. */
@@ -127,6 +129,8 @@ export interface Host {
   makeDirectory(path: string): void;
   remove(path: string): void;
   rename(from: string, to: string): void;
+  /** Gives a file a name that nothing has (link(2), unlink(2)); a fault where something has it. */
+  renameNew(from: string, to: string): void;
   /** A directory's entries to the disk: what was renamed or removed there stays so after a power cut. */
   syncDirectory(path: string): void;
   append(path: string): AppendFile;

@@ -13,6 +13,7 @@ import type { LaunchPlan } from "../plan/launch_plan.ts";
 import { AT_REST } from "../policy/ops.ts";
 import { authorize } from "../policy/authorize.ts";
 import type { Runtime } from "../runtime.ts";
+import { tidyDisks, watchRoom } from "./disk_tidy.ts";
 import { hostKey } from "../saved/host_key.ts";
 import { hostCpu } from "../saved/present.ts";
 import { endStranger } from "../supervisor/ending.ts";
@@ -22,6 +23,11 @@ import { restartAfter } from "../supervisor/restart.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
   const { host } = runtime;
+  await tidyDisks(runtime);
+  void watchRoom(runtime).catch((error) => {
+    const { stage, code, message } = asFault(error, "data", "data.room");
+    runtime.emit({ type: "fault", stage, code, message });
+  });
   syncGuests(runtime);
   await endForbidden(runtime);
   await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));

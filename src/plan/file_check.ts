@@ -20,31 +20,50 @@ export interface CheckedFiles {
 
 /** Looks at every file of the plan. */
 export function checkFiles(host: Host, plan: LaunchPlan): CheckedFiles {
-  const device = host.lstat(PATHS.dataRoot)?.device ?? -1;
   const files: Record<string, FileFacts> = {};
   const issues: Issue[] = [];
   for (const file of plan.files) {
-    const checked = checkFile(host, plan, file, device);
+    const checked = checkFile(host, plan, file);
     if ("rule" in checked) issues.push(checked);
     else files[file.name] = checked;
   }
   return { files, issues };
 }
 
-function checkFile(
-  host: Host,
-  plan: LaunchPlan,
-  file: PlannedFile,
-  device: number,
-): FileFacts | Issue {
+function checkFile(host: Host, plan: LaunchPlan, file: PlannedFile): FileFacts | Issue {
+  const facts = checkGuestFile(host, file.path, plan.uid);
+  if ("rule" in facts) return facts;
+  const disk = plan.devices.find((one) => one.device === "disk" && one.file === file.name);
+  if (disk?.device !== "disk") return facts;
+  const head = host.head(`${PATHS.dataRoot}/${file.path}`, HEADER_BYTES);
+  if (head === null) {
+    return issue("path.unreadable", {
+      path: file.path,
+      expected: "readable",
+      found: "an error",
+      hint: "check the disk",
+    });
+  }
+  const wrong = diskHeaderIssue(disk.format, head);
+  return wrong === null ? facts : { ...wrong, path: file.path };
+}
+
+/**
+ * Looks at one file of a guest's.
+ *
+ * @param path under the data root
+ * @param uid the guest's own, beside root the only one that may own it
+ */
+export function checkGuestFile(host: Host, path: string, uid: number): FileFacts | Issue {
+  const device = host.lstat(PATHS.dataRoot)?.device ?? -1;
   const refuse = (rule: string, expected: string, found: string, hint: string): Issue =>
-    issue(rule, { path: file.path, expected, found, hint });
-  const parts = file.path.split("/");
+    issue(rule, { path, expected, found, hint });
+  const parts = path.split("/");
   for (let n = 1; n < parts.length; n++) {
     const place = parts.slice(0, n).join("/");
     const facts = host.lstat(`${PATHS.dataRoot}/${place}`);
     if (facts === null) {
-      return refuse("path.missing", "a file", "nothing", `put it at ${file.path}`);
+      return refuse("path.missing", "a file", "nothing", `put it at ${path}`);
     }
     if (facts.type !== "directory") {
       return refuse(
@@ -58,9 +77,9 @@ function checkFile(
       return refuse("path.mount", "RayOS Data itself", `${place} is a mount`, "unmount it");
     }
   }
-  const whole = `${PATHS.dataRoot}/${file.path}`;
+  const whole = `${PATHS.dataRoot}/${path}`;
   const facts = host.lstat(whole);
-  if (facts === null) return refuse("path.missing", "a file", "nothing", `put it at ${file.path}`);
+  if (facts === null) return refuse("path.missing", "a file", "nothing", `put it at ${path}`);
   if (facts.type === "symlink") {
     return refuse("path.link", "a regular file", "a symbolic link", "put the file itself there");
   }
@@ -73,17 +92,10 @@ function checkFile(
   if (facts.device !== device) {
     return refuse("path.mount", "a file of RayOS Data", "another file system", "copy the file");
   }
-  if (facts.uid !== 0 && facts.uid !== plan.uid) {
+  if (facts.uid !== 0 && facts.uid !== uid) {
     const other = slotOfUid(facts.uid);
     const owner = other === null ? `uid ${facts.uid}` : `the guest of slot ${other}`;
-    return refuse("path.owner", `root or uid ${plan.uid}`, owner, "chown it to root");
-  }
-  const disk = plan.devices.find((one) => one.device === "disk" && one.file === file.name);
-  if (disk?.device === "disk") {
-    const head = host.head(whole, HEADER_BYTES);
-    if (head === null) return refuse("path.unreadable", "readable", "an error", "check the disk");
-    const wrong = diskHeaderIssue(disk.format, head);
-    if (wrong !== null) return { ...wrong, path: file.path };
+    return refuse("path.owner", `root or uid ${uid}`, owner, "chown it to root");
   }
   return facts;
 }

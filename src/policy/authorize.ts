@@ -22,6 +22,8 @@ export interface GuestView {
   readonly violations: readonly string[];
   /** Whether the user sees it now; absent: no. */
   readonly presented?: boolean;
+  /** Whether its disks are being worked on; absent: no. */
+  readonly busy?: boolean;
   /** Whether it was set up; absent: yes, which is the stricter. */
   readonly provisioned?: boolean;
 }

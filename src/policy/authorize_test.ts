@@ -28,6 +28,11 @@ const LIVE: readonly LiveOp[] = [
   "vm.plan",
   "vm.log",
   "vm.console",
+  "disk.info",
+  "disk.create",
+  "disk.import",
+  "disk.export",
+  "disk.resize",
   "logs.tail",
   "power.off",
   "power.reboot",
@@ -40,6 +45,10 @@ const NOT_OF_A_RUNNING_GUEST: readonly LiveOp[] = [
   "vm.reset_state",
   "vm.define",
   "vm.remove",
+  "disk.create",
+  "disk.import",
+  "disk.export",
+  "disk.resize",
   "serial.accept",
 ];
 

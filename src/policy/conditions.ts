@@ -84,6 +84,11 @@ export const CONDITIONS: { readonly [C in Condition]: Check } = {
       : deny("vm.state", `${asked.request.vm} is ${state}`);
   },
 
+  free: (asked) =>
+    guestOf(asked)?.busy === true
+      ? deny("vm.busy", `the disks of ${asked.request.vm} are being worked on`)
+      : null,
+
   virtualization: ({ policy, state }) =>
     state.virtualization === "none" && policy?.security.virtualization !== "emulated_ok"
       ? deny("vm.no_virtualization", "no usable /dev/kvm, and the policy requires it")

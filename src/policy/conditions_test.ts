@@ -89,6 +89,9 @@ const CASES: readonly (readonly [Condition, Question, string])[] = [
   ["autoboot", { caller: "policy", policy: policyOf({ autoboot: true }) }, "yes"],
   ["state", {}, "vm.state: desk is running"],
   ["state", { desk: { state: "stopped" } }, "yes"],
+  ["free", {}, "yes"],
+  ["free", { desk: { busy: true } }, "vm.busy: the disks of desk are being worked on"],
+  ["free", { desk: null, other: { busy: true } }, "yes"],
   ["virtualization", {}, "yes"],
   [
     "virtualization",

@@ -29,6 +29,10 @@ export const OPS = [
   "vm.clone",
   "vm.backup",
   "vm.restore",
+  "disk.info",
+  "disk.create",
+  "disk.import",
+  "disk.export",
   "disk.attach",
   "disk.detach",
   "disk.resize",
@@ -77,6 +81,11 @@ export const LIVE_OPS = [
   "vm.console",
   "vm.define",
   "vm.remove",
+  "disk.info",
+  "disk.create",
+  "disk.import",
+  "disk.export",
+  "disk.resize",
   "logs.tail",
   "policy.install",
   "serial.accept",
@@ -98,6 +107,7 @@ export type Condition =
   | "profile"
   | "autoboot"
   | "state"
+  | "free"
   | "virtualization"
   | "room_vms"
   | "room_memory"
@@ -129,6 +139,9 @@ const ALIVE: readonly MachineState[] = [...STOPPABLE, "stopping", "suspending"];
 const RUNNING: readonly MachineState[] = ["running"];
 const RUNNING_OR_PAUSED: readonly MachineState[] = ["running", "paused"];
 
+/** A guest that uses nothing, and whose memory is nowhere that its disks must agree with. */
+const ENDED: readonly MachineState[] = ["defined", "stopped", "failed"];
+
 /** A person at the machine, in the recovery shell, or root through the control socket. */
 const PERSON = ["console", "recovery", "socket"] as const;
 /** The two ways by which a guest is used. */
@@ -156,6 +169,10 @@ const atRest: OpRow = {
   states: AT_REST,
   exposes: false,
 };
+/** The same, where nothing else is done to its disks meanwhile. */
+const unused: OpRow = { ...atRest, needs: about("state", "free") };
+/** An operation on the disks of a guest that has ended. */
+const disk: OpRow = { ...unused, states: ENDED };
 const input: OpRow = {
   callers: USER,
   needs: given("state", "input_given", "presented"),
@@ -174,10 +191,10 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "metrics": plain,
   "vm.list": plain,
   "vm.define": { ...plain, needs: ["named", "in_force", "new", "room_slots"] },
-  "vm.remove": atRest,
+  "vm.remove": unused,
   "vm.start": {
     callers: ["policy", ...PERSON],
-    needs: given("autoboot", "state", "virtualization", "room_vms", "room_memory"),
+    needs: given("autoboot", "state", "free", "virtualization", "room_vms", "room_memory"),
     states: AT_REST,
     exposes: true,
   },
@@ -186,7 +203,7 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "vm.pause": { ...atRest, states: RUNNING },
   "vm.resume": { ...atRest, needs: given("state"), states: ["paused"], exposes: true },
   "vm.suspend": { ...atRest, states: RUNNING_OR_PAUSED },
-  "vm.reset_state": atRest,
+  "vm.reset_state": unused,
   "vm.plan": { ...plain, needs: ["named", "in_force", "known"] },
   "vm.log": { ...plain, needs: about() },
   "vm.console": {
@@ -198,9 +215,14 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "vm.clone": atRest,
   "vm.backup": atRest,
   "vm.restore": atRest,
+  "disk.info": { ...plain, needs: about() },
+  "disk.create": disk,
+  "disk.import": disk,
+  // A guest's disk leaves its folder for a place of the host's alone.
+  "disk.export": disk,
   "disk.attach": { ...atRest, needs: given("state"), exposes: true },
   "disk.detach": atRest,
-  "disk.resize": atRest,
+  "disk.resize": disk,
   "device.attach": {
     callers: USER,
     needs: given("state", "device_given"),

@@ -88,6 +88,11 @@ export const DENY_RULES = {
     says: "The guest is in a state from which this cannot be done.",
     todo: "Wait until it is at rest, or running; `ray vm list` shows the state.",
   },
+  "vm.busy": {
+    key: null,
+    says: "The guest's disks are being copied, converted or grown.",
+    todo: "Wait until that is done; `ray vm list` shows how far it is.",
+  },
   "vm.limit_slots": {
     key: null,
     says: "There are as many guests as a host can have.",

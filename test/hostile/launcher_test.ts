@@ -5,26 +5,8 @@
  */
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import * as path from "node:path";
-
-const SKELETON = path.resolve(import.meta.dirname ?? ".", "../../initramfs/skeleton");
-const BUSYBOX = "/usr/bin/busybox";
-/** Who owns what we make; it needs no permission more. */
-function runsAsRoot(): boolean {
-  const made = fs.mkdtempSync("/tmp/rayos-who-");
-  const { uid } = fs.statSync(made);
-  fs.rmdirSync(made);
-  return uid === 0;
-}
-const canRun = runsAsRoot() && fs.existsSync(BUSYBOX);
-/** Why these cannot run; the runner counts them as skipped. */
-const ignore = !canRun;
-
-/** The filter's bytes do not matter here: nothing is started. */
-const FILTER = "a filter";
-const FILTER_HASH = createHash("sha256").update(FILTER).digest("hex");
+import { FILTER_HASH, ignore, withRoot } from "./launcher_root.ts";
 
 const GOOD = `rayos-jail 0
 vm demo
@@ -40,63 +22,6 @@ ro vm/linux/demo/vmlinuz kernel
 arg -display
 arg none
 `;
-
-interface Root {
-  readonly dir: string;
-  readonly data: string;
-  run(launcher: string, ...args: string[]): string;
-  plan(text: string | Uint8Array): void;
-}
-
-async function withRoot(work: (root: Root) => void | Promise<void>): Promise<void> {
-  const dir = fs.mkdtempSync("/tmp/rayos-launchers-");
-  const at = (name: string) => path.join(dir, name);
-  try {
-    for (const one of ["bin", "usr/lib", "proc", "sys/class/block", "dev", "run/rayos"]) {
-      fs.mkdirSync(at(one), { recursive: true });
-    }
-    fs.cpSync(`${SKELETON}/usr/lib/rayos`, at("usr/lib/rayos"), { recursive: true });
-    fs.copyFileSync(BUSYBOX, at("bin/busybox"));
-    // What util-linux mounts for a guest's sockets does not matter here.
-    fs.mkdirSync(at("usr/bin"));
-    fs.writeFileSync(at("usr/bin/mount"), "#!/bin/busybox sh\n", { mode: 0o755 });
-    for (const one of ["plan", "g", "err", "cg/rayos/guests/00"]) {
-      fs.mkdirSync(at(`run/rayos/${one}`), { recursive: true });
-    }
-    fs.writeFileSync(at("run/rayos/cg/rayos/guests/00/cgroup.events"), "populated 0\n");
-    fs.writeFileSync(at("dev/null"), "");
-    fs.mkdirSync(at("usr/lib/rayos/seccomp"));
-    fs.writeFileSync(at("usr/lib/rayos/seccomp/qemu.bpf"), FILTER);
-    const data = at("var/rayos");
-    fs.mkdirSync(`${data}/vm/linux/demo/state`, { recursive: true });
-    fs.mkdirSync(`${data}/vm/linux/other`, { recursive: true });
-    fs.mkdirSync(`${data}/policy`, { recursive: true });
-    for (const one of ["demo/rootfs.ext4", "demo/vmlinuz", "demo/state/saved", "other/disk"]) {
-      fs.writeFileSync(`${data}/vm/linux/${one}`, one);
-    }
-    fs.writeFileSync(`${data}/policy/rayos-policy.toml`, "version = 0\n");
-    await work({
-      dir,
-      data,
-      run(launcher, ...args) {
-        // A launcher reaches its descriptors by /proc; this one is gone with the launcher.
-        const inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"';
-        const result = new Deno.Command("unshare", {
-          args: ["--mount", "sh", "-c", inside, dir, `/usr/lib/rayos/${launcher}`, ...args],
-          clearEnv: true,
-          env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
-          stdin: "null",
-        }).outputSync();
-        return new TextDecoder().decode(result.stdout).trim();
-      },
-      plan(text) {
-        fs.writeFileSync(at("run/rayos/plan/00"), text, { mode: 0o600 });
-      },
-    });
-  } finally {
-    fs.rmSync(dir, { recursive: true, force: true });
-  }
-}
 
 function change(from: string | RegExp, to: string): string {
   const text = GOOD.replace(from, to);

@@ -80,6 +80,7 @@ const guest = (name: string): fc.Arbitrary<GuestView> =>
       { weight: 1, arbitrary: fc.constant(["path.escape"]) },
     ),
     presented: fc.boolean(),
+    busy: often(false, true),
     provisioned: fc.boolean(),
   });
 

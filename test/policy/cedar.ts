@@ -36,22 +36,24 @@ permit(${PERSON}, action in ${
 }, resource);
 permit(${USER}, action == Action::"update.install", resource);
 permit(${PERSON}, action in ${
-  actions("vm.log", "network.disable", "network.end_provisioning")
+  actions("vm.log", "disk.info", "network.disable", "network.end_provisioning")
 }, resource) when { resource has state };
 permit(principal == Caller::"agent", action == Action::"network.end_provisioning", resource)
   when { resource has state };
 permit(${PERSON}, action in ${
-  actions(
-    "vm.remove",
-    "vm.reset_state",
-    "vm.clone",
-    "vm.backup",
-    "vm.restore",
-    "disk.detach",
-    "disk.resize",
-  )
+  actions("vm.clone", "vm.backup", "vm.restore", "disk.detach")
 }, resource)
   when { resource has state && ${
+  set("", "defined", "stopped", "failed", "suspended")
+}.contains(resource.state) };
+permit(${PERSON}, action in ${
+  actions("disk.create", "disk.import", "disk.export", "disk.resize")
+}, resource)
+  when { resource has state && !resource.busy && ${
+  set("", "defined", "stopped", "failed")
+}.contains(resource.state) };
+permit(${PERSON}, action in ${actions("vm.remove", "vm.reset_state")}, resource)
+  when { resource has state && !resource.busy && resource has state && ${
   set("", "defined", "stopped", "failed", "suspended")
 }.contains(resource.state) };
 permit(${PERSON}, action == Action::"vm.stop", resource)
@@ -110,6 +112,7 @@ function forProfile(policy: Policy, profile: Profile, hostMemoryMiB: number): st
   const running = 'resource.state == "running"';
   const most = policy.limits.memMib ?? Math.floor(hostMemoryMiB * 3 / 4);
   const start = [
+    "!resource.busy",
     `${set("", "defined", "stopped", "failed", "suspended")}.contains(resource.state)`,
     `context.othersUp < ${policy.limits.vms}`,
     `context.othersMemory + resource.memory <= ${most}`,
@@ -216,6 +219,7 @@ export function question(name: string, state: HostState, caller: string, request
           profile: guest.profile,
           memory: guest.memoryMiB,
           sound: guest.violations.length === 0,
+          busy: guest.busy ?? false,
           presented: guest.presented ?? false,
           unprovisioned: guest.provisioned === false,
         },

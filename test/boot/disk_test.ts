@@ -1,0 +1,124 @@
+/**
+ * Disks of a guest on a real machine, worked on by the real qemu-img in its jail: what comes in goes out
+ * with the same bytes, a grown disk is taken by its guest, and images that are damaged, refer to other files or
+ * are no files are refused with nothing left behind and nothing replaced.
+ */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { type DiskFiles, makeDataDisk } from "../../tools/boot_data.ts";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import { listDataDisk, readDataDisk } from "../../tools/data_disk.ts";
+import { qcow2Of } from "../../tools/qcow2.ts";
+import { insideOverlay, rayInside, vmCommand } from "./inside.ts";
+import {
+  assertClean,
+  assertEndedInOrder,
+  finish,
+  Home,
+  showingLines,
+  startMachine,
+} from "./machine.ts";
+import { severalGuests, tinyNames } from "./several.ts";
+
+const [VM = ""] = tinyNames(1);
+const FOLDER = `vm/linux/${VM}`;
+const MIB = 1024 * 1024;
+
+/** Three pieces of noise and nothing between them. */
+function sparseImage(): Uint8Array {
+  const image = new Uint8Array(6 * MIB);
+  for (const at of [0, 2 * MIB + 4096, 6 * MIB - 512]) image.set(randomBytes(512), at);
+  return image;
+}
+
+/** Images that a person would be wrong to bring, each with the rule that refuses it. */
+function badImages(good: Uint8Array): Readonly<Record<string, [DiskFiles[string], string]>> {
+  const whole = qcow2Of(good);
+  const changed = (change: (view: DataView) => void): Uint8Array => {
+    const copy = whole.slice();
+    change(new DataView(copy.buffer));
+    return copy;
+  };
+  return {
+    // Its L1 table names a cluster far beyond the file.
+    "damaged.qcow2": [changed((view) => view.setBigUint64(3 * 65536, 1n << 40n)), "disk.damaged"],
+    "cut.qcow2": [whole.slice(0, 65536), "disk.damaged"],
+    "backing.qcow2": [changed((view) => view.setBigUint64(8, 512n)), "path.disk_format"],
+    "external.qcow2": [changed((view) => view.setBigUint64(72, 4n)), "path.disk_format"],
+    "vast.qcow2": [changed((view) => view.setBigUint64(24, 1n << 60n)), "disk.size"],
+    "large.qcow2": [changed((view) => view.setBigUint64(24, 1n << 35n)), "disk.no_room"],
+    "other.vmdk": [new TextEncoder().encode("KDMV".padEnd(1024)), "disk.format"],
+    "link.img": [{ link: "good.img" }, "path.link"],
+    "second.img": [{ same: `${FOLDER}/inbox/third.img` }, "path.hard_link"],
+  };
+}
+
+async function ray(run: BootRun, words: string, wanted: RegExp): Promise<void> {
+  const { code, output } = await rayInside(run, words);
+  assert.equal(code, 0, `${words}: ${output}`);
+  assert.match(output, wanted, words);
+}
+
+async function refused(run: BootRun, words: string, rule: string): Promise<void> {
+  const { code, output } = await rayInside(run, words);
+  assert.equal(code, 1, `${words}: ${output}`);
+  assert.ok(output.includes(`denied by ${rule}:`), `${words}: ${output}`);
+}
+
+Deno.test("disks come in, go out, and grow; what does not hold is refused and leaves nothing", async () => {
+  await using home = await Home.make();
+  const good = sparseImage();
+  const bad = badImages(good);
+  const disk = `${home.path}/data.img`;
+  const files: DiskFiles = {
+    ...await severalGuests([VM], home, { autoboot: false }),
+    [`${FOLDER}/inbox/good.img`]: good,
+    [`${FOLDER}/inbox/good.qcow2`]: qcow2Of(good),
+    [`${FOLDER}/inbox/third.img`]: good,
+    ...Object.fromEntries(
+      Object.entries(bad).map(([name, [file]]) => [`${FOLDER}/inbox/${name}`, file]),
+    ),
+  };
+  makeDataDisk(disk, files, { sizeMiB: 256 });
+  await using run = await startMachine({
+    disks: [{ path: disk }],
+    overlay: await insideOverlay(),
+    memoryMiB: 3072,
+  });
+  await showingLines(run, async () => {
+    await run.waitFor("RAYOS_READY mode=normal", 120_000);
+    await ray(run, `disk import ${VM} good.img --as copy.qcow2`, /copy\.qcow2: qcow2, 6 MiB/);
+    await ray(run, `disk export ${VM} copy.qcow2 --as back.img`, /back\.img: raw, 6 MiB/);
+    await ray(run, `disk import ${VM} good.qcow2 --as second.img`, /second\.img: raw, 6 MiB/);
+    await refused(run, `disk import ${VM} third.img --as fifth.img`, "path.hard_link");
+    for (const [name, [, rule]] of Object.entries(bad)) {
+      await refused(run, `disk import ${VM} ${name} --as bad.img`, rule);
+    }
+    // Nothing is replaced, and nothing is made outside the guest's own folder.
+    await refused(run, `disk import ${VM} good.img --as copy.qcow2`, "disk.exists");
+    await refused(run, `disk create ${VM} rootfs.ext4 --size 1M`, "disk.exists");
+    await refused(run, `disk create ${VM} state/saved --size 1M`, "path.foreign");
+    await refused(run, `disk create ${VM} ../x --size 1M`, "path.escape");
+    await refused(run, `disk create ${VM} large.img --size 8G`, "disk.no_room");
+    await ray(run, `disk create ${VM} data.qcow2 --size 8G`, /data\.qcow2: qcow2, 8 GiB/);
+    await ray(run, `disk resize ${VM} data.qcow2 --size 16G`, /data\.qcow2: qcow2, 16 GiB/);
+    await refused(run, `disk resize ${VM} data.qcow2 --size 8G`, "disk.shrink");
+    await ray(run, `disk resize ${VM} rootfs.ext4 --size 24M`, /rootfs\.ext4: raw, 24 MiB/);
+    // Its guest takes the grown disk, and while it runs nobody works on it.
+    await vmCommand(run, "start", VM, "running");
+    await run.waitFor(`RAYOS_LINUX_VM_READY vm=${VM}`, 240_000);
+    await refused(run, `disk resize ${VM} rootfs.ext4 --size 32M`, "vm.state");
+    await refused(run, `disk export ${VM} rootfs.ext4`, "vm.state");
+    await ray(run, `disk info ${VM}`, /rootfs\.ext4: raw, 24 MiB for the guest.*disk root/);
+    await vmCommand(run, "stop", VM, "stopped");
+    assertEndedInOrder(await finish(run));
+  });
+  assertClean(disk);
+  const read = (name: string) => readDataDisk(disk, `${FOLDER}/${name}`);
+  for (const name of ["outbox/back.img", "second.img", "inbox/good.img"]) {
+    assert.deepEqual(read(name), good, name);
+  }
+  const left = listDataDisk(disk, FOLDER).filter((one) => one.kind === "file")
+    .map((one) => one.path.slice(FOLDER.length + 2)).filter((name) => !name.startsWith("inbox/"));
+  assert.ok(!left.some((name) => /disk\.tmp|bad\.img|fifth|large/.test(name)), left.join(" "));
+});
