@@ -17,7 +17,7 @@ import type { OverlayFile } from "../../boot_overlay.ts";
 export const AGENT_PORT = "org.rayos.bench";
 
 /** A word that the shell takes as it is. */
-function shellQuoted(word: string): string {
+export function shellQuoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
@@ -45,7 +45,7 @@ export function baselineCommand(argv: readonly string[]): string {
 }
 
 /** The modules that the image loads on a machine with SVM, in its own order. */
-function modulesOf(): string {
+export function modulesOf(): string {
   const manifest = readManifest(`${PROJECT}/initramfs/manifest.jsonc`);
   const sources = sourcesOf(manifest, PROJECT, `${PROJECT}/.cache`, console.error);
   return moduleLines(manifest, sources).split("\n").map((line) => line.split(" "))
