@@ -65,6 +65,7 @@ export type HostEvent =
   | { type: "host_event"; op: string; target: string; caller: string }
   | { type: "host_ack"; op: string; ok: boolean; detail: string }
   | { type: "disk_done"; vm: VmId; what: string; path: string; bytes: number; ms: number }
+  | { type: "disk_finished"; vm: VmId }
   | { type: "disk_leftover"; path: string }
   | { type: "data_low"; freeBytes: number; wholeBytes: number }
   | { type: "console_detached"; vm: VmId | null; caller: string; reason: string }

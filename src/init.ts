@@ -9,7 +9,9 @@ import { reasonOf } from "./fault.ts";
 import type { Host } from "./host/port.ts";
 import { oneAtATime } from "./one_at_a_time.ts";
 import { PATHS } from "./permissions.ts";
-import { diskOperations } from "./phase/disk_commands.ts";
+import { backUp, restore } from "./phase/backup_commands.ts";
+import { clone } from "./phase/clone_command.ts";
+import { diskLauncher, diskOperations } from "./phase/disk_commands.ts";
 import { guestOperations } from "./phase/guest_commands.ts";
 import { installPolicy } from "./phase/policy_install.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
@@ -71,9 +73,20 @@ export async function init(host: Host): Promise<void> {
 /** The operations that stand in files of their own. The permit's op is the one it is filed under. */
 export function composeOperations(runtime: Runtime): void {
   const { operations } = runtime;
-  for (const [op, operation] of [...guestOperations(runtime), ...diskOperations(runtime)]) {
+  const launcher = diskLauncher(runtime.host);
+  const inFiles = [...guestOperations(runtime), ...diskOperations(runtime, launcher)];
+  for (const [op, operation] of inFiles) {
     operations.set(op, operation);
   }
+  operations.set("vm.backup", (permit) => backUp(runtime, permit as Allowed<"vm.backup">));
+  operations.set(
+    "vm.restore",
+    (permit, args) => restore(runtime, permit as Allowed<"vm.restore">, args),
+  );
+  operations.set(
+    "vm.clone",
+    (permit, args) => clone(runtime, permit as Allowed<"vm.clone">, args, launcher),
+  );
   const install = oneAtATime(installPolicy);
   operations.set(
     "policy.install",

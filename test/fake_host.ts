@@ -180,6 +180,7 @@ export class FakeHost implements Host {
         return file.size;
       },
       append: (bytes) => Promise.resolve(file.append(bytes)),
+      skip: (length) => Promise.resolve(file.append(new Uint8Array(length))),
       finish: () => Promise.resolve(),
       abandon: () => {},
     };

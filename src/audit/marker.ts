@@ -125,6 +125,7 @@ const ROWS: Rows = {
       bytes: e.bytes,
       ms: e.ms,
     }),
+  disk_finished: (e) => warn("disk", "disk_finished", { vm: e.vm }),
   disk_leftover: (e) => warn("disk", "disk_leftover", { path: e.path }),
   data_low: (e) => warn("data", "data_low", { free: e.freeBytes, whole: e.wholeBytes }),
   console_detached: (e) =>

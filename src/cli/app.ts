@@ -16,6 +16,7 @@ import {
 } from "@stricli/core";
 import { renderPhases } from "../sequence.ts";
 import { renderGrants } from "../permissions.ts";
+import { vmBackup, vmClone, vmRestore } from "./backup_routes.ts";
 import { logs, vmDefine, vmLog, vmRemove, vmShow } from "./change_routes.ts";
 import { completionRoutes } from "./completion.ts";
 import { type CliContext, guarded } from "./context.ts";
@@ -134,6 +135,9 @@ export function rayApplication(version: string): Application<CliContext & Comman
           show: vmShow,
           define: vmDefine,
           remove: vmRemove,
+          clone: vmClone,
+          backup: vmBackup,
+          restore: vmRestore,
           plan: vmPlan,
         },
       }),

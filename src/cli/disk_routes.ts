@@ -51,6 +51,12 @@ const INFO = v.looseObject({
     v.looseObject({ ...DISK, used_as: v.nullable(v.string()) }),
     v.looseObject({ path: v.string(), rule: v.string(), used_as: v.nullable(v.string()) }),
   ])),
+  backups: v.array(v.looseObject({
+    backup: v.number(),
+    made_at: v.optional(v.string()),
+    bytes: v.optional(v.number()),
+    rule: v.optional(v.string()),
+  })),
   ...ROOM,
 });
 
@@ -82,7 +88,13 @@ export function renderInfo(result: unknown): string {
       : `cannot be used: ${disk.rule}`;
     return `${escapeUnsafe(`${disk.path}: ${what}${used}`)}\n`;
   });
-  return lines.join("") + roomText(info.output);
+  const backups = info.output.backups.map(({ backup, made_at: at, bytes, rule }) => {
+    const what = rule === undefined
+      ? `of ${at ?? "an unknown time"}, ${sizeText(bytes ?? 0)}`
+      : `cannot be used: ${rule}`;
+    return `${escapeUnsafe(`backup ${backup}: ${what}`)}\n`;
+  });
+  return [...lines, ...backups].join("") + roomText(info.output);
 }
 
 /** Asks for work on a guest's disks and shows how far it is. */

@@ -113,6 +113,8 @@ export function lstat(path: string): FileFacts | null {
     return {
       type,
       size: facts.size,
+      // In units of 512 bytes, whatever the file system has (stat(2)).
+      allocated: facts.blocks * 512,
       uid: facts.uid,
       links: facts.nlink,
       device: facts.dev,

@@ -21,7 +21,7 @@ export function createFile(path: string): NewFile {
   let open = true;
   const flush = async () => {
     for (let at = 0; at < held;) {
-      at += await call<number>((done) => fs.write(fd, buffer, at, held - at, null, done));
+      at += await call<number>((done) => fs.write(fd, buffer, at, held - at, written + at, done));
     }
     written += held;
     held = 0;
@@ -55,9 +55,19 @@ export function createFile(path: string): NewFile {
         throw failed(error);
       }
     },
+    async skip(length) {
+      try {
+        await flush();
+        written += length;
+      } catch (error) {
+        throw failed(error);
+      }
+    },
     async finish() {
       try {
         await flush();
+        // A hole at the end.
+        await call<void>((done) => fs.ftruncate(fd, written, done));
         await call<void>((done) => fs.fsync(fd, done));
       } catch (error) {
         throw failed(error);

@@ -11,6 +11,8 @@ import type { Launcher } from "../permissions.ts";
 export interface FileFacts {
   readonly type: "file" | "directory" | "symlink" | "other";
   readonly size: number;
+  /** What it takes of the disk, in bytes: less than its size where it has holes. */
+  readonly allocated?: number;
   readonly uid: number;
   readonly links: number;
   readonly device: number;
@@ -55,6 +57,8 @@ export interface NewFile {
   /** Bytes so far. */
   readonly size: number;
   append(bytes: Uint8Array): Promise<void>;
+  /** Goes on so many bytes further; what is left out takes no room and reads as zeroes. */
+  skip(length: number): Promise<void>;
   /** Everything to the disk (fsync(2)), then close(2). */
   finish(): Promise<void>;
   /** Gives it up where it stands; the file stays. Nothing after {@link finish}. */

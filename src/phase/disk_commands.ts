@@ -8,6 +8,7 @@ import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
 import type { DataPath } from "../data_path.ts";
 import { formatOf, formatOfName, type ImageFacts, imageFacts, sizeIssue } from "../disk/image.ts";
+import { listBackups } from "../disk/backup.ts";
 import { boxPath, diskPath, diskPlaces } from "../disk/places.ts";
 import { mostBytes, neededBytes, roomIssue } from "../disk/room.ts";
 import {
@@ -17,8 +18,9 @@ import {
   publish,
   workOnDisk,
 } from "../disk/work.ts";
-import { guestFolder, uidOf } from "../id.ts";
-import { type Issue, issue } from "../issue.ts";
+import type { Host } from "../host/port.ts";
+import { uidOf } from "../id.ts";
+import { issue } from "../issue.ts";
 import { oneAtATime } from "../one_at_a_time.ts";
 import { PATHS } from "../permissions.ts";
 import { HEADER_BYTES } from "../plan/disk_header.ts";
@@ -27,8 +29,15 @@ import type { Allowed } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { DiskFormat, GuestRecord } from "../registry/guest.ts";
 import type { Operation, Runtime } from "../runtime.ts";
-import { savedPlaces } from "../saved/places.ts";
-import { noticeRoom } from "./disk_tidy.ts";
+import {
+  type Args,
+  checkUnused,
+  orRefuse,
+  read,
+  Refused,
+  roomLeft,
+  workOnGuest,
+} from "./guest_work.ts";
 
 const NAME = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
 const BYTES = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -38,33 +47,25 @@ const CREATE_ARGS = v.looseObject({ disk: NAME, bytes: BYTES });
 const IMPORT_ARGS = v.looseObject({ file: NAME, disk: NAME, from: v.optional(FORMAT) });
 const EXPORT_ARGS = v.looseObject({ disk: NAME, file: v.optional(NAME) });
 
-type Args = Readonly<Record<string, unknown>>;
+/** The launcher, one use at a time. */
+export type DiskLauncher = (
+  owner: DiskOwner,
+  what: DiskWork,
+  told: (percent: number) => void,
+) => Promise<void>;
+
+export function diskLauncher(host: Host): DiskLauncher {
+  return oneAtATime((owner, what, told) => workOnDisk(host, owner, what, told));
+}
 
 /** A disk that was looked at. */
 export interface Looked extends ImageFacts {
-  readonly path: DataPath;
+  readonly path: string;
   readonly fileBytes: number;
 }
 
-/** A refusal on the way; becomes the answer. */
-class Refused extends Error {
-  constructor(readonly issue: Issue) {
-    super(issue.rule);
-  }
-}
-
-/** @throws Refused where it is one */
-function orRefuse<T>(value: T | Issue | null): T {
-  if (typeof value === "object" && value !== null && "rule" in value) throw new Refused(value);
-  return value as T;
-}
-
 /** The operations, by name. */
-export function diskOperations(runtime: Runtime): [LiveOp, Operation][] {
-  // The launcher takes one at a time; a second one waits for its turn.
-  const work = oneAtATime((owner: DiskOwner, what: DiskWork, told: (percent: number) => void) =>
-    workOnDisk(runtime.host, owner, what, told)
-  );
+export function diskOperations(runtime: Runtime, work: DiskLauncher): [LiveOp, Operation][] {
   const around = (op: LiveOp, body: (guest: GuestDisks, args: Args) => Promise<unknown>) =>
     [op, (permit: Allowed, args: Args) => carryOut(runtime, work, permit, args, body)] as [
       LiveOp,
@@ -91,77 +92,29 @@ export function diskOperations(runtime: Runtime): [LiveOp, Operation][] {
   ];
 }
 
-function read<const S extends v.GenericSchema>(schema: S, args: Args): v.InferOutput<S> {
-  const parsed = v.safeParse(schema, args);
-  if (parsed.success) return parsed.output;
-  const [first] = parsed.issues;
-  throw new Refused(issue("control.form", {
-    path: v.getDotPath(first) ?? "args",
-    expected: first.expected ?? "another value",
-    found: first.received,
-  }));
-}
-
 async function carryOut(
   runtime: Runtime,
-  work: GuestDisks["work"],
+  work: DiskLauncher,
   permit: Allowed,
   args: Args,
   body: (guest: GuestDisks, args: Args) => Promise<unknown>,
 ): Promise<Outcome> {
-  const record = permit.vm === null ? undefined : runtime.registry?.guests.get(permit.vm);
-  if (record === undefined) {
-    const detail = `${permit.vm}: its record does not hold; \`ray status\` says why`;
-    return { ok: false, rule: "vm.violation", detail };
-  }
-  const guest = new GuestDisks(runtime, record, permit.op, work);
   const changes = permit.op !== "disk.info";
-  if (changes) runtime.busy.set(record.vmId, permit.op);
-  try {
-    if (changes) {
-      guest.checkAtRest();
-      runtime.host.makeDirectory(`${PATHS.dataRoot}/${guestFolder(record.kind, record.vmId)}`);
-    }
-    return { ok: true, result: await body(guest, args) };
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    const { rule, path, expected, found, hint } = error.issue;
-    const place = path === "" ? "" : `${path}: `;
-    const todo = hint === "" ? "" : `; ${hint}`;
-    return { ok: false, rule, detail: `${place}expected ${expected}, found ${found}${todo}` };
-  } finally {
-    if (changes) runtime.busy.delete(record.vmId);
-  }
+  return await workOnGuest(runtime, permit, changes, (guest) => {
+    if (changes) checkUnused(guest);
+    return body(new GuestDisks(runtime, guest.record, guest.owner, permit.op, work), args);
+  });
 }
 
 /** The disks of one guest while one operation is done to them. */
 class GuestDisks {
-  readonly owner: DiskOwner;
-
   constructor(
     readonly runtime: Runtime,
     readonly record: GuestRecord,
+    readonly owner: DiskOwner,
     readonly op: LiveOp,
-    readonly work: (
-      owner: DiskOwner,
-      what: DiskWork,
-      told: (percent: number) => void,
-    ) => Promise<void>,
-  ) {
-    this.owner = { vm: record.vmId, kind: record.kind, slot: record.slot };
-  }
-
-  /** Disks that a saved memory remembers are not touched, whatever the guest's state says. */
-  checkAtRest(): void {
-    const { host } = this.runtime;
-    const places = savedPlaces(this.owner);
-    if (host.lstat(places.state) === null) return;
-    throw new Refused(issue("disk.saved_state", {
-      expected: "a guest without saved memory",
-      found: "one that would go on from it",
-      hint: `start and stop ${this.owner.vm}, or set its state aside with \`ray vm reset-state\``,
-    }));
-  }
+    readonly work: DiskLauncher,
+  ) {}
 
   info(name: string | undefined): unknown {
     const { record, owner, runtime } = this;
@@ -177,7 +130,7 @@ class GuestDisks {
         return { path, rule: error.issue.rule, used_as: used };
       }
     });
-    return { vm: owner.vm, disks, ...room(runtime) };
+    return { vm: owner.vm, disks, backups: listBackups(runtime.host, owner), ...roomLeft(runtime) };
   }
 
   async create(name: string, bytes: number): Promise<unknown> {
@@ -254,7 +207,7 @@ class GuestDisks {
     }
   }
 
-  private async finish(path: DataPath, work: DiskWork, made?: string): Promise<unknown> {
+  private async finish(path: string, work: DiskWork, made?: string): Promise<unknown> {
     const { runtime, owner, op } = this;
     const { host, emit } = runtime;
     const started = host.clock.monoMs();
@@ -263,7 +216,7 @@ class GuestDisks {
     const done = this.look(path);
     const ms = Math.round(host.clock.monoMs() - started);
     emit({ type: "disk_done", vm: owner.vm, what: op, path, bytes: done.virtualBytes, ms });
-    return { vm: owner.vm, ...shown(done), ms, ...room(runtime) };
+    return { vm: owner.vm, ...shown(done), ms, ...roomLeft(runtime) };
   }
 
   private async do(work: DiskWork): Promise<void> {
@@ -272,20 +225,12 @@ class GuestDisks {
   }
 
   /** What is there under that path. @throws Refused where it is nothing that is worked on */
-  private look(
-    path: DataPath,
-    formatFrom: (head: Uint8Array) => DiskFormat = () => this.formatAt(path),
-  ): Looked {
-    const { runtime: { host }, owner } = this;
-    const facts = orRefuse(checkGuestFile(host, path, uidOf("qemu", owner.slot)));
-    const head = host.head(`${PATHS.dataRoot}/${path}`, HEADER_BYTES) ?? new Uint8Array();
-    const image = imageFacts(formatFrom(head), head, facts.size);
-    if ("rule" in image) throw new Refused({ ...image, path });
-    return { ...image, path, fileBytes: facts.size };
+  private look(path: string, format?: (head: Uint8Array) => DiskFormat): Looked {
+    return lookAtDisk(this.runtime.host, this.owner, path, format ?? this.formatAt(path));
   }
 
   /** The record says what its disks are; of any other file its name does. */
-  private formatAt(path: DataPath): DiskFormat {
+  private formatAt(path: string): DiskFormat {
     return this.record.disks.find((disk) => disk.path === path)?.format ?? formatOfName(path);
   }
 
@@ -316,7 +261,16 @@ function shown({ path, format, virtualBytes, fileBytes }: Looked): Record<string
   return { path, format, virtual_bytes: virtualBytes, file_bytes: fileBytes };
 }
 
-/** What is left, and whether that is little; a person is told in the log as well. */
-function room(runtime: Runtime): Record<string, unknown> {
-  return { free_bytes: runtime.host.freeBytes(PATHS.dataRoot), low: noticeRoom(runtime) };
+/** A disk of that owner's. @throws Refused where it is nothing that is worked on */
+export function lookAtDisk(
+  host: Host,
+  owner: DiskOwner,
+  path: string,
+  format: DiskFormat | ((head: Uint8Array) => DiskFormat),
+): Looked {
+  const facts = orRefuse(checkGuestFile(host, path, uidOf("qemu", owner.slot)));
+  const head = host.head(`${PATHS.dataRoot}/${path}`, HEADER_BYTES) ?? new Uint8Array();
+  const image = imageFacts(typeof format === "string" ? format : format(head), head, facts.size);
+  if ("rule" in image) throw new Refused({ ...image, path });
+  return { ...image, path, fileBytes: facts.size };
 }

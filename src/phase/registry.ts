@@ -15,7 +15,9 @@ import {
   registryFromPolicy,
   renderRegistry,
 } from "../registry/registry.ts";
+import type { Registry } from "../registry/guest.ts";
 import type { PolicyInForce, Runtime } from "../runtime.ts";
+import { finishPending } from "./pending_finish.ts";
 import { ACCEPTED_FILE } from "./policy_source.ts";
 
 export const REGISTRY_FILE = `${PATHS.dataRoot}/vm/registry.json`;
@@ -23,6 +25,7 @@ export const REGISTRY_FILE = `${PATHS.dataRoot}/vm/registry.json`;
 export function phaseRegistry(runtime: Runtime): void {
   const { host, inForce } = runtime;
   if (inForce === null) return;
+  const unfinished = finishPending(runtime, REGISTRY_FILE);
   const bytes = readRegistry(runtime);
   if (bytes === null) {
     if (hasHistory(runtime)) {
@@ -47,7 +50,18 @@ export function phaseRegistry(runtime: Runtime): void {
       runtime.broken.push({ vm: one.vmId, issues: one.issues });
     }
   }
+  for (const one of unfinished) {
+    for (const found of one.issues) runtime.violation(found);
+    runtime.broken.push(one);
+    runtime.registry = without(runtime.registry, one.vm);
+  }
   remember(runtime, inForce);
+}
+
+/** No plan is made for a guest whose files are between two states. */
+function without(registry: Registry, vm: string): Registry {
+  const guests = [...registry.guests].filter(([id]) => id !== vm);
+  return { version: 0, guests: new Map(guests) };
 }
 
 function readRegistry(runtime: Runtime): Uint8Array | null {

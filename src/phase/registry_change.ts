@@ -97,7 +97,7 @@ export function removeGuest(runtime: Runtime, permit: Allowed<"vm.remove">): Out
 }
 
 /** The file's text; null where someone damaged it meanwhile: it is left as it is then. */
-function currentText(runtime: Runtime): string | null {
+export function currentText(runtime: Runtime): string | null {
   const text = runtime.host.readText(REGISTRY_FILE, MAX_REGISTRY_BYTES);
   return text === null || parseRegistry(text).registry === null ? null : text;
 }
@@ -114,7 +114,7 @@ function makeFolder(runtime: Runtime, kind: "linux" | "windows", vm: VmId): void
  * Slots whose files still lie in some guest's folder: a disk keeps the uid of the slot that used it, and
  * a new guest must not find itself their owner.
  */
-function slotsOfFolders({ host }: Runtime): Slot[] {
+export function slotsOfFolders({ host }: Runtime): Slot[] {
   const found: Slot[] = [];
   for (const kind of ["linux", "windows"]) {
     const kindFolder = `${PATHS.dataRoot}/vm/${kind}`;
@@ -130,7 +130,8 @@ function slotsOfFolders({ host }: Runtime): Slot[] {
   return found;
 }
 
-function replan(runtime: Runtime): void {
+/** Plans for what the registry says now. */
+export function replan(runtime: Runtime): void {
   const { inForce, registry, facts } = runtime;
   if (inForce === null || registry === null) return;
   const { guests } = effectiveGuests(inForce.policy, registry);

@@ -3,13 +3,14 @@
  * record stays as it stands, also one that this program cannot use. Nothing here reads or writes a file.
  */
 
-import { allSlots, type Slot, slot, type VmId } from "../id.ts";
+import type { DataPath } from "../data_path.ts";
+import { allSlots, guestFolder, type Slot, slot, type VmId } from "../id.ts";
 import { errorsOf, type Issue, issue } from "../issue.ts";
 import { readJson } from "../json.ts";
 import type { Policy } from "../policy/policy.ts";
 import { effectiveGuests } from "./effective.ts";
 import type { GuestRecord, Registry } from "./guest.ts";
-import { documentOf, recordOf, rootDisk } from "./registry.ts";
+import { documentOf, parseRegistry, recordOf, renderRegistry, rootDisk } from "./registry.ts";
 
 /** What a person may ask of a new guest; what is left out is the profile's. */
 export interface NewGuest {
@@ -105,4 +106,60 @@ function render(vms: Record<string, unknown>): string {
     Object.entries(vms).sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0),
   );
   return `${JSON.stringify({ version: 0, vms: sorted }, null, 2)}\n`;
+}
+
+/**
+ * The record of a copy of a guest under another name: of the same profile, with as many CPUs, as much memory
+ * and the same devices, with disks in its own folder, and a UUID of its own, from which its network address
+ * follows.
+ *
+ * @param taken slots that belong to a record or to a folder that is still there
+ * @param uuid a fresh random UUID
+ * @returns the record, or the first thing that stands against it
+ */
+export function clonedRecord(
+  policy: Policy,
+  registry: Registry,
+  source: GuestRecord,
+  vm: VmId,
+  taken: ReadonlySet<Slot>,
+  uuid: string,
+): GuestRecord | Issue {
+  const { profile, vcpus, memoryMiB } = source;
+  const base = newRecord(policy, registry, { vm, profile, vcpus, memoryMiB }, taken, uuid);
+  if ("rule" in base) return base;
+  const own = `${guestFolder(source.kind, source.vmId)}/`;
+  const moved = (path: DataPath): DataPath => {
+    const rest = path.startsWith(own) ? path.slice(own.length) : path.slice(path.indexOf("/") + 1);
+    return `${guestFolder(source.kind, vm)}/${rest}` as DataPath;
+  };
+  const root = base.disks[0]?.path;
+  const { boot } = source;
+  const record: GuestRecord = {
+    ...base,
+    disks: source.disks.map((disk) => ({
+      ...disk,
+      // The policy may say what a guest's root disk is called.
+      path: disk.name === "root" && root !== undefined ? root : moved(disk.path),
+    })),
+    input: source.input,
+    gpu: source.gpu,
+    vtpm: source.vtpm,
+    boot: boot === null ? null : {
+      kernel: moved(boot.kernel),
+      initrd: boot.initrd === null ? null : moved(boot.initrd),
+      cmdline: boot.cmdline,
+    },
+    provisionedAt: source.provisionedAt,
+  };
+  return firstFault(policy, registry, record) ?? record;
+}
+
+/** What stands against a record in that place of the registry; null where nothing does. */
+export function firstFault(policy: Policy, registry: Registry, record: GuestRecord): Issue | null {
+  const guests = new Map(registry.guests).set(record.vmId, record);
+  const rendered = parseRegistry(renderRegistry({ version: 0, guests }));
+  const { broken } = effectiveGuests(policy, { version: 0, guests });
+  const found = [...rendered.broken, ...broken].find((one) => one.vmId === record.vmId);
+  return errorsOf(found?.issues ?? [])[0] ?? null;
 }

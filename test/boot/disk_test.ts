@@ -1,7 +1,8 @@
 /**
  * Disks of a guest on a real machine, worked on by the real qemu-img in its jail: what comes in goes out
- * with the same bytes, a grown disk is taken by its guest, and images that are damaged, refer to other files or
- * are no files are refused with nothing left behind and nothing replaced.
+ * with the same bytes, a grown disk is taken by its guest, and images that are damaged or refer to other
+ * files are refused with nothing left behind and nothing replaced. A guest that runs is backed up and goes
+ * on, is restored later, and has a clone that begins where it had ended.
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -19,9 +20,16 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
-import { severalGuests, tinyNames } from "./several.ts";
+import {
+  assertCountedOn,
+  countedPast,
+  countsIn,
+  countsOf,
+  severalGuests,
+  tinyNames,
+} from "./several.ts";
 
-const [VM = ""] = tinyNames(1);
+const [VM = "", CLONE = ""] = tinyNames(2);
 const FOLDER = `vm/linux/${VM}`;
 const MIB = 1024 * 1024;
 
@@ -43,10 +51,8 @@ function badImages(good: Uint8Array): Readonly<Record<string, [DiskFiles[string]
   return {
     // Its L1 table names a cluster far beyond the file.
     "damaged.qcow2": [changed((view) => view.setBigUint64(3 * 65536, 1n << 40n)), "disk.damaged"],
-    "cut.qcow2": [whole.slice(0, 65536), "disk.damaged"],
     "backing.qcow2": [changed((view) => view.setBigUint64(8, 512n)), "path.disk_format"],
     "link.img": [{ link: "good.img" }, "path.link"],
-    "second.img": [{ same: `${FOLDER}/inbox/third.img` }, "path.hard_link"],
   };
 }
 
@@ -62,7 +68,7 @@ async function refused(run: BootRun, words: string, rule: string): Promise<void>
   assert.ok(output.includes(`denied by ${rule}:`), `${words}: ${output}`);
 }
 
-Deno.test("disks come in, go out, and grow; what does not hold is refused and leaves nothing", async () => {
+Deno.test("disks come in, go out and grow, and a guest is backed up, restored and cloned", async () => {
   await using home = await Home.make();
   const good = sparseImage();
   const bad = badImages(good);
@@ -71,12 +77,11 @@ Deno.test("disks come in, go out, and grow; what does not hold is refused and le
     ...await severalGuests([VM], home, { autoboot: false }),
     [`${FOLDER}/inbox/good.img`]: good,
     [`${FOLDER}/inbox/good.qcow2`]: qcow2Of(good),
-    [`${FOLDER}/inbox/third.img`]: good,
     ...Object.fromEntries(
       Object.entries(bad).map(([name, [file]]) => [`${FOLDER}/inbox/${name}`, file]),
     ),
   };
-  makeDataDisk(disk, files, { sizeMiB: 256 });
+  makeDataDisk(disk, files, { sizeMiB: 512 });
   await using run = await startMachine({
     disks: [{ path: disk }],
     overlay: await insideOverlay(),
@@ -93,14 +98,24 @@ Deno.test("disks come in, go out, and grow; what does not hold is refused and le
     // Nothing is replaced.
     await refused(run, `disk import ${VM} good.img --as copy.qcow2`, "disk.exists");
     await ray(run, `disk create ${VM} data.qcow2 --size 8G`, /data\.qcow2: qcow2, 8 GiB/);
-    await ray(run, `disk resize ${VM} data.qcow2 --size 16G`, /data\.qcow2: qcow2, 16 GiB/);
     await ray(run, `disk resize ${VM} rootfs.ext4 --size 24M`, /rootfs\.ext4: raw, 24 MiB/);
     // Its guest takes the grown disk, and while it runs nobody works on it.
     await vmCommand(run, "start", VM, "running");
     await run.waitFor(`RAYOS_LINUX_VM_READY vm=${VM}`, 240_000);
     await refused(run, `disk resize ${VM} rootfs.ext4 --size 32M`, "vm.state");
-    await ray(run, `disk info ${VM}`, /rootfs\.ext4: raw, 24 MiB for the guest.*disk root/);
+    // It is suspended for its backup, goes on, and counts further than the backup knows.
+    await countedPast(run, VM, 0);
+    await ray(run, `vm backup ${VM}`, /backup 1 in .*; the guest is running/);
+    const shown = (await rayInside(run, `vm log ${VM} --lines 5`)).output;
+    await countedPast(run, VM, Number([...shown.matchAll(/count (\d+)/gu)].at(-1)?.[1]));
     await vmCommand(run, "stop", VM, "stopped");
+    await ray(run, `vm clone ${VM} ${CLONE}`, /cloned into slot 1/);
+    await ray(run, `vm restore ${VM} 1`, /backup 1 is back.*\n.*backup\/aside\/1/);
+    for (const vm of [VM, CLONE]) {
+      const from = run.lines.length;
+      await vmCommand(run, "start", vm, "running");
+      await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000, from);
+    }
     assertEndedInOrder(await finish(run));
   });
   assertClean(disk);
@@ -112,5 +127,23 @@ Deno.test("disks come in, go out, and grow; what does not hold is refused and le
   }
   const left = listDataDisk(disk, FOLDER).filter((one) => one.kind === "file")
     .map((one) => one.path.slice(FOLDER.length + 2)).filter((name) => !name.startsWith("inbox/"));
-  assert.ok(!left.some((name) => /disk\.tmp|bad\.img/.test(name)), left.join(" "));
+  assert.ok(!left.some((name) => /disk\.tmp|bad\.img|pending/.test(name)), left.join(" "));
+
+  // The clone began with what the guest had when it was stopped, the guest with what its backup has.
+  const counts = (path: string) => countsIn(readDataDisk(disk, path) ?? new Uint8Array(), home);
+  const saved = counts(`${FOLDER}/backup/1/disk-root`);
+  const stopped = counts(`${FOLDER}/backup/aside/1/disk-root`);
+  const begins = (whole: number[], start: number[]) =>
+    assert.deepEqual(whole.slice(0, start.length), start);
+  assert.ok(saved.length > 0 && stopped.length > saved.length, `${saved} and ${stopped}`);
+  assertCountedOn(stopped, VM);
+  begins(stopped, saved);
+  begins(counts(`vm/linux/${CLONE}/rootfs.ext4`), stopped);
+  const restored = countsOf(disk, VM, home);
+  begins(restored, saved);
+  assert.ok((restored[saved.length] ?? 0) <= (saved.at(-1) ?? 0), `begun anew: ${restored}`);
+  const { vms } = JSON.parse(
+    new TextDecoder().decode(readDataDisk(disk, "vm/registry.json") ?? undefined),
+  );
+  assert.notEqual(vms[VM].uuid, vms[CLONE].uuid);
 });

@@ -86,8 +86,13 @@ export async function severalDisk(
 
 /** The numbers that a guest wrote to its own disk, a second apart on its own clock. */
 export function countsOf(disk: string, id: string, home: Home): number[] {
-  const own = `${home.path}/${id}.img`;
-  Deno.writeFileSync(own, readDataDisk(disk, `vm/linux/${id}/rootfs.ext4`) ?? new Uint8Array());
+  return countsIn(readDataDisk(disk, `vm/linux/${id}/rootfs.ext4`) ?? new Uint8Array(), home);
+}
+
+/** The same of a guest's disk that lies somewhere else. */
+export function countsIn(image: Uint8Array, home: Home): number[] {
+  const own = `${home.path}/counted.img`;
+  Deno.writeFileSync(own, image);
   const text = new TextDecoder().decode(readDataDisk(own, "count") ?? new Uint8Array());
   Deno.removeSync(own);
   return numbersOf(text);

@@ -5,15 +5,15 @@ import { tidyDisks } from "../../src/phase/disk_tidy.ts";
 import type { Runtime } from "../../src/runtime.ts";
 import { qcow2Of } from "../../tools/qcow2.ts";
 import { FakeHost } from "../fake_host.ts";
-import { diskRuntime, FOLDER, UNFINISHED, VM } from "./disk_world.ts";
+import { diskRuntime, FOLDER, seedGuest, UNFINISHED, VM } from "./disk_world.ts";
 
 const MIB = 1024 * 1024;
 
-function world(): { host: FakeHost; runtime: Runtime } {
+async function world(): Promise<{ host: FakeHost; runtime: Runtime }> {
   const host = new FakeHost();
-  host.seed(`${FOLDER}/rootfs.ext4`, new Uint8Array(4096));
+  seedGuest(host);
   host.seed(`${FOLDER}/inbox/image`, new Uint8Array(8192).fill(7));
-  return { host, runtime: diskRuntime(host) };
+  return { host, runtime: await diskRuntime(host) };
 }
 
 const ask = (runtime: Runtime, op: string, args: Record<string, unknown>): Promise<Outcome> =>
@@ -123,7 +123,7 @@ const REFUSED: readonly [
 
 for (const [what, op, args, expected, prepare] of REFUSED) {
   Deno.test(`${op} refuses ${what}, and changes nothing`, async () => {
-    const { host, runtime } = world();
+    const { host, runtime } = await world();
     host.free = 256 * MIB;
     prepare?.(host, runtime);
     const busy = runtime.busy.size;
@@ -146,7 +146,7 @@ const ODD: readonly [Partial<FileFacts>, string][] = [
 
 for (const [facts, expected] of ODD) {
   Deno.test(`disk.import refuses an image by ${expected}, and no launcher sees it`, async () => {
-    const { host, runtime } = world();
+    const { host, runtime } = await world();
     host.facts.set(`${FOLDER}/inbox/image`, facts);
     assert.equal(rule(await ask(runtime, "disk.import", IMPORT)), expected);
     assert.deepEqual(host.launches, []);
@@ -154,7 +154,7 @@ for (const [facts, expected] of ODD) {
 }
 
 Deno.test("disk.import makes the disk in a file without a use, then gives it its name", async () => {
-  const { host, runtime } = world();
+  const { host, runtime } = await world();
   const outcome = await ask(runtime, "disk.import", IMPORT);
   assert.ok(outcome.ok, JSON.stringify(outcome));
   const { path, format, virtual_bytes } = outcome.result as Record<string, unknown>;
@@ -168,21 +168,21 @@ Deno.test("disk.import makes the disk in a file without a use, then gives it its
 });
 
 Deno.test("disk.import has a qcow2 checked before it is converted", async () => {
-  const { host, runtime } = world();
+  const { host, runtime } = await world();
   host.seed(`${FOLDER}/inbox/image`, qcow2Of(new Uint8Array(MIB)));
   assert.equal(rule(await ask(runtime, "disk.import", IMPORT)), "ok");
   assert.deepEqual(host.launches.map((one) => one.split(" ")[1]), ["check", "convert"]);
 });
 
 Deno.test("a disk's format is the record's or its name's, whatever its guest wrote into it", async () => {
-  const { host, runtime } = world();
+  const { host, runtime } = await world();
   host.seed(`${FOLDER}/rootfs.ext4`, qcow2Of(new Uint8Array(MIB)));
   assert.equal(rule(await ask(runtime, "disk.export", { disk: "rootfs.ext4" })), "ok");
   assert.match(host.launches[0] ?? "", / raw raw \d+$/);
 });
 
 Deno.test("while a disk is worked on its guest does not start, and the list says how far it is", async () => {
-  const { host, runtime } = world();
+  const { host, runtime } = await world();
   const during: unknown[] = [];
   const copy = host.launcher;
   host.launcher = (name, args) => {
@@ -195,7 +195,7 @@ Deno.test("while a disk is worked on its guest does not start, and the list says
 });
 
 Deno.test("a start of the program ends what works on a disk and takes an unfinished one away", async () => {
-  const { host, runtime } = world();
+  const { host, runtime } = await world();
   const kill = "/run/rayos/cg/rayos/disk/cgroup.kill";
   host.seed(kill, "");
   host.directories.add(`${FOLDER}/state`);
@@ -207,7 +207,7 @@ Deno.test("a start of the program ends what works on a disk and takes an unfinis
 });
 
 Deno.test("little room on RayOS Data is said once, and again after there was enough", async () => {
-  const { host, runtime } = world();
+  const { host, runtime } = await world();
   const lines = () => host.consoleText.join("").split("data_low").length - 1;
   const info = async () => await ask(runtime, "disk.info", {});
   const whole = 1000 * MIB;

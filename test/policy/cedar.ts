@@ -40,17 +40,26 @@ permit(${PERSON}, action in ${
 }, resource) when { resource has state };
 permit(principal == Caller::"agent", action == Action::"network.end_provisioning", resource)
   when { resource has state };
-permit(${PERSON}, action in ${
-  actions("vm.clone", "vm.backup", "vm.restore", "disk.detach")
-}, resource)
+permit(${PERSON}, action in ${actions("disk.detach")}, resource)
   when { resource has state && ${
   set("", "defined", "stopped", "failed", "suspended")
 }.contains(resource.state) };
 permit(${PERSON}, action in ${
-  actions("disk.create", "disk.import", "disk.export", "disk.resize")
+  actions(
+    "disk.create",
+    "disk.import",
+    "disk.export",
+    "disk.resize",
+    "vm.clone",
+    "vm.restore",
+  )
 }, resource)
   when { resource has state && !resource.busy && ${
   set("", "defined", "stopped", "failed")
+}.contains(resource.state) };
+permit(${PERSON}, action == Action::"vm.backup", resource)
+  when { resource has state && !resource.busy && ${
+  set("", "defined", "stopped", "failed", "suspended", "running")
 }.contains(resource.state) };
 permit(${PERSON}, action in ${actions("vm.remove", "vm.reset_state")}, resource)
   when { resource has state && !resource.busy && resource has state && ${
