@@ -76,3 +76,18 @@ Deno.test("canOpen asks the kernel, not the name", () =>
     assert.ok(files.canOpen(`${folder}/x`));
     assert.ok(!files.canOpen(`${folder}/none`));
   }));
+
+Deno.test("renameNew gives a name that nothing has, and replaces neither a file nor a link", () =>
+  withFolder((folder) => {
+    fs.writeFileSync(`${folder}/made`, "made");
+    fs.writeFileSync(`${folder}/kept`, "kept");
+    fs.symlinkSync("none", `${folder}/link`);
+    for (const taken of ["kept", "link"]) {
+      const rename = () => files.renameNew(`${folder}/made`, `${folder}/${taken}`);
+      assert.equal(faultCode(rename), "file.exists");
+    }
+    assert.equal(fs.readFileSync(`${folder}/kept`, "utf8"), "kept");
+    files.renameNew(`${folder}/made`, `${folder}/new`);
+    assert.deepEqual(fs.readdirSync(folder).sort(), ["kept", "link", "new"]);
+    assert.equal(fs.lstatSync(`${folder}/new`).nlink, 1);
+  }));

@@ -50,3 +50,24 @@ Deno.test("openFile reads any part of a regular file, and follows no link", () =
     assert.equal(openFile(`${folder}/x`), null);
     assert.equal(faultCode(() => openFile(`${folder}/link`)), "file.not_plain");
   }));
+
+Deno.test("createFile leaves out what is skipped, in the middle and at the end", () =>
+  withFolder(async (folder) => {
+    const file = createFile(`${folder}/x`);
+    await file.append(new Uint8Array(10).fill(1));
+    await file.skip(4 * 1024 * 1024);
+    await file.append(new Uint8Array(10).fill(2));
+    await file.skip(4 * 1024 * 1024);
+    assert.equal(file.size, 8 * 1024 * 1024 + 20);
+    await file.finish();
+    const { size, blocks } = fs.lstatSync(`${folder}/x`);
+    assert.equal(size, 8 * 1024 * 1024 + 20);
+    assert.ok((blocks ?? 0) * 512 < 1024 * 1024, `${blocks} blocks`);
+    const bytes = fs.readFileSync(`${folder}/x`);
+    assert.deepEqual([bytes[9], bytes[10], bytes.at(4 * 1024 * 1024 + 10), bytes.at(-1)], [
+      1,
+      0,
+      2,
+      0,
+    ]);
+  }));
