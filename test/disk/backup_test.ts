@@ -4,6 +4,7 @@ import { readBackup, wholeBackups } from "../../src/disk/backup.ts";
 import { contentOf } from "../../src/disk/copy.ts";
 import type { VmId } from "../../src/id.ts";
 import type { Runtime } from "../../src/runtime.ts";
+import type { Guest } from "../../src/supervisor/guest.ts";
 import { Cut, CutHost } from "../saved/cut_host.ts";
 import { diskRuntime, FOLDER, RECORD, REGISTRY, seedGuest, VM } from "./disk_world.ts";
 
@@ -154,6 +155,63 @@ Deno.test("vm.clone refuses a name that is taken, none, or whose files are there
   host.seed("/var/rayos/vm/linux/copy/rootfs.ext4", "somebody's");
   assert.equal(rule(await ask(runtime, "vm.clone", { to: COPY })), "disk.exists");
   assert.equal(text(host, "/var/rayos/vm/linux/copy/rootfs.ext4"), "somebody's");
+});
+
+/** Stands in the place of the guest: what it was asked for, and its disks when it was let go. */
+function running(host: CutHost, runtime: Runtime, holds = true) {
+  const calls: string[] = [];
+  const guest = {
+    plan: runtime.plans[0],
+    state: "running",
+    beginning: false,
+    agentReady: true,
+    violations: [],
+    refusal: null,
+    replan: () => false,
+    suspend: (permit: { op: string }) => {
+      calls.push(permit.op);
+      if (holds) guest.state = "suspended";
+      return Promise.resolve();
+    },
+    start: (permit: { op: string }) => {
+      calls.push(permit.op);
+      guest.state = "running";
+      // What it does from now on is in no backup.
+      write(host, "later", 256);
+      return Promise.resolve();
+    },
+  };
+  runtime.guests.set(VM, guest as unknown as Guest);
+  return { calls, guest };
+}
+
+Deno.test("vm.backup suspends a guest that runs, and lets it go on only after the last copy", async () => {
+  const { host, runtime } = await backedUp();
+  const { calls, guest } = running(host, runtime);
+  const outcome = await ask(runtime, "vm.backup");
+  assert.ok(outcome.ok, JSON.stringify(outcome));
+  assert.deepEqual([calls, guest.state], [["vm.suspend", "vm.start"], "running"]);
+  assert.equal(text(host, `${FOLDER}/backup/2/disk-data`), NEW[1]);
+  assert.equal((outcome.result as { state: string }).state, "running");
+});
+
+Deno.test("vm.backup that fails lets its guest go on all the same, and leaves no copy", async () => {
+  const { host, runtime } = await backedUp();
+  const { calls } = running(host, runtime);
+  const open = host.open.bind(host);
+  host.open = (path) => path.endsWith("data.img") ? null : open(path);
+  assert.equal(rule(await ask(runtime, "vm.backup")), "file.missing");
+  assert.deepEqual(calls, ["vm.suspend", "vm.start"]);
+  assert.deepEqual(wholeBackups(host, OF), [1]);
+  assert.deepEqual(host.list(`${FOLDER}/backup/2`), []);
+});
+
+Deno.test("vm.backup of a guest that cannot be held copies nothing", async () => {
+  const { host, runtime } = await backedUp();
+  const { calls } = running(host, runtime, false);
+  assert.equal(rule(await ask(runtime, "vm.backup")), "backup.not_held");
+  assert.deepEqual(calls, ["vm.suspend"]);
+  assert.deepEqual(host.list(`${FOLDER}/backup/2`), []);
 });
 
 /** Does it, cut at that step. @returns whether it was cut */
