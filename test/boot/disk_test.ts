@@ -97,7 +97,6 @@ Deno.test("disks come in, go out and grow, and a guest is backed up, restored an
     }
     // Nothing is replaced.
     await refused(run, `disk import ${VM} good.img --as copy.qcow2`, "disk.exists");
-    await ray(run, `disk create ${VM} data.qcow2 --size 8G`, /data\.qcow2: qcow2, 8 GiB/);
     await ray(run, `disk resize ${VM} rootfs.ext4 --size 24M`, /rootfs\.ext4: raw, 24 MiB/);
     // Its guest takes the grown disk, and while it runs nobody works on it.
     await vmCommand(run, "start", VM, "running");
@@ -140,8 +139,10 @@ Deno.test("disks come in, go out and grow, and a guest is backed up, restored an
   begins(stopped, saved);
   begins(counts(`vm/linux/${CLONE}/rootfs.ext4`), stopped);
   const restored = countsOf(disk, VM, home);
-  begins(restored, saved);
-  assert.ok((restored[saved.length] ?? 0) <= (saved.at(-1) ?? 0), `begun anew: ${restored}`);
+  // What a suspended guest had in its journal alone comes back when it mounts the disk.
+  const anew = restored.findIndex((count, n) => count < (restored[n - 1] ?? 0));
+  assert.ok(anew >= saved.length && anew < stopped.length, `begun anew: ${restored}`);
+  begins(stopped, restored.slice(0, anew));
   const { vms } = JSON.parse(
     new TextDecoder().decode(readDataDisk(disk, "vm/registry.json") ?? undefined),
   );
