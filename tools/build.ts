@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { renderHardening, renderSysfsShown } from "../src/boot/hardening.ts";
 import { DISK_FILTER } from "../src/seccomp/disk.ts";
 import { QEMU_FILTER } from "../src/seccomp/qemu.ts";
+import { SWTPM_FILTER } from "../src/seccomp/swtpm.ts";
 import type { Sources } from "./build_closure.ts";
 import { filesBelow, run, sha256, sha256File, ToolError, writeWhole } from "./build_host.ts";
 import {
@@ -183,6 +184,7 @@ export function buildImage(options: BuildOptions): BuildFacts {
     ["profile", text(`${profile}\n`)],
     ["qemu.bpf", QEMU_FILTER],
     ["disk.bpf", DISK_FILTER],
+    ["swtpm.bpf", SWTPM_FILTER],
     ["hardening", text(renderHardening())],
     ["sysfs", text(renderSysfsShown())],
   ]);

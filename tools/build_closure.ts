@@ -78,6 +78,8 @@ function addLibraries(root: string, files: ManifestFile[], manifest: Manifest, s
     const { needed, interpreter } = elfInfo(bytes);
     const names = interpreter === null ? needed : [path.basename(interpreter), ...needed];
     for (const name of names) {
+      // One that a package keeps in a folder of its own is listed by hand, at the place where it is found.
+      if (have.has(`${root}/${LIBRARY_DIR}/${name}`)) continue;
       const library = libraryOf(name, manifest, sources);
       if (library === null) {
         throw new ToolError(

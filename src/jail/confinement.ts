@@ -10,19 +10,22 @@ import { mountTable } from "../boot/mount_table.ts";
 import { wholeDisk } from "../boot/whole_disk.ts";
 import type { FileFacts, ProcessFacts } from "../host/port.ts";
 import { type Issue, issue } from "../issue.ts";
-import { type JailSpec, NAMESPACES } from "./spec.ts";
+import { type JailLimits, type JailSpec, NAMESPACES } from "./spec.ts";
 
 /** Everything that is read back of one jail. */
 export interface ObservedJail {
-  /** Each process in the guest's cgroup. */
+  /** Each process in the jail's cgroup. */
   readonly processes: readonly ProcessFacts[];
   /** Namespaces of the host's own first process. */
   readonly hostNamespaces: Readonly<Record<string, string>>;
-  /** The files of the cgroup, by name, without their last newline. */
+  /** The files of the cgroup, by name, without their last newline; looked at where the spec has limits. */
   readonly cgroup: Readonly<Record<string, string | null>>;
-  /** Each file of the plan, as it was when it was checked before the start, by its name in the jail. */
+  /**
+   * Each file that the process may have open: those of the plan as they were when they were checked before
+   * the start, by their name in the jail, and what lies in a folder that the jail has as a whole.
+   */
   readonly files: Readonly<Record<string, FileFacts>>;
-  /** The file that QEMU's standard error goes to, on a small file system of its own. */
+  /** The file that its standard error goes to, on a small file system of its own. */
   readonly errors: FileFacts | null;
   /** `major:minor` of RayOS Data's file system, as mountinfo writes it. */
   readonly dataDevice: string;
@@ -46,6 +49,8 @@ export interface Verdict {
 }
 
 class Checks {
+  constructor(readonly prefix: string) {}
+
   readonly issues: Issue[] = [];
   count = 0;
 
@@ -57,7 +62,7 @@ class Checks {
 
   differ(field: string, expected: string, found: string): void {
     this.issues.push(issue("vm.confinement", {
-      path: field,
+      path: `${this.prefix}${field}`,
       expected,
       found: found.slice(0, 200),
       hint:
@@ -69,7 +74,7 @@ class Checks {
 
 /** Holds what was read back against the spec. */
 export function confinementOf(spec: JailSpec, observed: ObservedJail): Verdict {
-  const checks = new Checks();
+  const checks = new Checks(spec.prefix);
   checks.equal("processes", "1", String(observed.processes.length));
   for (const process of observed.processes) {
     checks.equal("tasks", "some", process.tasks.length > 0 ? "some" : "none");
@@ -87,7 +92,11 @@ export function confinementOf(spec: JailSpec, observed: ObservedJail): Verdict {
     checks.equal("limit.core", "0 0", limitOf(process.limits, "Max core file size"));
     if (spec.fileSizeLimited) checkFileSize(checks, spec, process.limits, observed.files);
   }
-  const limits = spec.limits;
+  if (spec.limits !== null) checkLimits(checks, spec.limits, observed);
+  return { issues: checks.issues, checks: checks.count };
+}
+
+function checkLimits(checks: Checks, limits: JailLimits, observed: ObservedJail): void {
   const expected: Record<typeof CGROUP_FILES[number], string> = {
     "cpu.max": `${limits.cpuMaxUs} 100000`,
     // The kernel keeps whole pages.
@@ -99,7 +108,6 @@ export function confinementOf(spec: JailSpec, observed: ObservedJail): Verdict {
   for (const file of CGROUP_FILES) {
     checks.equal(`cgroup.${file}`, expected[file], observed.cgroup[file]);
   }
-  return { issues: checks.issues, checks: checks.count };
 }
 
 /** The one line of io.max that a limit gives; none without a limit. */
@@ -168,7 +176,7 @@ function checkOpenFiles(
   for (const open of process.files) {
     checks.count++;
     if (HARMLESS.test(open.target)) continue;
-    const planned = spec.files.some((file) => same(open, files[file.name]));
+    const planned = Object.values(files).some((facts) => same(open, facts));
     if (!planned && !same(open, errors)) {
       checks.differ("open_files", "a file of the plan", open.target);
     }

@@ -5,6 +5,7 @@ import { type JailSpec, jailSpec } from "./spec.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 
 const spec: JailSpec = jailSpec(samplePlan());
+const PLANNED = samplePlan().limits;
 const DISK: FileFacts = {
   type: "file",
   size: 1,
@@ -78,10 +79,10 @@ function observed(changes: Partial<ObservedJail> = {}): ObservedJail {
     processes: [process()],
     hostNamespaces: HOST_NAMESPACES,
     cgroup: {
-      "cpu.max": `${spec.limits.cpuMaxUs} 100000`,
-      "memory.max": String(spec.limits.memoryMaxBytes),
+      "cpu.max": `${PLANNED.cpuMaxUs} 100000`,
+      "memory.max": String(PLANNED.memoryMaxBytes),
       "memory.oom.group": "1",
-      "pids.max": String(spec.limits.pidsMax),
+      "pids.max": String(PLANNED.pidsMax),
       "io.max": "",
     },
     files: { disk0: DISK, kernel: { ...DISK, inode: 13 } },

@@ -26,6 +26,7 @@ export function renderPlan(plan: LaunchPlan): string {
     `io_max ${plan.limits.ioMaxBytesS ?? "max"}`,
     `kvm ${plan.emulated ? 0 : 1}`,
     `seccomp ${plan.seccomp}`,
+    ...(plan.tpm === null ? [] : [`tpm ${plan.tpm.seccomp} ${plan.tpm.stateDir}`]),
     ...plan.files.map((file) => `${file.access} ${file.path} ${file.name}`),
     ...plan.argv.map((argument) => `arg ${argument}`),
   ];

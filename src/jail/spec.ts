@@ -1,11 +1,12 @@
 /**
- * What a guest's jail must be, as data: who runs in it, what it sees, what it may use. The launcher is
- * given the values of it (`render.ts`), and what the kernel says of the running jail is held against
- * it (`confinement.ts`). It builds nothing.
+ * What a guest's jails must be, QEMU's and its TPM's, as data: who runs in it, what it sees, what it may
+ * use. The launcher is given the values of it (`render.ts`), and what the kernel says of the running jail
+ * is held against it (`confinement.ts`). It builds nothing.
  */
 
 import type { DataPath } from "../data_path.ts";
 import { slotName, type VmId } from "../id.ts";
+import { FIRMWARE_CODE } from "../plan/device.ts";
 import type { GuestLimits, LaunchPlan } from "../plan/launch_plan.ts";
 
 /** A mount in the jail. `root`: which part of its file system is mounted there; null: any. */
@@ -21,6 +22,8 @@ export interface JailMount {
 export interface JailFile {
   readonly path: DataPath;
   readonly name: string;
+  /** Where the jail has it. */
+  readonly place: string;
   /** A disk stays open for the life of the process; a kernel is read once. */
   readonly heldOpen: boolean;
 }
@@ -33,6 +36,8 @@ export type JailLimits = Pick<
 
 export interface JailSpec {
   readonly vm: VmId;
+  /** What its findings begin with, where it is not QEMU's. */
+  readonly prefix: "" | "tpm.";
   readonly slotName: string;
   readonly uid: number;
   readonly gid: number;
@@ -40,27 +45,37 @@ export interface JailSpec {
   readonly seccompFilters: number;
   readonly mounts: readonly JailMount[];
   readonly files: readonly JailFile[];
+  /** Files of the jail's own root that the process keeps open. */
+  readonly imageFiles: readonly string[];
   /** Whether the largest file that it may make is limited: not where a disk's format grows by itself. */
   readonly fileSizeLimited: boolean;
-  readonly limits: JailLimits;
+  /** Null: the cgroup lies in that of another jail of the guest's, whose limits hold for both. */
+  readonly limits: JailLimits | null;
 }
 
 /** Debian's static gid of `kvm` in the image's nodes: /dev/kvm is 0660 root:36 there. */
 export const KVM_GID = 36;
 /** The namespaces that must be the jail's own (namespaces(7)). */
 export const NAMESPACES = ["mnt", "pid", "net", "ipc", "uts", "cgroup"] as const;
-const JAIL_ROOT = "/usr/lib/rayos/root/qemu";
+const ROOTS = "/usr/lib/rayos/root";
 
-/** The jail of a plan. */
+const device = (name: string): JailMount => ({
+  place: `/dev/${name}`,
+  root: `/${name}`,
+  access: "rw",
+  of: "devtmpfs",
+});
+const ownRoot = (name: string): JailMount[] => [
+  { place: "/", root: `${ROOTS}/${name}`, access: "ro", of: "image" },
+  { place: "/dev", root: "/", access: "ro", of: "tmpfs" },
+  device("null"),
+];
+
+/** The jail of a plan's QEMU. */
 export function jailSpec(plan: LaunchPlan): JailSpec {
-  const device = (name: string): JailMount => ({
-    place: `/dev/${name}`,
-    root: `/${name}`,
-    access: "rw",
-    of: "devtmpfs",
-  });
   return {
     vm: plan.vm,
+    prefix: "",
     slotName: slotName(plan.slot),
     uid: plan.uid,
     gid: plan.uid,
@@ -68,9 +83,7 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
     // The allow-list of src/seccomp/qemu.ts, and QEMU's own -sandbox.
     seccompFilters: 2,
     mounts: [
-      { place: "/", root: JAIL_ROOT, access: "ro", of: "image" },
-      { place: "/dev", root: "/", access: "ro", of: "tmpfs" },
-      device("null"),
+      ...ownRoot("qemu"),
       ...(plan.emulated ? [] : [device("kvm")]),
       { place: "/g", root: "/", access: "ro", of: "tmpfs" },
       ...plan.files.map((file): JailMount => ({
@@ -80,14 +93,50 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
         of: "data",
       })),
       { place: "/s", root: `/${slotName(plan.slot)}`, access: "rw", of: "tmpfs" },
+      ...(plan.tpm === null ? [] : [tpmSocket(plan, "ro")]),
       { place: "/tmp", root: "/", access: "rw", of: "tmpfs" },
     ],
     files: plan.files.map((file) => ({
       path: file.path,
       name: file.name,
+      place: `/g/${file.name}`,
       heldOpen: file.access === "rw",
     })),
+    imageFiles: plan.devices.some((one) => one.device === "firmware") ? [FIRMWARE_CODE] : [],
     fileSizeLimited: !plan.devices.some((one) => one.device === "disk" && one.format === "qcow2"),
     limits: plan.limits,
+  };
+}
+
+/** Where QEMU finds its TPM: a folder of a file system that holds nothing else. */
+function tpmSocket(plan: LaunchPlan, access: "ro" | "rw"): JailMount {
+  return { place: "/t", root: `/${slotName(plan.slot)}`, access, of: "tmpfs" };
+}
+
+/** The folder with the TPM's state, as the files of its jail name it. */
+export const TPM_FOLDER = "state";
+
+/** The jail of a plan's TPM; null where it has none. */
+export function tpmSpec(plan: LaunchPlan): JailSpec | null {
+  const { tpm } = plan;
+  if (tpm === null) return null;
+  return {
+    vm: plan.vm,
+    prefix: "tpm.",
+    slotName: slotName(plan.slot),
+    uid: tpm.uid,
+    gid: tpm.uid,
+    groups: [],
+    // The allow-list of src/seccomp/swtpm.ts, and swtpm's own.
+    seccompFilters: 2,
+    mounts: [
+      ...ownRoot("swtpm"),
+      { place: "/state", root: `/${tpm.stateDir}`, access: "rw", of: "data" },
+      tpmSocket(plan, "rw"),
+    ],
+    files: [{ path: tpm.stateDir, name: TPM_FOLDER, place: "/state", heldOpen: false }],
+    imageFiles: [],
+    fileSizeLimited: true,
+    limits: null,
   };
 }

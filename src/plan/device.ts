@@ -17,7 +17,16 @@ export type DeviceRequest =
     /** The file's name in the jail, e.g. `disk0`. */
     readonly file: string;
     readonly format: "raw" | "qcow2";
-  };
+    /** Its port of q35's own AHCI controller, from 0; left out: a virtio disk. */
+    readonly ahciPort?: number;
+  }
+  | { readonly device: "firmware" }
+  | { readonly device: "vtpm" };
+
+/** The UEFI code in the root of QEMU's jail, which QEMU keeps open. */
+export const FIRMWARE_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+/** The name in the jail of the file with the guest's UEFI variables. */
+export const NVRAM = "nvram";
 
 export type DeviceName = DeviceRequest["device"];
 
@@ -29,6 +38,14 @@ interface DeviceRow<Name extends DeviceName> {
 }
 
 const json = (value: Record<string, unknown>): string => JSON.stringify(value);
+
+const flash = (name: string, filename: string, readOnly: boolean): string =>
+  json({
+    driver: "raw",
+    "node-name": name,
+    "read-only": readOnly,
+    file: { driver: "file", filename, locking: "on", aio: "threads" },
+  });
 
 /** The table. A device that has no row here cannot be made. */
 export const DEVICES: { readonly [Name in DeviceName]: DeviceRow<Name> } = {
@@ -64,7 +81,7 @@ export const DEVICES: { readonly [Name in DeviceName]: DeviceRow<Name> } = {
   disk: {
     policyKey: "<profile>.storage",
     exposes: "one file of RayOS Data as a block device",
-    options: ({ file, format }) => [
+    options: ({ file, format, ahciPort }) => [
       [
         "-blockdev",
         json({
@@ -83,7 +100,34 @@ export const DEVICES: { readonly [Name in DeviceName]: DeviceRow<Name> } = {
           ...(format === "qcow2" ? { backing: null } : {}),
         }),
       ],
-      ["-device", json({ driver: "virtio-blk-pci", id: `${file}-device`, drive: file })],
+      [
+        "-device",
+        json({
+          ...(ahciPort === undefined
+            ? { driver: "virtio-blk-pci" }
+            : { driver: "ide-hd", bus: `ide.${ahciPort}` }),
+          id: `${file}-device`,
+          drive: file,
+        }),
+      ],
+    ],
+  },
+  firmware: {
+    policyKey: "windows.storage.ovmf_vars",
+    exposes: "UEFI, and a file of RayOS Data with its variables",
+    options: () => [
+      ["-blockdev", flash("firmware", FIRMWARE_CODE, true)],
+      ["-blockdev", flash(NVRAM, `/g/${NVRAM}`, false)],
+      ["-machine", `pflash0=firmware,pflash1=${NVRAM}`],
+    ],
+  },
+  vtpm: {
+    policyKey: "<profile>.devices.vtpm",
+    exposes: "a TPM 2.0 of its own, which a process beside QEMU is",
+    options: () => [
+      ["-chardev", "socket,id=tpm,path=/t/tpm.sock"],
+      ["-tpmdev", "emulator,id=tpm0,chardev=tpm"],
+      ["-device", json({ driver: "tpm-crb", tpmdev: "tpm0" })],
     ],
   },
 };

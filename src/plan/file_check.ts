@@ -10,7 +10,7 @@ import { slotOfUid } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
 import { diskHeaderIssue, HEADER_BYTES } from "./disk_header.ts";
-import type { LaunchPlan, PlannedFile } from "./launch_plan.ts";
+import type { LaunchPlan, PlannedFile, TpmPlan } from "./launch_plan.ts";
 
 /** What was found, by the file's name in the jail, and what is wrong. */
 export interface CheckedFiles {
@@ -27,7 +27,18 @@ export function checkFiles(host: Host, plan: LaunchPlan): CheckedFiles {
     if ("rule" in checked) issues.push(checked);
     else files[file.name] = checked;
   }
+  const tpm = plan.tpm === null ? null : checkFolder(host, plan.tpm);
+  if (tpm !== null) issues.push(tpm);
   return { files, issues };
+}
+
+/** The folder of a TPM's state; what lies in it, the launcher looks at once nothing runs there. */
+function checkFolder(host: Host, { stateDir, uid }: TpmPlan): Issue | null {
+  const refuse = refusing(stateDir);
+  const above = checkParents(host, `${stateDir}/any`, refuse);
+  if (above !== null) return above;
+  const facts = host.lstat(`${PATHS.dataRoot}/${stateDir}`);
+  return facts === null ? null : checkOwner(facts, uid, refuse);
 }
 
 function checkFile(host: Host, plan: LaunchPlan, file: PlannedFile): FileFacts | Issue {
@@ -55,9 +66,39 @@ function checkFile(host: Host, plan: LaunchPlan, file: PlannedFile): FileFacts |
  * @param uid the guest's own, beside root the only one that may own it
  */
 export function checkGuestFile(host: Host, path: string, uid: number): FileFacts | Issue {
-  const device = host.lstat(PATHS.dataRoot)?.device ?? -1;
-  const refuse = (rule: string, expected: string, found: string, hint: string): Issue =>
-    issue(rule, { path, expected, found, hint });
+  const refuse = refusing(path);
+  const above = checkParents(host, path, refuse);
+  if (above !== null) return above;
+  const whole = `${PATHS.dataRoot}/${path}`;
+  const facts = host.lstat(whole);
+  if (facts === null) return refuse("path.missing", "a file", "nothing", `put it at ${path}`);
+  if (facts.type === "symlink") {
+    return refuse("path.link", "a regular file", "a symbolic link", "put the file itself there");
+  }
+  if (facts.type !== "file") {
+    return refuse("path.type", "a regular file", `a ${facts.type}`, "put a regular file there");
+  }
+  if (facts.links !== 1) {
+    return refuse("path.hard_link", "one name", `${facts.links} names`, "copy the file");
+  }
+  if (facts.device !== dataDevice(host)) {
+    return refuse("path.mount", "a file of RayOS Data", "another file system", "copy the file");
+  }
+  return checkOwner(facts, uid, refuse) ?? facts;
+}
+
+type Refuse = (rule: string, expected: string, found: string, hint: string) => Issue;
+
+const refusing = (path: string): Refuse => (rule, expected, found, hint) =>
+  issue(rule, { path, expected, found, hint });
+
+function dataDevice(host: Host): number {
+  return host.lstat(PATHS.dataRoot)?.device ?? -1;
+}
+
+/** Every folder on the way to a file is one, and lies on RayOS Data itself. */
+function checkParents(host: Host, path: string, refuse: Refuse): Issue | null {
+  const device = dataDevice(host);
   const parts = path.split("/");
   for (let n = 1; n < parts.length; n++) {
     const place = parts.slice(0, n).join("/");
@@ -77,25 +118,12 @@ export function checkGuestFile(host: Host, path: string, uid: number): FileFacts
       return refuse("path.mount", "RayOS Data itself", `${place} is a mount`, "unmount it");
     }
   }
-  const whole = `${PATHS.dataRoot}/${path}`;
-  const facts = host.lstat(whole);
-  if (facts === null) return refuse("path.missing", "a file", "nothing", `put it at ${path}`);
-  if (facts.type === "symlink") {
-    return refuse("path.link", "a regular file", "a symbolic link", "put the file itself there");
-  }
-  if (facts.type !== "file") {
-    return refuse("path.type", "a regular file", `a ${facts.type}`, "put a regular file there");
-  }
-  if (facts.links !== 1) {
-    return refuse("path.hard_link", "one name", `${facts.links} names`, "copy the file");
-  }
-  if (facts.device !== device) {
-    return refuse("path.mount", "a file of RayOS Data", "another file system", "copy the file");
-  }
-  if (facts.uid !== 0 && facts.uid !== uid) {
-    const other = slotOfUid(facts.uid);
-    const owner = other === null ? `uid ${facts.uid}` : `the guest of slot ${other}`;
-    return refuse("path.owner", `root or uid ${uid}`, owner, "chown it to root");
-  }
-  return facts;
+  return null;
+}
+
+function checkOwner(facts: FileFacts, uid: number, refuse: Refuse): Issue | null {
+  if (facts.uid === 0 || facts.uid === uid) return null;
+  const other = slotOfUid(facts.uid);
+  const owner = other === null ? `uid ${facts.uid}` : `the guest of slot ${other}`;
+  return refuse("path.owner", `root or uid ${uid}`, owner, "chown it to root");
 }

@@ -9,7 +9,8 @@ import type { Subject } from "../event.ts";
 import { memoryForGuests, type Policy } from "../policy/policy.ts";
 import type { EffectiveGuest } from "../registry/guest.ts";
 import { QEMU_FILTER_SHA256 } from "../seccomp/qemu.ts";
-import type { DeviceRequest } from "./device.ts";
+import { SWTPM_FILTER_SHA256 } from "../seccomp/swtpm.ts";
+import { type DeviceRequest, NVRAM } from "./device.ts";
 import { qemuArgv, TCG_CACHE_MIB } from "./qemu_argv.ts";
 
 /** What the plan needs to know of the machine. */
@@ -25,6 +26,15 @@ export interface PlannedFile {
   readonly path: DataPath;
   /** Its name under /g in the jail. */
   readonly name: string;
+}
+
+/** A guest's TPM: swtpm, in a jail of its own beside QEMU's, under the limits of the guest's cgroup. */
+export interface TpmPlan {
+  readonly uid: number;
+  /** The folder with its state, which its jail gets as a whole. */
+  readonly stateDir: DataPath;
+  /** SHA-256 of its system call filter, in hexadecimal. */
+  readonly seccomp: string;
 }
 
 /** Everything about one start. */
@@ -44,6 +54,8 @@ export interface LaunchPlan {
   readonly limits: GuestLimits;
   /** SHA-256 of the system call filter that the launcher must find in the image, in hexadecimal. */
   readonly seccomp: string;
+  /** Null: the guest has no TPM. */
+  readonly tpm: TpmPlan | null;
   /** QEMU's arguments without those that the launcher itself puts in front. */
   readonly argv: readonly string[];
 }
@@ -61,6 +73,8 @@ export interface GuestLimits {
 const MIB = 1024 * 1024;
 /** QEMU's own memory beside the guest's: measured peak 40 MiB for one disk; the rest is room for I/O. */
 const QEMU_OVERHEAD_MIB = 192;
+/** swtpm's memory, code included: measured 12 MiB. */
+const TPM_OVERHEAD_MIB = 32;
 /** QEMU's own threads (main loop, block I/O) may use this much of a CPU beside the vCPUs. */
 const QEMU_CPU_US = 25_000;
 const PIDS_MAX = 64;
@@ -71,6 +85,7 @@ const LAUNCHER_PIDS = 8;
 export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFacts): LaunchPlan {
   const emulated = !host.kvm;
   const disks = guest.disks.map((disk, index) => ({ disk, file: `disk${index}` }));
+  const ahci = guest.disks.filter((disk) => disk.bus === "ahci");
   const files: PlannedFile[] = disks.map(({ disk, file }) => ({
     access: "rw",
     path: disk.path,
@@ -78,9 +93,25 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
   }));
   if (guest.kernel !== null) files.push({ access: "ro", path: guest.kernel, name: "kernel" });
   if (guest.initrd !== null) files.push({ access: "ro", path: guest.initrd, name: "initrd" });
+  if (guest.windows !== null) {
+    files.push({ access: "rw", path: guest.windows.ovmfVars, name: NVRAM });
+  }
+  const tpm: TpmPlan | null = guest.tpmStateDir === null ? null : {
+    uid: uidOf("swtpm", guest.slot),
+    stateDir: guest.tpmStateDir,
+    seccomp: SWTPM_FILTER_SHA256,
+  };
   const devices: DeviceRequest[] = [{ device: "serial-bus" }, { device: "console" }];
   if (policy.security.guestAgent) devices.push({ device: "agent" });
-  for (const { disk, file } of disks) devices.push({ device: "disk", file, format: disk.format });
+  for (const { disk, file } of disks) {
+    const port = ahci.indexOf(disk);
+    const place = port < 0 ? {} : { ahciPort: port };
+    devices.push({ device: "disk", file, format: disk.format, ...place });
+  }
+  if (guest.windows !== null) devices.push({ device: "firmware" });
+  if (tpm !== null) devices.push({ device: "vtpm" });
+  const besideMiB = QEMU_OVERHEAD_MIB + (emulated ? TCG_CACHE_MIB : 0) +
+    (tpm === null ? 0 : TPM_OVERHEAD_MIB);
   const values = {
     vm: guest.vmId,
     kind: guest.kind,
@@ -95,12 +126,13 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
     devices,
     limits: {
       cpuMaxUs: guest.vcpus * 100_000 + QEMU_CPU_US,
-      memoryMaxBytes: (guest.memoryMiB + QEMU_OVERHEAD_MIB + (emulated ? TCG_CACHE_MIB : 0)) * MIB,
+      memoryMaxBytes: (guest.memoryMiB + besideMiB) * MIB,
       pidsMax: PIDS_MAX,
       ioMaxBytesS: guest.ioMibS === null ? null : guest.ioMibS * MIB,
       consoleKibS: guest.consoleKibS,
     },
     seccomp: QEMU_FILTER_SHA256,
+    tpm,
   };
   return { ...values, argv: qemuArgv(values) };
 }
@@ -110,7 +142,7 @@ export function wholeLimits(
   policy: Policy,
   host: HostFacts,
 ): { cpuMaxUs: number; memoryMaxBytes: number; pidsMax: number } {
-  const overhead = policy.limits.vms * QEMU_OVERHEAD_MIB;
+  const overhead = policy.limits.vms * (QEMU_OVERHEAD_MIB + TPM_OVERHEAD_MIB);
   return {
     cpuMaxUs: Math.max(1000, Math.floor(policy.limits.cpuPercent * host.cpus * 1000)),
     memoryMaxBytes: (memoryForGuests(policy, host.memoryMiB) + overhead) * MIB,

@@ -15,6 +15,17 @@ export const MACHINE = "pc-q35-7.2";
 /** TCG keeps translated code beside the guest's memory (`tb-size`). */
 export const TCG_CACHE_MIB = 64;
 
+/**
+ * A guest gets no hypervisor of its own. Five-level paging is off in emulation: without SVM, QEMU 7.2's
+ * TCG then never lets a guest's first program run. Windows is told by Hyper-V's words that its CPUs may
+ * be late and how to read a clock without an exit (QEMU's docs/system/i386/hyperv.rst); KVM alone has them.
+ */
+function cpuOf({ kind, emulated }: Pick<LaunchPlan, "kind" | "emulated">): string {
+  if (emulated) return "max,svm=off,vmx=off,la57=off";
+  const hyperV = kind === "windows" ? ",hv_relaxed,hv_vapic,hv_spinlocks=0x1fff,hv_time" : "";
+  return `host,svm=off,vmx=off${hyperV}`;
+}
+
 /** QEMU's arguments, each option followed by its value. */
 export function qemuArgv(plan: Omit<LaunchPlan, "argv">): string[] {
   const options: Option[] = [
@@ -22,9 +33,7 @@ export function qemuArgv(plan: Omit<LaunchPlan, "argv">): string[] {
     ["-uuid", plan.uuid],
     ["-machine", `${MACHINE},usb=off,vmport=off,dump-guest-core=off,mem-merge=off`],
     ["-accel", plan.emulated ? `tcg,tb-size=${TCG_CACHE_MIB}` : "kvm"],
-    // A guest gets no hypervisor of its own. Five-level paging is off in emulation: without SVM, QEMU
-    // 7.2's TCG then never lets a guest's first program run.
-    ["-cpu", plan.emulated ? "max,svm=off,vmx=off,la57=off" : "host,svm=off,vmx=off"],
+    ["-cpu", cpuOf(plan)],
     ["-smp", String(plan.vcpus)],
     ["-m", `${plan.memoryMiB}M`],
     ["-display", "none"],

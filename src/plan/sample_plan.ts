@@ -39,6 +39,7 @@ export function samplePlan(changes: Partial<Omit<LaunchPlan, "argv">> = {}): Lau
       consoleKibS: 64,
     },
     seccomp: QEMU_FILTER_SHA256,
+    tpm: null,
     ...changes,
   };
   return { ...values, argv: qemuArgv(values) };

@@ -22,16 +22,15 @@ const DOCUMENT_KEYS: readonly (readonly [TomlPath, (document: PolicyDocument) =>
 
 /** The same for the keys of a profile. */
 const PROFILE_KEYS: readonly (readonly [TomlPath, (entry: ProfileEntry) => boolean])[] = [
-  [["enabled"], (e) => e.kind === "windows" && e.document.enabled],
   [["present_on_boot"], (e) => e.document.present_on_boot === true],
   [["networking"], (e) => e.document.networking !== "off"],
   [["provisioning_minutes"], () => true],
   [["limits", "io_mib_s"], () => true],
-  [["storage", "bus"], (e) => e.document.storage.bus !== "virtio"],
   [["storage", "shares"], (e) => e.document.storage.shares.length > 0],
   [["devices", "input"], (e) => e.document.devices.input],
   [["devices", "gpu"], (e) => e.document.devices.gpu !== "none"],
-  [["devices", "vtpm"], (e) => e.document.devices.vtpm],
+  // A guest with a TPM is shut down instead.
+  [["on_shutdown"], (e) => e.document.on_shutdown === "suspend" && e.document.devices.vtpm],
 ];
 
 /** A note `note.not_yet` for each key of the document that this version does not act on. */

@@ -158,7 +158,6 @@ Deno.test("parsePolicy notes each key that this version does not act on yet, and
     "linux.devices.gpu",
     "windows.devices.input",
     "windows.devices.gpu",
-    "windows.devices.vtpm",
   ]);
   const all = `${V}network.resolver = "1.1.1.1"\nnetwork.allow_private = []\nlogging.input = "full"
 security.measure = "required"\npresentation.attention = "ctrl+alt+end"\npresentation.allow = []
@@ -168,7 +167,7 @@ present_on_boot = true\nlimits.io_mib_s = 1\nstorage.bus = "ahci"
 vm_id = "a"\nstorage.shares = [{ tag = "t", path = "vm/linux/a/s" }]
 devices = { input = true, gpu = "virtio", vtpm = true }
 [profiles.w]\nkind = "windows"\nenabled = true\ndevices.vtpm = true\n`;
-  assert.equal(notes(all).length, 19);
+  assert.equal(notes(all).length, 16);
   const harmless =
     `${V}defaults.networking = "off"\nlogging.level = "warn"\nsecurity.measure = "off"
 [linux]\nnetworking = "off"\non_shutdown = "shutdown"\ndevices.gpu = "none"\nstorage.shares = []\n`;

@@ -47,7 +47,7 @@ Deno.test("a report of as many findings as fit has no count, and of one more has
 Deno.test("a report of notes alone is cut by a note, and the policy holds", () => {
   const profiles = Array.from(
     { length: 64 },
-    (_, n) => `[profiles.p${n}]\nkind = "linux"\ndevices = { input = true, vtpm = true }\n`,
+    (_, n) => `[profiles.p${n}]\nkind = "linux"\ndevices = { input = true, gpu = "virtio" }\n`,
   ).join("");
   const { policy, issues } = parse(`${V}serial = 1\n${profiles}`);
   assert(policy !== null);
@@ -101,7 +101,7 @@ Deno.test("a report has the error that refuses a policy before the warnings and 
 
 const noted = Array.from(
   { length: 64 },
-  (_, n) => `[profiles.p${n}]\nkind = "linux"\ndevices = { input = true, vtpm = true }\n`,
+  (_, n) => `[profiles.p${n}]\nkind = "linux"\ndevices = { input = true, gpu = "virtio" }\n`,
 ).join("");
 
 Deno.test("a report that is cut below a single error still denies in its last line", () => {

@@ -4,7 +4,7 @@
  * The result carries all that a plan needs. Nothing here looks at the machine.
  */
 import { type DataPath, overlaps, ownedBy } from "../data_path.ts";
-import type { VmId } from "../id.ts";
+import { guestFolder, type VmId } from "../id.ts";
 import { errorsOf, type Issue, issue } from "../issue.ts";
 import { fillPath, type Policy, type Profile } from "../policy/policy.ts";
 import type { BrokenGuest, EffectiveGuest, GuestRecord, Registry } from "./guest.ts";
@@ -57,7 +57,10 @@ export function effective(policy: Policy, record: GuestRecord): Effective {
   checkDisks(profile, record, violation);
   const { windows } = profile.storage;
   const ovmfVars = windows === null ? null : path(windows.ovmfVars.path, "storage.ovmf_vars");
-  const vtpm = windows === null ? null : path(windows.vtpmStateDir.path, "storage.vtpm_state_dir");
+  const vtpm = record.vtpm && profile.devices.vtpm;
+  // A linux profile has no key for it.
+  const vtpmDir = windows?.vtpmStateDir.path ?? `${guestFolder("linux", record.vmId)}/tpm`;
+  const tpmStateDir = vtpm ? path(vtpmDir, "storage.vtpm_state_dir") : null;
   const shares = profile.storage.shares.flatMap((share) => {
     const own = path(share.path, "storage.shares");
     return own === null ? [] : [{ ...share, path: own }];
@@ -104,8 +107,9 @@ export function effective(policy: Policy, record: GuestRecord): Effective {
     provisioningMinutes: profile.provisioningMinutes,
     input: record.input && profile.devices.input,
     gpu: record.gpu === "virtio" && profile.devices.gpu === "virtio" ? "virtio" : "none",
-    vtpm: record.vtpm && profile.devices.vtpm,
-    windows: ovmfVars === null || vtpm === null ? null : { ovmfVars, vtpmStateDir: vtpm },
+    vtpm,
+    tpmStateDir,
+    windows: ovmfVars === null ? null : { ovmfVars },
   };
   checkOwnFiles(guest, violation);
   return errorsOf(issues).length > 0 ? { guest: null, issues } : { guest, issues };
@@ -172,11 +176,11 @@ export function unusedProfiles(policy: Policy, registry: Registry): Issue[] {
 
 /** Every file and folder of the data root that a guest names. */
 export function filesOfGuest(guest: EffectiveGuest): DataPath[] {
-  const { kernel, initrd, windows } = guest;
+  const { kernel, initrd, windows, tpmStateDir } = guest;
   return [
     ...guest.disks.map((disk) => disk.path),
     ...guest.shares.map((share) => share.path),
-    ...[kernel, initrd, windows?.ovmfVars, windows?.vtpmStateDir].filter((file) => file != null),
+    ...[kernel, initrd, windows?.ovmfVars, tpmStateDir].filter((file) => file != null),
   ];
 }
 
@@ -198,7 +202,15 @@ function checkDevices(profile: Profile, record: GuestRecord, violation: Violatio
   }
 }
 
+/** Ports of the one AHCI controller that a guest has (q35's ICH9). */
+const AHCI_PORTS = 6;
+
 function checkDisks(profile: Profile, record: GuestRecord, violation: Violation): void {
+  const ahci = record.disks.filter((disk) => disk.bus === "ahci").length;
+  if (ahci > AHCI_PORTS) {
+    const expected = `at most ${AHCI_PORTS} disks with bus ahci`;
+    violation("registry.ahci_ports", "storage.disks", expected, String(ahci));
+  }
   for (const disk of record.disks) {
     const key = `storage.disks.${disk.name}`;
     if (disk.bus === "ahci" && profile.storage.bus !== "ahci") {

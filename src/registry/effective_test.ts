@@ -90,6 +90,7 @@ Deno.test("effective carries all that a plan needs", () => {
     input: false,
     gpu: "none",
     vtpm: false,
+    tpmStateDir: null,
     windows: null,
   });
 });
@@ -132,10 +133,29 @@ Deno.test("effective gives a windows guest its firmware and TPM, and none withou
   };
   assert.deepEqual(rules(policy, parts), ["registry.windows_vtpm"]);
   const { guest } = effective(policy, record({ ...parts, vtpm: true }));
-  assert.deepEqual(guest?.windows, {
-    ovmfVars: "vm/windows/win/ovmf_vars.fd",
-    vtpmStateDir: "vm/windows/win/tpm",
-  });
+  assert.deepEqual(guest?.windows, { ovmfVars: "vm/windows/win/ovmf_vars.fd" });
+  assert.equal(guest?.tpmStateDir, "vm/windows/win/tpm");
+});
+
+Deno.test("effective gives a linux guest a TPM where both ask, in a folder that no disk of it lies in", () => {
+  const policy = policyOf({ devices: { vtpm: true } });
+  const { guest } = effective(policy, record({ vtpm: true }));
+  assert.deepEqual([guest?.vtpm, guest?.tpmStateDir], [true, "vm/linux/desk/tpm"]);
+  assert.equal(effective(policy, record()).guest?.tpmStateDir, null);
+  assert.deepEqual(rules(policyOf(), { vtpm: true }), ["registry.vtpm_above_policy"]);
+  const inside = [disk("root", "vm/linux/desk/rootfs.ext4"), disk("more", "vm/linux/desk/tpm/x")];
+  assert.deepEqual(rules(policy, { vtpm: true, disks: inside }), ["registry.file_twice"]);
+});
+
+Deno.test("effective refuses more AHCI disks than the controller has ports", () => {
+  const policy = policyOf({ storage: { bus: "ahci" } });
+  const disks = (count: number) =>
+    Array.from({ length: count }, (_, n) => ({
+      ...disk(n === 0 ? "root" : `d${n}`, `vm/linux/desk/d${n}`),
+      bus: "ahci" as const,
+    }));
+  assert.deepEqual(rules(policy, { disks: disks(6) }), []);
+  assert.deepEqual(rules(policy, { disks: disks(7) }), ["registry.ahci_ports"]);
 });
 
 Deno.test("effective uses the profile's boot, and the record's where the profile has none", () => {

@@ -89,8 +89,10 @@ export interface EffectiveGuest {
   readonly input: boolean;
   readonly gpu: Gpu;
   readonly vtpm: boolean;
+  /** The folder of its TPM's state; null: it has no TPM. */
+  readonly tpmStateDir: DataPath | null;
   /** Only for kind windows. */
-  readonly windows: { readonly ovmfVars: DataPath; readonly vtpmStateDir: DataPath } | null;
+  readonly windows: { readonly ovmfVars: DataPath } | null;
 }
 
 /** A guest that cannot start, and why; the others do. */

@@ -12,7 +12,7 @@ Deno.test("planHash is the same whether the plan waits for saved state or not", 
 Deno.test("planHash is another for each change of the plan", () => {
   const plan = samplePlan();
   const others = [
-    ...Object.keys(plan).filter((key) => key !== "argv").map((key) => ({ ...plan, [key]: null })),
+    ...Object.keys(plan).filter((key) => key !== "argv").map((key) => ({ ...plan, [key]: "x" })),
     ...plan.argv.map((_, n) => ({ ...plan, argv: plan.argv.with(n, "other") })),
     { ...plan, argv: ["-incoming", "defer", ...plan.argv] },
     { ...plan, argv: [...plan.argv, "-incoming", "exec:true"] },

@@ -112,6 +112,8 @@ function failure(code: string, why: string): Fault {
 async function save(request: SuspendRequest): Promise<SavedState> {
   const { host, plan, qmp, key, cpu } = request;
   const places = savedPlaces(plan);
+  // What a TPM has in memory would have to be saved with the machine's, to the same instant.
+  if (plan.tpm !== null) throw failure("saved.tpm", "one with a TPM cannot be saved; shut it down");
   checkRoom(host, plan);
   await qmp.command("stop");
   for (const folder of [places.guest, places.folder]) host.makeDirectory(folder);

@@ -5,13 +5,8 @@
  * Data alone.
  */
 
-import {
-  type AllowedCall,
-  type ArgumentTest,
-  type CallList,
-  filterHash,
-  seccompFilter,
-} from "./filter.ts";
+import { type AllowedCall, type CallList, filterHash, seccompFilter } from "./filter.ts";
+import { AF_UNIX, any, plain, rare, setprivCalls } from "./rows.ts";
 
 /** linux/kvm.h: KVMIO, the type byte of all of KVM's requests. */
 const KVM_TYPE = 0xae00;
@@ -22,11 +17,6 @@ const TYPE_MASK = 0xff00;
 const CLONE_THREAD = 0x00010000;
 /** Every CLONE_NEW* flag that clone takes (CLONE_NEWTIME is for clone3 and unshare alone). */
 const CLONE_NEW = 0x7e020000;
-
-const AF_UNIX = 1;
-
-const any = (argument: ArgumentTest["argument"], values: readonly number[]): ArgumentTest[] =>
-  values.map((equals) => ({ argument, equals }));
 
 /** Calls whose arguments are looked at. The most frequent stands first. */
 const TESTED: readonly AllowedCall[] = [
@@ -42,7 +32,12 @@ const TESTED: readonly AllowedCall[] = [
   },
   {
     name: "socket",
-    why: "unix sockets: QMP, console, agent, saved state",
+    why: "unix sockets: QMP, console, agent, saved state, TPM",
+    when: any(0, [AF_UNIX]),
+  },
+  {
+    name: "socketpair",
+    why: "the line to the guest's TPM",
     when: any(0, [AF_UNIX]),
   },
   {
@@ -59,18 +54,8 @@ const TESTED: readonly AllowedCall[] = [
   },
 ];
 
-const plain = (why: string, names: string): AllowedCall[] =>
-  names.split(" ").map((name) => ({ name, why }));
-const rare = (why: string, names: string): AllowedCall[] =>
-  plain(why, names).map((call) => ({ ...call, rare: true }));
-
 const PLAIN: readonly AllowedCall[] = [
-  // Until QEMU's own filter is there, which takes execve and the set*id calls away again.
-  ...plain("setpriv starts QEMU", "execve"),
-  ...plain("setpriv takes the guest's ids", "setresuid setresgid setgroups"),
-  ...plain("setpriv and libcap-ng drop capabilities", "capget capset"),
-  ...plain("setpriv looks whether it must change ids", "getresuid getresgid"),
-  ...plain("QEMU's own filter, which can only take more away", "seccomp"),
+  ...setprivCalls("QEMU"),
 
   ...plain(
     "the C library starts a program or thread",

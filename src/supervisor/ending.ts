@@ -62,10 +62,16 @@ export async function endStranger(host: Host, slot: Slot): Promise<Ending> {
  * @returns whether no process is left
  */
 export async function killGuest(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
-  if (host.processesOf(slot).length > 0) {
+  // A guest's TPM has a cgroup of its own below, which ends with it.
+  if (host.processesOf(slot).length > 0 || isPopulated(host, slot)) {
     host.put(`${guestCgroup(slot)}/cgroup.kill`, "1");
   }
   return await isGone(host, slot, timeoutMs);
+}
+
+function isPopulated(host: Host, slot: Slot): boolean {
+  const events = host.readText(`${guestCgroup(slot)}/cgroup.events`, EVENTS_LIMIT) ?? "";
+  return /^populated 1$/m.test(events);
 }
 
 /**
@@ -74,10 +80,8 @@ export async function killGuest(host: Host, slot: Slot, timeoutMs: number): Prom
  * included.
  */
 async function isGone(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
-  const events = `${guestCgroup(slot)}/cgroup.events`;
   const end = host.clock.monoMs() + timeoutMs;
-  const populated = () => /^populated 1$/m.test(host.readText(events, EVENTS_LIMIT) ?? "");
-  while (host.processesOf(slot).length > 0 || populated()) {
+  while (host.processesOf(slot).length > 0 || isPopulated(host, slot)) {
     if (host.clock.monoMs() >= end) return false;
     await host.clock.sleep(POLL_MS);
   }

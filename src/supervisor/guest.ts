@@ -153,6 +153,8 @@ export class Guest extends GuestMachine {
     const there = await settle(host, this.plan.slot);
     if (there.length === 0) {
       dropRecord(host, this.plan.slot);
+      // Its TPM may be left, where the launcher or QEMU ended alone.
+      await this.killAll();
       if (hasSaved(host, this.plan)) await this.apply("found_saved", "saved_state");
       return false;
     }

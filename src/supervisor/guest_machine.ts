@@ -12,7 +12,6 @@ import type { Connection, FileFacts, Host } from "../host/port.ts";
 import type { VmId } from "../id.ts";
 import type { Issue } from "../issue.ts";
 import { DEVICES } from "../plan/device.ts";
-import { checkFiles } from "../plan/file_check.ts";
 import { type LaunchPlan, subjectOf } from "../plan/launch_plan.ts";
 import type { GoodState } from "../saved/check.ts";
 import { retireSaved } from "../saved/generation.ts";
@@ -23,9 +22,11 @@ import { attendConsole, awaitAgent, watchQmp } from "./attending.ts";
 import { killGuest } from "./ending.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
 import { type Keeping, type KeepingOf, putAside, unwanted } from "./keeping.ts";
+import { readyFiles } from "./lasting.ts";
 import { confineMachine, lastWords, launchMachine, refusedValue } from "./machine.ts";
 import { Progress, type Refusal } from "./progress.ts";
 import { dropRecord, type RunRecord, type Step, writeRecord } from "./record.ts";
+import { watchTpm } from "./tpm.ts";
 
 /** Milliseconds. */
 const KILL_TIMEOUT_MS = 5_000;
@@ -221,7 +222,7 @@ export abstract class GuestMachine {
     this.#sawShutdown = false;
     this.#process = null;
     try {
-      const checked = checkFiles(host, this.plan);
+      const checked = readyFiles(host, this.plan);
       if (checked.issues.length > 0) return void await this.deny(checked.issues);
       for (const device of this.plan.devices) {
         const name = device.device === "disk" ? device.file : device.device;
@@ -318,6 +319,7 @@ export abstract class GuestMachine {
     void qmp.closed.then(() => this.#onQmpClosed(qmp));
     const wanted = () => this.qmp === qmp && this.progress.is("running", "paused");
     void watchQmp(host, qmp, wanted).then((silent) => silent ? this.#onSilence() : undefined);
+    void watchTpm(this.around, this.plan, wanted, (fault) => this.fail(fault));
     void attendConsole(host, this.plan, takeConsole).catch((error) => this.#lost("console", error));
     if (this.answered) return;
     void awaitAgent(host, this.plan, wanted, wasSaved ? correct : undefined).then(

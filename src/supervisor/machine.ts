@@ -4,17 +4,17 @@
  * no state of a guest and lets none go.
  */
 
-import { mountedAt } from "../boot/mount_table.ts";
 import { Fault } from "../fault.ts";
 import { QmpClient, type QmpEvent } from "../guest/qmp.ts";
 import type { Connection, FileFacts, Host } from "../host/port.ts";
 import { type Slot, slotName, socketPath } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
-import { CGROUP_FILES, confinementOf, type Verdict } from "../jail/confinement.ts";
+import type { Verdict } from "../jail/confinement.ts";
 import { renderPlan } from "../jail/render.ts";
-import { type JailSpec, jailSpec } from "../jail/spec.ts";
-import { guestCgroup, PATHS } from "../permissions.ts";
+import { PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
+import { keepNewTpm } from "./lasting.ts";
+import { readBack } from "./read_back.ts";
 import type { RunRecord } from "./record.ts";
 
 /** Milliseconds. A launch is slow on an emulated host. */
@@ -112,58 +112,6 @@ export async function settle(host: Host, slot: Slot): Promise<number[]> {
   return there;
 }
 
-/** What the kernel says of the running jail, held against the plan. */
-function readBack(
-  host: Host,
-  plan: LaunchPlan,
-  files: Readonly<Record<string, FileFacts>>,
-): Verdict {
-  const spec = jailSpec(plan);
-  const processes = host.processesOf(plan.slot).flatMap((pid) => host.processFacts(pid) ?? []);
-  const own = host.readText(`${PATHS.proc}/1/mountinfo`, 256 * 1024) ?? "";
-  const cgroup = guestCgroup(plan.slot);
-  const read = (file: string) => host.readText(`${cgroup}/${file}`, 4096)?.trimEnd() ?? null;
-  const verdict = confinementOf(spec, {
-    processes,
-    hostNamespaces: host.processFacts(1)?.namespaces ?? {},
-    cgroup: Object.fromEntries(CGROUP_FILES.map((file) => [file, read(file)])),
-    files,
-    errors: host.lstat(`${PATHS.run}/err/${spec.slotName}`),
-    dataDevice: mountedAt(own, PATHS.dataRoot)?.device ?? "none",
-    partitions: host.readText(`${PATHS.proc}/partitions`, 256 * 1024) ?? "",
-  });
-  const swapped = swappedFiles(host, plan.slot, spec, files);
-  return {
-    issues: [...verdict.issues, ...swapped],
-    checks: verdict.checks + spec.files.length,
-  };
-}
-
-/**
- * What the jail holds under each name of the plan, by device and inode: a kernel or an initrd is read
- * once and not held open, and the path that a mount shows can be right again by now.
- */
-function swappedFiles(
-  host: Host,
-  slot: Slot,
-  spec: JailSpec,
-  files: Readonly<Record<string, FileFacts>>,
-): Issue[] {
-  const [pid = 0] = host.processesOf(slot);
-  return spec.files.flatMap(({ name, path }) => {
-    const given = host.lstat(`${PATHS.proc}/${pid}/root/g/${name}`);
-    const checked = files[name];
-    const same = given !== null && given.device === checked?.device &&
-      given.inode === checked.inode;
-    return same ? [] : [issue("vm.confinement", {
-      path: `given.${name}`,
-      expected: "the file that was checked, same device and inode",
-      found: given === null ? "nothing" : "another file",
-      hint: `the guest was killed before it ran an instruction; something swaps ${path}`,
-    })];
-  });
-}
-
 /** A machine that was reached and read back. */
 export interface Confined {
   readonly qmp: QmpClient;
@@ -181,6 +129,7 @@ export async function confineMachine(
 ): Promise<Confined> {
   const qmp = await connectMachine(host, plan, onEvent);
   const verdict = readBack(host, plan, files);
+  if (verdict.issues.length === 0) keepNewTpm(host, plan);
   const [pid] = host.processesOf(plan.slot);
   const facts = pid === undefined ? null : host.processFacts(pid);
   const process = facts === null ? null : { pid: facts.pid, startTicks: facts.startTicks };

@@ -40,7 +40,7 @@ const BARE_CHROOT: Changes = [
   ["--no-new-privs ", ""],
   [/-sandbox on,\S+/, "-sandbox off"],
   // Here the launcher's own child is QEMU.
-  ["kill -9 $monitor\nwait $monitor\n", ""],
+  ["  kill -9 $monitor\n  wait $monitor\n", ""],
 ];
 
 const WEAKENINGS: readonly Weakening[] = [
@@ -51,7 +51,7 @@ const WEAKENINGS: readonly Weakening[] = [
     changes: [
       ["--reuid $uid", "--reuid $((uid + 900))"],
       ["wanted=$uid:$uid:600", "wanted=$uid:$uid:666"],
-      ['mkdir -m 0700 "$sockets/$name"', 'mkdir -m 0777 "$sockets/$name"'],
+      ['socket_folder "$sockets" $uid:$uid 0700', 'socket_folder "$sockets" $uid:$uid 0777'],
     ],
   },
   { field: "capabilities.bnd", changes: [["--bounding-set=-all -- \\", "-- \\"]] },
@@ -108,8 +108,9 @@ const WEAKENINGS: readonly Weakening[] = [
   {
     field: "processes",
     changes: [[
-      "# bwrap's own process",
-      '( echo 0 > "$cgroup/cgroup.procs"; exec $bb sleep 1000 ) > /dev/null &\n# bwrap\'s own process',
+      'await "$sockets/qmp.sock"',
+      '( echo 0 > "$cgroup/cgroup.procs"; exec $bb sleep 1000 ) > /dev/null &\n' +
+      'await "$sockets/qmp.sock"',
     ]],
   },
 ];

@@ -61,7 +61,7 @@ function bareChroot(has: (wall: Wall) => boolean): Change[] {
     ],
     ...has("no_new_privs") ? [] : [["--no-new-privs ", ""] as const],
     // Here the launcher's own child is the program.
-    ["kill -9 $monitor\nwait $monitor\n", ""],
+    ["  kill -9 $monitor\n  wait $monitor\n", ""],
   ];
 }
 

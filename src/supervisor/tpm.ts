@@ -1,0 +1,44 @@
+/**
+ * The TPM of a guest while it runs: which processes its cgroup has, and whether it ended before the guest
+ * did. The launcher starts it and QEMU's end ends it; nothing here does.
+ */
+
+import { Fault } from "../fault.ts";
+import type { Host } from "../host/port.ts";
+import type { Slot, VmId } from "../id.ts";
+import { guestCgroup } from "../permissions.ts";
+import type { LaunchPlan } from "../plan/launch_plan.ts";
+
+/** Milliseconds between two looks at the cgroup. */
+const WATCH_PAUSE_MS = 500;
+const PROCESSES_LIMIT = 64 * 1024;
+
+/** Ids of the processes in the cgroup of a slot's TPM, which lies in the guest's own. */
+export function tpmProcesses(host: Host, slot: Slot): number[] {
+  const text = host.readText(`${guestCgroup(slot)}/tpm/cgroup.procs`, PROCESSES_LIMIT) ?? "";
+  return text.split("\n").filter((line) => line !== "").map(Number);
+}
+
+/**
+ * Waits until the guest's TPM is gone; a guest cannot go on without it, nor be given another one.
+ *
+ * @param wanted whether it still matters
+ * @param end ends the guest for that fault; then whoever begins guests again is told
+ */
+export async function watchTpm(
+  { host, onCrash }: { readonly host: Host; readonly onCrash: (vm: VmId) => void },
+  plan: LaunchPlan,
+  wanted: () => boolean,
+  end: (fault: Fault) => Promise<void>,
+): Promise<void> {
+  if (plan.tpm === null) return;
+  do {
+    await host.clock.sleep(WATCH_PAUSE_MS);
+    if (!wanted()) return;
+  } while (tpmProcesses(host, plan.slot).length > 0);
+  const why =
+    "its process is gone while the guest runs; the guest is ended, and has it again when " +
+    "it is started";
+  await end(new Fault("guest", "tpm.gone", `TPM of ${plan.vm}: ${why}`));
+  onCrash(plan.vm);
+}

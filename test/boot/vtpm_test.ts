@@ -1,0 +1,167 @@
+/**
+ * A guest's own TPM on a real machine: the guest reads it and keeps something in it, which is there after
+ * its next start and nowhere else; what becomes of the guest when its TPM dies, when the program does, and
+ * when somebody asks for its memory to be saved.
+ */
+import assert from "node:assert/strict";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import { listDataDisk } from "../../tools/data_disk.ts";
+import { makeDataDisk } from "../../tools/boot_data.ts";
+import {
+  askInside,
+  fileInside,
+  insideOverlay,
+  killProgram,
+  rayInside,
+  statesOf,
+  vmCommand,
+} from "./inside.ts";
+import {
+  assertClean,
+  assertEndedInOrder,
+  eventsNamed,
+  finish,
+  guestFiles,
+  Home,
+  registryRecord,
+  showingLines,
+  signedPolicy,
+  startMachine,
+} from "./machine.ts";
+
+const FIRST = "trusted-a";
+const SECOND = "trusted-b";
+const MEMORY_MIB = 96;
+const READY_MS = 300_000;
+
+const POLICY = `version = 0
+serial = 1
+
+[limits]
+cpu_percent = 100
+vms = 2
+
+[profiles.trusted]
+kind = "linux"
+enabled = true
+autoboot = true
+limits = { mem_mib = ${MEMORY_MIB} }
+devices = { vtpm = true }
+
+[profiles.trusted.boot]
+kernel = "vm/linux/{vm_id}/vmlinuz"
+initrd = "vm/linux/{vm_id}/initrd.img"
+cmdline = "console=hvc0 quiet panic=-1 pci=lastbus=0 cryptomgr.notests nokaslr mitigations=off ipv6.disable=1"
+`;
+
+async function twoGuests(home: Home): Promise<string> {
+  const disk = `${home.path}/data.img`;
+  const vms = Object.fromEntries([FIRST, SECOND].map((vm, slot) => {
+    const record = registryRecord(vm, slot, "trusted", MEMORY_MIB);
+    return [vm, { ...record, devices: { ...record.devices, vtpm: true } }];
+  }));
+  makeDataDisk(disk, {
+    ...guestFiles(FIRST, home),
+    ...guestFiles(SECOND, home),
+    ...await signedPolicy(POLICY),
+    "vm/registry.json": JSON.stringify({ version: 0, vms }),
+  }, { sizeMiB: 224 });
+  return disk;
+}
+
+/** What a guest says at its start of that number that its TPM keeps. */
+async function kept(run: BootRun, vm: string, start: number): Promise<string> {
+  const until = Date.now() + READY_MS;
+  while (Date.now() < until) {
+    const log = await fileInside(run, `/var/rayos/vm/linux/${vm}/logs/console.log`);
+    const text = new TextDecoder().decode(log);
+    const said = [...text.matchAll(/tpm keeps ([0-9a-f]{16} (?:made|found))/gu)][start - 1]?.[1];
+    if (said !== undefined) return said;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error(`${vm} did not say what its TPM keeps at start ${start}`);
+}
+
+/** Does it on the machine and gives what it wrote. */
+async function inside(run: BootRun, command: string): Promise<string> {
+  await askInside(run, `do ${command} > /run/said 2>&1`, /inside done/u);
+  return new TextDecoder().decode(await fileInside(run, "/run/said")).trim();
+}
+
+Deno.test("a guest's TPM is its own, lasts from start to start, and its end is the guest's", async () => {
+  await using home = await Home.make();
+  const disk = await twoGuests(home);
+  await using run = await startMachine({
+    disks: [{ path: disk }],
+    overlay: await insideOverlay(),
+    memoryMiB: 2560,
+  });
+  await showingLines(run, async () => {
+    const ready = (vm: string, from = 0) =>
+      run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, READY_MS, from);
+    await ready(FIRST);
+    await ready(SECOND);
+    for (const vm of [FIRST, SECOND]) {
+      const device = run.lines.findIndex((line) =>
+        line.event === "RAYOS_DEVICE:vtpm" && line.fields["vm"] === vm
+      );
+      const confined = run.lines.findIndex((line) =>
+        line.event === "RAYOS_VM_CONFINED" && line.fields["vm"] === vm
+      );
+      assert.ok(device >= 0 && device < confined, `${vm}: ${device} ${confined}`);
+    }
+    const first = await kept(run, FIRST, 1);
+    const second = await kept(run, SECOND, 1);
+    assert.match(first, / made$/u);
+    assert.match(second, / made$/u);
+    assert.notEqual(first, second);
+
+    // The other's socket and state are out of reach, also for one who is out of the jail, with its uid.
+    const as = "/usr/bin/setpriv --reuid 61000 --regid 61000 --clear-groups --no-new-privs";
+    for (const place of ["/run/rayos/t/01", `/var/rayos/vm/linux/${SECOND}/tpm`]) {
+      assert.match(await inside(run, `${as} /bin/busybox ls ${place}`), /Permission denied/u);
+      assert.notEqual(await inside(run, `/bin/busybox ls ${place}`), "", "root sees it");
+    }
+
+    const { code, output } = await rayInside(run, `vm suspend ${FIRST}`);
+    assert.equal(code, 1);
+    assert.match(output, /saved\.tpm/u);
+    assert.equal(statesOf(run, FIRST).at(-1), "paused:running");
+
+    // The program dies: both jails of each guest are read back, and both guests are left alone.
+    const adopted = await killProgram(run);
+    for (const vm of [FIRST, SECOND]) {
+      assert.deepEqual(statesOf(run, vm, adopted), ["defined:running"]);
+    }
+    await vmCommand(run, "stop", FIRST, "stopped");
+    assert.equal(
+      await inside(run, "/bin/busybox cat /run/rayos/cg/rayos/guests/00/tpm/cgroup.procs"),
+      "",
+    );
+    const again = run.lines.length;
+    await vmCommand(run, "start", FIRST, "running");
+    await ready(FIRST, again);
+    assert.equal(await kept(run, FIRST, 2), first.replace("made", "found"));
+
+    // Its TPM dies: the guest is ended by name, and has it again at the start that follows.
+    const from = run.lines.length;
+    const tpm = "/run/rayos/cg/rayos/guests/01/tpm/cgroup.procs";
+    await inside(run, `read -r one < ${tpm}; kill -9 $one`);
+    await run.waitFor("fault code=tpm.gone", READY_MS, from);
+    await ready(SECOND, from);
+    assert.deepEqual(statesOf(run, SECOND, from), [
+      "running:failed",
+      "failed:starting",
+      "starting:running",
+    ]);
+    assert.deepEqual(statesOf(run, FIRST, from), []);
+    assert.equal(await kept(run, SECOND, 2), second.replace("made", "found"));
+
+    const boot = await finish(run);
+    assert.deepEqual(eventsNamed(boot.lines, "RAYOS_POLICY_VIOLATION"), []);
+    assertEndedInOrder(boot);
+  });
+  assertClean(disk);
+  const copies = listDataDisk(disk, `vm/linux/${FIRST}/backup`).map((entry) => entry.path);
+  assert.ok(copies.some((path) => path.endsWith("tpm2-00.permall.1")), copies.join(" "));
+});
