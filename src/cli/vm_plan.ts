@@ -4,7 +4,7 @@
  * no host, and looks at no disk.
  */
 import { errorsOf, type Issue } from "../issue.ts";
-import { jailSpec } from "../jail/spec.ts";
+import { type JailSpec, jailSpec, tpmSpec } from "../jail/spec.ts";
 import { renderPlan } from "../jail/render.ts";
 import { guestCgroup, GUESTS_CGROUP } from "../permissions.ts";
 import { DEVICES } from "../plan/device.ts";
@@ -63,10 +63,20 @@ interface Shown {
 function show(shown: Shown, json: boolean): CommandResult {
   const { policy, facts, plan, denied, made } = shown;
   const jail = jailSpec(plan);
+  const tpm = tpmSpec(plan);
   const file = renderPlan(plan);
   const whole = wholeLimits(policy, facts);
   if (json) {
-    const result = { ok: true, denied, registry_made: made, plan, jail, whole, plan_file: file };
+    const jails = { jail, tpm_jail: tpm };
+    const result = {
+      ok: true,
+      denied,
+      registry_made: made,
+      plan,
+      ...jails,
+      whole,
+      plan_file: file,
+    };
     return { exit: 0, stdout: `${JSON.stringify(result, null, 2)}\n`, stderr: "" };
   }
   const own = guestCgroup(plan.slot);
@@ -87,16 +97,10 @@ function show(shown: Shown, json: boolean): CommandResult {
         return `${what}: ${row.exposes} (${row.policyKey ?? "every guest"})`;
       }),
     ],
-    [
-      "jail",
-      [
-        `uid ${jail.uid}, gid ${jail.gid}, groups ${jail.groups.join(" ") || "none"}`,
-        `system calls: ${jail.seccompFilters} filters, the image's with SHA-256 ${plan.seccomp}`,
-        ...jail.mounts.map((one) =>
-          `${one.access} ${one.place} = ${one.root ?? "any"} of ${one.of}`
-        ),
-      ],
-    ],
+    ["jail", jailLines(jail, plan.seccomp)],
+    ...tpm === null || plan.tpm === null
+      ? []
+      : [["jail of its TPM", jailLines(tpm, plan.tpm.seccomp)] satisfies [string, string[]]],
     ["cgroup", [
       `${own}/cpu.max = ${plan.limits.cpuMaxUs} 100000`,
       `${own}/memory.max = ${plan.limits.memoryMaxBytes}`,
@@ -121,6 +125,14 @@ function show(shown: Shown, json: boolean): CommandResult {
     `${title}\n${lines.map((line) => `  ${printable(line)}\n`).join("")}`
   ).join("\n");
   return { exit: 0, stdout, stderr: "" };
+}
+
+function jailLines(jail: JailSpec, seccomp: string): string[] {
+  return [
+    `uid ${jail.uid}, gid ${jail.gid}, groups ${jail.groups.join(" ") || "none"}`,
+    `system calls: ${jail.seccompFilters} filters, the image's with SHA-256 ${seccomp}`,
+    ...jail.mounts.map((one) => `${one.access} ${one.place} = ${one.root ?? "any"} of ${one.of}`),
+  ];
 }
 
 /** An option with its value on a line. */

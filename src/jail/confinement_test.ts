@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import type { DataPath } from "../data_path.ts";
 import type { FileFacts, ProcessFacts } from "../host/port.ts";
 import { confinementOf, type ObservedJail } from "./confinement.ts";
-import { type JailSpec, jailSpec } from "./spec.ts";
+import { type JailSpec, jailSpec, tpmSpec } from "./spec.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 
 const spec: JailSpec = jailSpec(samplePlan());
@@ -208,4 +209,57 @@ Deno.test("confinementOf names cgroup.io.max when the disk's speed is another th
 Deno.test("confinementOf lets neither no process nor a second one pass", () => {
   assert.deepEqual(fields(observed({ processes: [] })), ["processes"]);
   assert.deepEqual(fields(observed({ processes: [process(), process()] })), ["processes"]);
+});
+
+const tpm = tpmSpec(samplePlan({
+  tpm: { uid: 62000, stateDir: "vm/linux/demo/tpm" as DataPath, seccomp: "" },
+}));
+
+const TPM_MOUNTS = [
+  "1 0 0:2 /usr/lib/rayos/root/swtpm / ro,nosuid,nodev,relatime - rootfs rootfs rw",
+  "2 1 0:30 / /dev ro,nosuid,nodev,relatime - tmpfs tmpfs rw",
+  "3 2 0:5 /null /dev/null rw,nosuid,relatime - devtmpfs dev rw",
+  `4 1 254:0 ${DATA}/tpm /state rw,nosuid,nodev - ext4 /dev/vda rw`,
+  "5 1 0:21 /00 /t rw,nosuid,nodev,relatime - tmpfs run rw",
+].join("\n");
+
+/** A TPM's jail as planned, with the text of its status or mounts changed. */
+function tpmFields(from = "", to = "", more: Partial<ProcessFacts> = {}): string[] {
+  assert.ok(tpm !== null);
+  const as = STATUS.replaceAll("61000", "62000").replace("Groups:\t36", "Groups:\t");
+  const changed = (text: string) => text.replace(from, to);
+  assert.ok(from === "" || changed(as) !== as || changed(TPM_MOUNTS) !== TPM_MOUNTS, from);
+  const found = confinementOf(tpm, {
+    ...observed(),
+    cgroup: {},
+    files: { state: { ...DISK, inode: 20 }, "state/.lock": { ...DISK, inode: 21 } },
+    processes: [process({
+      tasks: [{ tid: 7, status: changed(as) }],
+      mountinfo: changed(TPM_MOUNTS),
+      files: [
+        { fd: 0, target: "/dev/null", device: 5, inode: 4 },
+        { fd: 3, target: "socket:[99]", device: 8, inode: 99 },
+        { fd: 4, target: "/state/.lock", device: DISK.device, inode: 21 },
+      ],
+      ...more,
+    })],
+  });
+  return [...new Set(found.issues.map((one) => one.path))];
+}
+
+Deno.test("confinementOf finds nothing in a TPM's jail that is as planned, and names what is weakened in it", () => {
+  assert.deepEqual(tpmFields(), []);
+  assert.deepEqual(tpmFields("Uid:\t62000\t62000", "Uid:\t62000\t0"), ["tpm.uid"]);
+  assert.deepEqual(tpmFields("Groups:\t", "Groups:\t36"), ["tpm.groups"]);
+  assert.deepEqual(tpmFields("Seccomp_filters:\t2", "Seccomp_filters:\t1"), [
+    "tpm.seccomp_filters",
+  ]);
+  assert.deepEqual(tpmFields("/tpm /state", "/../other/tpm /state"), ["tpm.mount./state"]);
+  assert.deepEqual(tpmFields("/00 /t", "/01 /t"), ["tpm.mount./t"]);
+  assert.deepEqual(tpmFields("root/swtpm / ro", "root/swtpm / rw"), ["tpm.mount./"]);
+  const namespaces = { ...NAMESPACES, net: "net:[1]" };
+  assert.deepEqual(tpmFields("", "", { namespaces }), ["tpm.namespace.net"]);
+  assert.deepEqual(tpmFields("", "", { limits: limits("unlimited") }), ["tpm.limit.fsize"]);
+  const files = [{ fd: 9, target: "/state/x", device: DISK.device, inode: 99 }];
+  assert.deepEqual(tpmFields("", "", { files }), ["tpm.open_files"]);
 });

@@ -8,7 +8,7 @@ import type { Outcome } from "../control/protocol.ts";
 import { escapeUnsafe } from "../escape.ts";
 import { guestFolder } from "../id.ts";
 import { renderPlan } from "../jail/render.ts";
-import { jailSpec } from "../jail/spec.ts";
+import { jailSpec, tpmSpec } from "../jail/spec.ts";
 import { PATHS } from "../permissions.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import type { MachineState } from "../machine_state.ts";
@@ -89,7 +89,8 @@ async function carryOut(runtime: Runtime, permit: Allowed, command: Command): Pr
 function showPlan(runtime: Runtime, permit: Allowed): Outcome {
   const plan = runtime.plans.find((one) => one.vm === permit.vm);
   if (plan === undefined) return noPlan(permit);
-  return { ok: true, result: { plan, jail: jailSpec(plan), plan_file: renderPlan(plan) } };
+  const jails = { jail: jailSpec(plan), tpm_jail: tpmSpec(plan) };
+  return { ok: true, result: { plan, ...jails, plan_file: renderPlan(plan) } };
 }
 
 /** The last lines that the guest wrote to its console, as far as they are kept. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { DataPath } from "../data_path.ts";
 import type { FileFacts, Host } from "../host/port.ts";
 import { checkFiles } from "./file_check.ts";
 import { samplePlan } from "./sample_plan.ts";
@@ -60,6 +61,31 @@ for (const [what, path, facts, rule] of BAD) {
     assert.deepEqual(rules, Array.from({ length: times }, () => rule));
   });
 }
+
+Deno.test("checkFiles looks at the folder of a TPM, and lets none but root or the TPM's uid own it", () => {
+  const folder = "/var/rayos/vm/linux/demo/tpm";
+  const tpm = { uid: 62000, stateDir: "vm/linux/demo/tpm" as DataPath, seccomp: "" };
+  const rules = (facts: FileFacts | null) => {
+    const host = {
+      lstat: (path: string) =>
+        path === folder ? facts : /\/(rootfs\.ext4|vmlinuz)$/.test(path) ? FILE : DIRECTORY,
+      head: () => new Uint8Array(512),
+    } as unknown as Host;
+    return checkFiles(host, samplePlan({ tpm })).issues.map((one) => [one.rule, one.path]);
+  };
+  assert.deepEqual(rules(DIRECTORY), []);
+  assert.deepEqual(rules({ ...DIRECTORY, uid: 62000 }), []);
+  for (
+    const [facts, rule] of [
+      [null, "path.missing"],
+      [FILE, "path.link"],
+      [{ ...FILE, type: "symlink" }, "path.link"],
+      [{ ...DIRECTORY, device: 2 }, "path.mount"],
+      [{ ...DIRECTORY, uid: 62001 }, "path.owner"],
+      [{ ...DIRECTORY, uid: 61000 }, "path.owner"],
+    ] as const
+  ) assert.deepEqual(rules(facts), [[rule, tpm.stateDir]], rule);
+});
 
 Deno.test("checkFiles reads the header of a disk that the record calls qcow2", () => {
   assert.deepEqual(check("", FILE, "qcow2").issues.map((one) => [one.rule, one.path]), [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { renderPlan } from "../jail/render.ts";
-import { deviceOptions } from "./device.ts";
+import { deviceOptions, type DeviceRequest } from "./device.ts";
 import { samplePlan } from "./sample_plan.ts";
 
 /** Options whose value is free text or JSON; all others are constants and numbers. */
@@ -25,10 +25,12 @@ Deno.test("qemuArgv gives no device and no block node that the plan did not name
   const device = fc.constantFrom<"raw" | "qcow2">("raw", "qcow2");
   fc.assert(
     fc.property(fc.array(device, { maxLength: 8 }), fc.boolean(), (formats, agent) => {
-      const devices = [
+      const devices: DeviceRequest[] = [
         { device: "serial-bus" } as const,
         ...(agent ? [{ device: "agent" } as const] : []),
         ...formats.map((format, n) => ({ device: "disk", file: `disk${n}`, format } as const)),
+        ...(formats.length % 2 === 0 ? [{ device: "vtpm" } as const] : []),
+        ...(formats.length % 3 === 0 ? [{ device: "firmware" } as const] : []),
       ];
       const { argv } = samplePlan({ devices });
       const named = devices.flatMap(deviceOptions).flat();
@@ -60,6 +62,42 @@ Deno.test("qemuArgv asks for KVM and the host's CPU, or for TCG, never with a hy
   assert.match(native, /-accel kvm -cpu host,svm=off,vmx=off/);
   const emulated = samplePlan({ emulated: true }).argv.join(" ");
   assert.match(emulated, /-accel tcg,tb-size=64 -cpu max,svm=off,vmx=off,la57=off/);
+});
+
+Deno.test("qemuArgv tells Windows of Hyper-V under KVM alone, and gives it local time", () => {
+  const windows = samplePlan({ kind: "windows" }).argv.join(" ");
+  assert.match(
+    windows,
+    /-cpu host,svm=off,vmx=off,hv_relaxed,hv_vapic,hv_spinlocks=0x1fff,hv_time /,
+  );
+  assert.match(windows, /-rtc base=localtime/);
+  assert.doesNotMatch(samplePlan({ kind: "windows", emulated: true }).argv.join(" "), /hv_/);
+  assert.doesNotMatch(samplePlan().argv.join(" "), /hv_|localtime|tpm|pflash|ide/);
+});
+
+Deno.test("a disk on AHCI has its own port of the one controller", () => {
+  const disk = (ahciPort: number) =>
+    ({ device: "disk", file: `disk${ahciPort}`, format: "raw", ahciPort }) as const;
+  const text = samplePlan({ devices: [disk(0), disk(1)] }).argv.join(" ");
+  assert.match(text, /"driver":"ide-hd","bus":"ide\.0".*"driver":"ide-hd","bus":"ide\.1"/);
+  assert.doesNotMatch(text, /virtio-blk/);
+});
+
+Deno.test("a TPM is the emulator behind the guest's own socket, never the host's", () => {
+  const { argv } = samplePlan({ devices: [{ device: "vtpm" }] });
+  assert.equal(argv[argv.indexOf("-tpmdev") + 1], "emulator,id=tpm0,chardev=tpm");
+  assert.ok(argv.includes("socket,id=tpm,path=/t/tpm.sock"));
+  assert.doesNotMatch(argv.join(" "), /passthrough/);
+});
+
+Deno.test("UEFI is two flash drives: the image's code, which is never written, and the guest's variables", () => {
+  const { argv } = samplePlan({ devices: [{ device: "firmware" }] });
+  const drives = argv.filter((_, n) => argv[n - 1] === "-blockdev").map((one) => JSON.parse(one));
+  assert.deepEqual(
+    drives.map((one) => [one["node-name"], one["read-only"], one.file.filename]),
+    [["firmware", true, "/usr/share/OVMF/OVMF_CODE_4M.fd"], ["nvram", false, "/g/nvram"]],
+  );
+  assert.ok(argv.includes("pflash0=firmware,pflash1=nvram"));
 });
 
 Deno.test("qemuArgv names no network, display, USB or graphics", () => {

@@ -95,3 +95,11 @@ Deno.test("endGuest does not call a guest ended whose cgroup is still populated"
   never.lingersUntil = Infinity;
   assert.equal(await endGuest(never.host, SLOT, null, LIMITS), "still_there");
 });
+
+Deno.test("endGuest kills what is left below a guest's cgroup though the guest itself is gone", async () => {
+  const left = new EndingHost(["cgroup.kill"]);
+  // The last process of the guest is gone; its TPM's cgroup, which lies in the guest's, is not empty.
+  const host = { ...left.host, processesOf: () => [] } as unknown as Host;
+  assert.equal(await endGuest(host, SLOT, null, LIMITS), "killed");
+  assert.deepEqual(left.tried, ["cgroup.kill"]);
+});

@@ -50,7 +50,7 @@ export async function withRoot(work: (root: Root) => void | Promise<void>): Prom
     fs.writeFileSync(at("run/rayos/cg/rayos/disk/cgroup.events"), "populated 0\n");
     fs.writeFileSync(at("dev/null"), "");
     fs.mkdirSync(at("usr/lib/rayos/seccomp"));
-    for (const one of ["qemu", "disk"]) {
+    for (const one of ["qemu", "disk", "swtpm"]) {
       fs.writeFileSync(at(`usr/lib/rayos/seccomp/${one}.bpf`), FILTER);
     }
     const data = at("var/rayos");

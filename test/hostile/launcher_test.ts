@@ -56,6 +56,27 @@ Deno.test({
     }),
 });
 
+/** The good plan of a guest with a TPM, whose state lies in that folder. */
+const withTpm = (folder: string, filter = FILTER_HASH): string =>
+  change("rw vm/", `tpm ${filter} ${folder}\nrw vm/`);
+
+Deno.test({
+  name: "launcher jail comes as far as bubblewrap with a TPM, whose folder is then swtpm's",
+  ignore,
+  fn: () =>
+    withRoot((root) => {
+      const folder = `${root.data}/vm/linux/demo/tpm`;
+      fs.mkdirSync(folder);
+      fs.writeFileSync(`${folder}/tpm2-00.permall`, "put back by root");
+      root.plan(`${withTpm("vm/linux/demo/tpm")}arg -tpmdev\narg emulator,id=tpm0,chardev=tpm\n`);
+      assert.match(root.run("jail", "0"), /^fault jail\.exited /);
+      for (const one of [folder, `${folder}/tpm2-00.permall`]) {
+        assert.deepEqual([fs.statSync(one).uid, fs.statSync(one).gid], [62000, 62000]);
+      }
+      assert.equal(fs.statSync(folder).mode & 0o777, 0o700);
+    }),
+});
+
 const PLANS: readonly [what: string, plan: string, refusal: string][] = [
   ["an empty plan", "", "jail.version"],
   ["another version", change("rayos-jail 0", "rayos-jail 1"), "jail.version"],
@@ -131,6 +152,39 @@ const PLANS: readonly [what: string, plan: string, refusal: string][] = [
   ["a filter's name cut short", change(FILTER_HASH, FILTER_HASH.slice(1)), "jail.seccomp"],
   ["a file after the arguments", `${GOOD}rw vm/linux/other/disk disk9\n`, "jail.order"],
   ["KVM by another word", change("kvm 0", "kvm yes"), "jail.kvm"],
+  ["a TPM whose folder climbs", withTpm("vm/linux/demo/../other"), "jail.path"],
+  ["another guest's TPM", withTpm("vm/linux/other"), "jail.foreign"],
+  ["a guest's whole folder as its TPM's", withTpm("vm/linux/demo"), "jail.foreign"],
+  ["the copies of TPM states as a TPM", withTpm("vm/linux/demo/backup"), "jail.foreign"],
+  ["a TPM's folder that is a link", withTpm("vm/linux/demo/away"), "jail.link"],
+  ["a TPM's folder that is a file", withTpm("vm/linux/demo/spare"), "jail.type"],
+  ["a TPM's folder that is not there", withTpm("vm/linux/demo/none"), "jail.type"],
+  ["a TPM's folder with a link in it", withTpm("vm/linux/demo/tpm-link"), "jail.type"],
+  ["a TPM's folder with a second name in it", withTpm("vm/linux/demo/tpm-hard"), "jail.type"],
+  ["a TPM's folder with a file of another slot", withTpm("vm/linux/demo/tpm-their"), "jail.owner"],
+  ["a disk in the TPM's folder", withTpm("vm/linux/demo/rootfs.ext4"), "jail.path"],
+  [
+    "two TPMs",
+    withTpm("vm/linux/demo/tpm").replace(/^tpm .*\n/m, (line) => line + line),
+    "jail.twice",
+  ],
+  [
+    "a TPM after the files",
+    change("arg -display", `tpm ${FILTER_HASH} vm/linux/demo/t\narg -display`),
+    "jail.order",
+  ],
+  [
+    "a TPM's filter that is not the image's",
+    withTpm("vm/linux/demo/sub", "0".repeat(64)),
+    "jail.seccomp",
+  ],
+  ["a TPM without a filter", withTpm("vm/linux/demo/sub", "none"), "jail.seccomp"],
+  ["a TPM device without a TPM", change("-display", "-tpmdev"), "jail.option"],
+  [
+    "the host's own TPM",
+    `${withTpm("vm/linux/demo/sub")}arg -tpmdev\narg passthrough,id=tpm0,path=/dev/tpm0\n`,
+    "jail.option",
+  ],
   ["a plan larger than the cap", GOOD + `arg ${"x".repeat(70_000)}\n`, "jail.plan_size"],
 ];
 
@@ -148,6 +202,12 @@ for (const [what, plan, refusal] of PLANS) {
         fs.writeFileSync(`${demo}/theirs`, "");
         fs.chownSync(`${demo}/theirs`, 61001, 61001);
         new Deno.Command("mkfifo", { args: [`${demo}/fifo`] }).outputSync();
+        fs.writeFileSync(`${demo}/spare`, "");
+        for (const one of ["link", "hard", "their"]) fs.mkdirSync(`${demo}/tpm-${one}`);
+        fs.symlinkSync("/etc/shadow", `${demo}/tpm-link/tpm2-00.permall`);
+        fs.linkSync(`${demo}/spare`, `${demo}/tpm-hard/tpm2-00.permall`);
+        fs.writeFileSync(`${demo}/tpm-their/tpm2-00.permall`, "");
+        fs.chownSync(`${demo}/tpm-their/tpm2-00.permall`, 62001, 62001);
         root.plan(plan);
         const said = root.run("jail", "0");
         assert.equal(said.split(" ").slice(0, 2).join(" "), `fault ${refusal}`, said);

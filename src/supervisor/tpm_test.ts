@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { cgroupFile, FakeHost } from "../../test/fake_host.ts";
+import type { DataPath } from "../data_path.ts";
+import type { Fault } from "../fault.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
+import { tpmProcesses, watchTpm } from "./tpm.ts";
+
+const plan = samplePlan({
+  tpm: { uid: 62000, stateDir: "vm/linux/demo/tpm" as DataPath, seccomp: "" },
+});
+const PROCESSES = cgroupFile(plan.slot, "tpm/cgroup.procs");
+
+/** A host whose TPM is gone after that many looks; null: never. */
+async function watched(of: typeof plan, goneAfter: number | null, wantedFor = 10) {
+  const host = new FakeHost();
+  host.seed(PROCESSES, "7\n");
+  const faults: Fault[] = [];
+  const crashed: string[] = [];
+  let looks = 0;
+  const wanted = () => {
+    looks++;
+    if (looks === goneAfter) host.seed(PROCESSES, "");
+    return looks < wantedFor;
+  };
+  const around = { host, onCrash: (vm: string) => void crashed.push(vm) };
+  await watchTpm(around, of, wanted, (fault) => Promise.resolve(void faults.push(fault)));
+  return { faults: faults.map((one) => one.code), crashed, looks };
+}
+
+Deno.test("watchTpm ends the guest by name once its TPM is gone, and says so to whoever begins it again", async () => {
+  assert.deepEqual(await watched(plan, 3), { faults: ["tpm.gone"], crashed: ["demo"], looks: 3 });
+});
+
+Deno.test("watchTpm says nothing of a guest that is ended, nor of one without a TPM", async () => {
+  assert.deepEqual(await watched(plan, null), { faults: [], crashed: [], looks: 10 });
+  assert.deepEqual(await watched(plan, 10), { faults: [], crashed: [], looks: 10 });
+  assert.deepEqual(await watched(samplePlan(), 1), { faults: [], crashed: [], looks: 0 });
+});
+
+Deno.test("tpmProcesses is empty where the guest has no such cgroup", () => {
+  assert.deepEqual(tpmProcesses(new FakeHost(), plan.slot), []);
+});
