@@ -9,7 +9,9 @@ import { HARDENING } from "../src/boot/hardening.ts";
 import { ESCAPES, MODES, SEQUENCES } from "../src/cli/terminal_filter.ts";
 import { DEVICES } from "../src/plan/device.ts";
 import { renderGrants } from "../src/permissions.ts";
+import type { CallList } from "../src/seccomp/filter.ts";
 import { QEMU_CALLS } from "../src/seccomp/qemu.ts";
+import { SWTPM_CALLS } from "../src/seccomp/swtpm.ts";
 import { PHASES } from "../src/sequence.ts";
 import { renderGuestStates } from "../src/supervisor/guest_state.ts";
 
@@ -40,19 +42,19 @@ function deviceTable(): string {
 }
 
 /** Calls with the same reason in one row, in the list's order. */
-function callTable(): string {
+function callTable(list: CallList): string {
   const rows = new Map<string, string[]>();
   const add = (name: string, answer: string, why: string) => {
     const key = `${answer} | ${why}`;
     rows.set(key, [...rows.get(key) ?? [], `\`${name}\``]);
   };
-  for (const { name, why, when } of QEMU_CALLS.allowed) {
+  for (const { name, why, when } of list.allowed) {
     add(name, when === undefined ? "yes" : "by its arguments", why);
   }
-  for (const name of QEMU_CALLS.absent) {
+  for (const name of list.absent) {
     add(name, "no (ENOSYS)", "libc then makes threads by clone, whose flags can be tested");
   }
-  for (const { name, why } of QEMU_CALLS.without) add(name, "no, and tried", why);
+  for (const { name, why } of list.without) add(name, "no, and tried", why);
   return [
     "| calls | allowed | for |",
     "| --- | --- | --- |",
@@ -89,7 +91,8 @@ export const PARTS: Readonly<Record<string, () => string>> = {
   "guest-states": renderGuestStates,
   devices: deviceTable,
   hardening: hardeningTable,
-  "system-calls": callTable,
+  "system-calls": () => callTable(QEMU_CALLS),
+  "tpm-calls": () => callTable(SWTPM_CALLS),
   terminal: terminalTable,
 };
 
