@@ -6,7 +6,7 @@
 
 import type { DataPath } from "../data_path.ts";
 import { slotName, type VmId } from "../id.ts";
-import { FIRMWARE_CODE } from "../plan/device.ts";
+import { firmwareCode } from "../plan/device.ts";
 import type { GuestLimits, LaunchPlan } from "../plan/launch_plan.ts";
 
 /** A mount in the jail. `root`: which part of its file system is mounted there; null: any. */
@@ -102,7 +102,9 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
       place: `/g/${file.name}`,
       heldOpen: file.access === "rw",
     })),
-    imageFiles: plan.devices.some((one) => one.device === "firmware") ? [FIRMWARE_CODE] : [],
+    imageFiles: plan.devices.flatMap((one) =>
+      one.device === "firmware" ? [firmwareCode(one.secureBoot)] : []
+    ),
     fileSizeLimited: !plan.devices.some((one) => one.device === "disk" && one.format === "qcow2"),
     limits: plan.limits,
   };

@@ -20,11 +20,13 @@ export type DeviceRequest =
     /** Its port of q35's own AHCI controller, from 0; left out: a virtio disk. */
     readonly ahciPort?: number;
   }
-  | { readonly device: "firmware" }
+  | { readonly device: "firmware"; readonly secureBoot: boolean }
   | { readonly device: "vtpm" };
 
 /** The UEFI code in the root of QEMU's jail, which QEMU keeps open. */
-export const FIRMWARE_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+export function firmwareCode(secureBoot: boolean): string {
+  return `/usr/share/OVMF/OVMF_CODE_4M${secureBoot ? ".secboot" : ""}.fd`;
+}
 /** The name in the jail of the file with the guest's UEFI variables. */
 export const NVRAM = "nvram";
 
@@ -38,6 +40,12 @@ interface DeviceRow<Name extends DeviceName> {
 }
 
 const json = (value: Record<string, unknown>): string => JSON.stringify(value);
+
+/** The launcher knows these two and no other. */
+const SECURE_FLASH: readonly Option[] = [
+  ["-global", "driver=cfi.pflash01,property=secure,value=on"],
+  ["-global", "ICH9-LPC.disable_s3=1"],
+];
 
 const flash = (name: string, filename: string, readOnly: boolean): string =>
   json({
@@ -115,10 +123,13 @@ export const DEVICES: { readonly [Name in DeviceName]: DeviceRow<Name> } = {
   firmware: {
     policyKey: "windows.storage.ovmf_vars",
     exposes: "UEFI, and a file of RayOS Data with its variables",
-    options: () => [
-      ["-blockdev", flash("firmware", FIRMWARE_CODE, true)],
+    options: ({ secureBoot }) => [
+      ["-blockdev", flash("firmware", firmwareCode(secureBoot), true)],
       ["-blockdev", flash(NVRAM, `/g/${NVRAM}`, false)],
-      ["-machine", `pflash0=firmware,pflash1=${NVRAM}`],
+      ["-machine", `pflash0=firmware,pflash1=${NVRAM}${secureBoot ? ",smm=on" : ""}`],
+      // Only the firmware itself, in its own mode (SMM), writes variables; a sleep would leave that mode
+      // with what the guest has put there (EDK2, OvmfPkg/README, "SMM support").
+      ...(secureBoot ? SECURE_FLASH : []),
     ],
   },
   vtpm: {

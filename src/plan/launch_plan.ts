@@ -108,7 +108,9 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
     const place = port < 0 ? {} : { ahciPort: port };
     devices.push({ device: "disk", file, format: disk.format, ...place });
   }
-  if (guest.windows !== null) devices.push({ device: "firmware" });
+  if (guest.windows !== null) {
+    devices.push({ device: "firmware", secureBoot: guest.windows.secureBoot });
+  }
   if (tpm !== null) devices.push({ device: "vtpm" });
   const besideMiB = QEMU_OVERHEAD_MIB + (emulated ? TCG_CACHE_MIB : 0) +
     (tpm === null ? 0 : TPM_OVERHEAD_MIB);

@@ -30,7 +30,7 @@ Deno.test("qemuArgv gives no device and no block node that the plan did not name
         ...(agent ? [{ device: "agent" } as const] : []),
         ...formats.map((format, n) => ({ device: "disk", file: `disk${n}`, format } as const)),
         ...(formats.length % 2 === 0 ? [{ device: "vtpm" } as const] : []),
-        ...(formats.length % 3 === 0 ? [{ device: "firmware" } as const] : []),
+        ...(formats.length % 3 === 0 ? [{ device: "firmware", secureBoot: agent } as const] : []),
       ];
       const { argv } = samplePlan({ devices });
       const named = devices.flatMap(deviceOptions).flat();
@@ -91,13 +91,22 @@ Deno.test("a TPM is the emulator behind the guest's own socket, never the host's
 });
 
 Deno.test("UEFI is two flash drives: the image's code, which is never written, and the guest's variables", () => {
-  const { argv } = samplePlan({ devices: [{ device: "firmware" }] });
+  const { argv } = samplePlan({ devices: [{ device: "firmware", secureBoot: false }] });
   const drives = argv.filter((_, n) => argv[n - 1] === "-blockdev").map((one) => JSON.parse(one));
   assert.deepEqual(
     drives.map((one) => [one["node-name"], one["read-only"], one.file.filename]),
     [["firmware", true, "/usr/share/OVMF/OVMF_CODE_4M.fd"], ["nvram", false, "/g/nvram"]],
   );
   assert.ok(argv.includes("pflash0=firmware,pflash1=nvram"));
+  assert.ok(!argv.includes("-global"));
+});
+
+Deno.test("with Secure Boot, variables are written by the firmware in SMM alone, and nothing sleeps", () => {
+  const text = samplePlan({ devices: [{ device: "firmware", secureBoot: true }] }).argv.join(" ");
+  assert.match(text, /OVMF_CODE_4M\.secboot\.fd/);
+  assert.match(text, /-machine pflash0=firmware,pflash1=nvram,smm=on /);
+  assert.match(text, /-global driver=cfi\.pflash01,property=secure,value=on/);
+  assert.match(text, /-global ICH9-LPC\.disable_s3=1/);
 });
 
 Deno.test("qemuArgv names no network, display, USB or graphics", () => {

@@ -306,6 +306,16 @@ function enabledFacets(
         } and no other.`,
       only(...boot === null ? ["its record's"] : [path(boot.kernel), path(boot.initrd ?? "none")]),
     ],
+    ...windows === null ? [] : [
+      [
+        "boot.secure_boot",
+        [at("boot", "secure_boot")],
+        windows.secureBoot
+          ? "Its firmware starts from a disk only what Microsoft's keys signed."
+          : "Its firmware asks for no signature.",
+        level(!windows.secureBoot),
+      ] satisfies Said,
+    ],
     ...boot === null ? [] : [
       [
         "boot.cmdline",

@@ -51,6 +51,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "<profile>.devices.input": "Keyboard and pointer.",
   "<profile>.devices.gpu": "A graphics adapter.",
   "<profile>.devices.vtpm": "A TPM of its own; needed by an enabled windows guest.",
+  "<profile>.boot.secure_boot":
+    "Its firmware starts from a disk only what Microsoft's keys signed.",
   "<profile>.storage.shares": "Folders that the guest sees.",
 };
 

@@ -37,7 +37,12 @@ export interface ProfileStorage {
   readonly bus: DiskBus;
   readonly shares: readonly Share[];
   /** Only for kind windows. */
-  readonly windows: { readonly ovmfVars: ProfilePath; readonly vtpmStateDir: ProfilePath } | null;
+  readonly windows: {
+    readonly ovmfVars: ProfilePath;
+    readonly vtpmStateDir: ProfilePath;
+    /** Whether its firmware holds keys and starts from a disk only what they signed. */
+    readonly secureBoot: boolean;
+  } | null;
 }
 
 /** What the policy gives one guest (`linux`, `windows`) or each guest of a name (`profiles.*`). */

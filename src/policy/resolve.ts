@@ -146,7 +146,11 @@ function resolveProfile(document: PolicyDocument, entry: ProfileEntry): Profile 
         quotaMib: share.quota_mib,
       })),
       windows: ovmf_vars !== undefined && vtpm_state_dir !== undefined
-        ? { ovmfVars: ovmf_vars, vtpmStateDir: vtpm_state_dir }
+        ? {
+          ovmfVars: ovmf_vars,
+          vtpmStateDir: vtpm_state_dir,
+          secureBoot: "secure_boot" in boot && boot.secure_boot,
+        }
         : null,
     },
     boot: boot.kernel === undefined ? null : {

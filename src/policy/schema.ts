@@ -67,6 +67,17 @@ const windowsStorage = z.prefault(
   {},
 );
 
+const bootKeys = {
+  kernel: z.optional(path),
+  initrd: z.optional(path),
+  cmdline: z.optional(commandLine),
+};
+const linuxBoot = z.prefault(z.strictObject(bootKeys), {});
+const windowsBoot = z.prefault(
+  z.strictObject({ ...bootKeys, secure_boot: z._default(bool, false) }),
+  {},
+);
+
 /** What every profile has, whatever its kind. */
 const common = {
   enabled: z._default(bool, false),
@@ -81,14 +92,6 @@ const common = {
       mem_mib: z._default(int(32, MIB_MAX), 512),
       io_mib_s: z.optional(int(1, MIB_MAX)),
       console_kib_s: z._default(int(1, 65536), 64),
-    }),
-    {},
-  ),
-  boot: z.prefault(
-    z.strictObject({
-      kernel: z.optional(path),
-      initrd: z.optional(path),
-      cmdline: z.optional(commandLine),
     }),
     {},
   ),
@@ -108,8 +111,18 @@ const profileName = text(
   "a profile name: a-z 0-9 _ -, at most 63 characters",
 );
 const namedProfile = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("linux"), ...common, storage: linuxStorage }),
-  z.strictObject({ kind: z.literal("windows"), ...common, storage: windowsStorage }),
+  z.strictObject({
+    kind: z.literal("linux"),
+    ...common,
+    boot: linuxBoot,
+    storage: linuxStorage,
+  }),
+  z.strictObject({
+    kind: z.literal("windows"),
+    ...common,
+    boot: windowsBoot,
+    storage: windowsStorage,
+  }),
 ]);
 
 /** The document as a whole. `version` is judged before, since all else depends on it. */
@@ -167,8 +180,10 @@ export const policySchema = z.strictObject({
     }),
     {},
   ),
-  linux: z.optional(z.strictObject({ ...common, vm_id, storage: linuxStorage })),
-  windows: z.optional(z.strictObject({ ...common, vm_id, storage: windowsStorage })),
+  linux: z.optional(z.strictObject({ ...common, vm_id, boot: linuxBoot, storage: linuxStorage })),
+  windows: z.optional(
+    z.strictObject({ ...common, vm_id, boot: windowsBoot, storage: windowsStorage }),
+  ),
   profiles: z._default(z.record(profileName, namedProfile), {}),
 });
 

@@ -140,8 +140,8 @@ Deno.test("checkShape says of an unknown key which keys there are, and the neare
 Deno.test("checkShape knows the keys of a profile by its kind", () => {
   const known = (kind: string, key: string) =>
     said(`${V}[profiles.a]\nkind = '${kind}'\n${key} = 1`)[1];
-  assert.match(known("linux", "zzz"), /^one of kind, enabled, .*, devices, storage$/);
-  assert.match(known("windows", "zzz"), /^one of kind, enabled, .*, devices, storage$/);
+  assert.match(known("linux", "zzz"), /^one of kind, enabled, .*, devices, boot, storage$/);
+  assert.match(known("windows", "zzz"), /^one of kind, enabled, .*, devices, boot, storage$/);
   assert.equal(known("linux", "storage.zzz"), "one of root_disk, bus, shares");
   assert.equal(
     known("windows", "storage.zzz"),

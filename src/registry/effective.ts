@@ -109,7 +109,9 @@ export function effective(policy: Policy, record: GuestRecord): Effective {
     gpu: record.gpu === "virtio" && profile.devices.gpu === "virtio" ? "virtio" : "none",
     vtpm,
     tpmStateDir,
-    windows: ovmfVars === null ? null : { ovmfVars },
+    windows: ovmfVars === null || windows === null
+      ? null
+      : { ovmfVars, secureBoot: windows.secureBoot },
   };
   checkOwnFiles(guest, violation);
   return errorsOf(issues).length > 0 ? { guest: null, issues } : { guest, issues };

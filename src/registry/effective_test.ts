@@ -133,7 +133,10 @@ Deno.test("effective gives a windows guest its firmware and TPM, and none withou
   };
   assert.deepEqual(rules(policy, parts), ["registry.windows_vtpm"]);
   const { guest } = effective(policy, record({ ...parts, vtpm: true }));
-  assert.deepEqual(guest?.windows, { ovmfVars: "vm/windows/win/ovmf_vars.fd" });
+  assert.deepEqual(guest?.windows, {
+    ovmfVars: "vm/windows/win/ovmf_vars.fd",
+    secureBoot: false,
+  });
   assert.equal(guest?.tpmStateDir, "vm/windows/win/tpm");
 });
 

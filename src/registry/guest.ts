@@ -92,7 +92,7 @@ export interface EffectiveGuest {
   /** The folder of its TPM's state; null: it has no TPM. */
   readonly tpmStateDir: DataPath | null;
   /** Only for kind windows. */
-  readonly windows: { readonly ovmfVars: DataPath } | null;
+  readonly windows: { readonly ovmfVars: DataPath; readonly secureBoot: boolean } | null;
 }
 
 /** A guest that cannot start, and why; the others do. */

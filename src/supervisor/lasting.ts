@@ -16,8 +16,12 @@ import { nvramIssue } from "../plan/nvram.ts";
 
 /** So many copies of each are kept; one that equals the newest is not made. */
 export const COPIES = 5;
-/** The variables of a guest that has none yet. */
-const TEMPLATE = `${PATHS.imageFacts}/firmware/OVMF_VARS_4M.fd`;
+/** The variables of a guest that has none yet: with Microsoft's keys, or without any. */
+function templateOf(plan: LaunchPlan): string {
+  const firmware = plan.devices.find((one) => one.device === "firmware");
+  const keys = firmware?.device === "firmware" && firmware.secureBoot ? ".ms" : "";
+  return `${PATHS.imageFacts}/firmware/OVMF_VARS_4M${keys}.fd`;
+}
 const MOST_NVRAM_BYTES = 1024 * 1024;
 /** The launcher lets no file of the TPM's grow beyond this. */
 const MOST_TPM_BYTES = 1024 * 1024;
@@ -43,9 +47,10 @@ function readyNvram(host: Host, plan: LaunchPlan): Issue[] {
   const file = plan.files.find((one) => one.name === NVRAM);
   if (file === undefined) return [];
   const path = `${PATHS.dataRoot}/${file.path}`;
-  const template = host.read(TEMPLATE, MOST_NVRAM_BYTES);
+  const from = templateOf(plan);
+  const template = host.read(from, MOST_NVRAM_BYTES);
   if (template === null) {
-    return [missing("image.firmware", TEMPLATE, "the image's UEFI variables", "build the image")];
+    return [missing("image.firmware", from, "the image's UEFI variables", "build the image")];
   }
   if (host.lstat(path) === null) {
     if (copiesOf(host, plan, NVRAM_COPY).length > 0) {

@@ -16,7 +16,7 @@ const plan = samplePlan({
     { access: "rw", path: "vm/windows/demo/disk" as DataPath, name: "disk0" },
     { access: "rw", path: "vm/windows/demo/ovmf_vars.fd" as DataPath, name: "nvram" },
   ],
-  devices: [{ device: "firmware" }, { device: "vtpm" }],
+  devices: [{ device: "firmware", secureBoot: false }, { device: "vtpm" }],
   tpm: { uid: 62000, stateDir: "vm/windows/demo/tpm" as DataPath, seccomp: "" },
 });
 
@@ -47,6 +47,16 @@ Deno.test("readyFiles makes a new guest's variables from the image's, its folder
   assert.deepEqual(host.files.get(NVRAM), sampleNvram());
   assert.ok(host.directories.has(`${GUEST}/tpm`));
   assert.equal(host.files.get(STATE), undefined);
+});
+
+Deno.test("readyFiles gives a new guest with Secure Boot the image's variables with keys", () => {
+  const host = newGuest();
+  const keys = sampleNvram();
+  keys.fill(1, 0x200, 0x300);
+  host.seed("/etc/rayos/firmware/OVMF_VARS_4M.ms.fd", keys);
+  const secure = samplePlan({ ...plan, devices: [{ device: "firmware", secureBoot: true }] });
+  assert.deepEqual(readyFiles(host, secure).issues, []);
+  assert.deepEqual(host.files.get(NVRAM), keys);
 });
 
 Deno.test("readyFiles leaves variables and TPM state as they are, whatever the image has", () => {

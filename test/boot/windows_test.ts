@@ -26,9 +26,12 @@ import {
 const GUEST = "windows-demo-001";
 const FOLDER = `vm/windows/${GUEST}`;
 const NVRAM = `${FOLDER}/ovmf_vars.fd`;
+/** A machine without KVM. */
+const EMULATED = { kvm: false, memoryMiB: 2560 };
 const READY_MS = 1_800_000;
 
-const POLICY = `version = 0
+const policy = (secureBoot: boolean) =>
+  `version = 0
 serial = 1
 
 [security]
@@ -43,6 +46,7 @@ devices = { vtpm = true }
 storage = { bus = "ahci" }
 
 [windows.boot]
+secure_boot = ${secureBoot}
 kernel = "${FOLDER}/vmlinuz"
 initrd = "${FOLDER}/initrd.img"
 cmdline = "console=hvc0 quiet panic=-1 cryptomgr.notests nokaslr mitigations=off ipv6.disable=1"
@@ -55,34 +59,46 @@ function windowsFiles(home: Home) {
   return Object.fromEntries(files);
 }
 
+const ignore = Deno.env.get(FULL_VARIABLE) !== "1";
+
+/** Boots it once, until it is ready, and gives its disk and what it said. */
+async function bootWindows(
+  home: Home,
+  secureBoot: boolean,
+): Promise<{ disk: string; said: string }> {
+  const files = { ...windowsFiles(home), ...await signedPolicy(policy(secureBoot)) };
+  const disk = dataDisk(home, files, 192);
+  await using run = await startMachine({
+    ...EMULATED,
+    disks: [{ path: disk }],
+    overlay: await insideOverlay(),
+  });
+  let said = "";
+  await showingLines(run, async () => {
+    await run.waitFor(`RAYOS_WINDOWS_VM_READY vm=${GUEST}`, READY_MS);
+    said = (await rayInside(run, `vm log ${GUEST} --lines 400`)).output;
+    const devices = eventsNamed(run.lines, "RAYOS_DEVICE");
+    for (const device of ["firmware", "vtpm", "disk0"]) {
+      assert.ok(devices.includes(`RAYOS_DEVICE:${device}`), device);
+    }
+    const boot = await finish(run);
+    assert.deepEqual(eventsNamed(boot.lines, "RAYOS_POLICY_VIOLATION"), []);
+    assertEndedInOrder(boot);
+  });
+  assertClean(disk);
+  return { disk, said };
+}
+
 Deno.test({
   name:
     "a guest of kind windows is booted by UEFI, reads its TPM, and is refused with damaged variables",
-  ignore: Deno.env.get(FULL_VARIABLE) !== "1",
+  ignore,
   async fn() {
     await using home = await Home.make();
-    const disk = dataDisk(home, { ...windowsFiles(home), ...await signedPolicy(POLICY) }, 192);
-    const machine = { disks: [{ path: disk }], kvm: false, memoryMiB: 2560 };
-    {
-      await using run = await startMachine({ ...machine, overlay: await insideOverlay() });
-      await showingLines(run, async () => {
-        await run.waitFor(`RAYOS_WINDOWS_VM_READY vm=${GUEST}`, READY_MS);
-        const { output } = await rayInside(run, `vm log ${GUEST} --lines 400`);
-        assert.match(output, /guest was booted by UEFI/u);
-        assert.match(output, /tpm register 0 is [0-9A-F]{64}/u);
-        assert.match(output, /tpm keeps [0-9a-f]{16} made/u);
-        for (const device of ["firmware", "vtpm", "disk0"]) {
-          assert.equal(
-            eventsNamed(run.lines, "RAYOS_DEVICE").includes(`RAYOS_DEVICE:${device}`),
-            true,
-          );
-        }
-        const boot = await finish(run);
-        assert.deepEqual(eventsNamed(boot.lines, "RAYOS_POLICY_VIOLATION"), []);
-        assertEndedInOrder(boot);
-      });
-    }
-    assertClean(disk);
+    const { disk, said } = await bootWindows(home, false);
+    assert.match(said, /guest was booted by UEFI: Secure boot disabled/u);
+    assert.match(said, /tpm register 0 is [0-9A-F]{64}/u);
+    assert.match(said, /tpm keeps [0-9a-f]{16} made/u);
     const variables = readDataDisk(disk, NVRAM) ?? new Uint8Array();
     assert.equal(nvramIssue(variables, SAMPLE_NVRAM_BYTES), null);
     const first = readDataDisk(disk, `${FOLDER}/backup/ovmf_vars.fd.1`);
@@ -91,11 +107,22 @@ Deno.test({
 
     variables[41] = 0;
     writeDataDisk(disk, NVRAM, variables);
-    await using run = await startMachine(machine);
+    await using run = await startMachine({ ...EMULATED, disks: [{ path: disk }] });
     const { lines } = await finish(run, "RAYOS_READY mode=normal");
     assert.deepEqual(eventsNamed(lines, "RAYOS_POLICY_VIOLATION"), [
       `RAYOS_POLICY_VIOLATION:vm.nvram_damaged:${NVRAM}`,
     ]);
     assert.deepEqual(readDataDisk(disk, NVRAM), variables, "it is left as it was");
+  },
+});
+
+Deno.test({
+  name:
+    "a guest of kind windows is told by its firmware that Secure Boot is on where the policy wants it",
+  ignore,
+  async fn() {
+    await using home = await Home.make();
+    const { said } = await bootWindows(home, true);
+    assert.match(said, /guest was booted by UEFI: Secure boot enabled/u);
   },
 });

@@ -185,6 +185,11 @@ const PLANS: readonly [what: string, plan: string, refusal: string][] = [
     `${withTpm("vm/linux/demo/sub")}arg -tpmdev\narg passthrough,id=tpm0,path=/dev/tpm0\n`,
     "jail.option",
   ],
+  [
+    "another property of a device",
+    change("arg -display\narg none", "arg -global\narg virtio-blk-pci.drive=x"),
+    "jail.option",
+  ],
   ["a plan larger than the cap", GOOD + `arg ${"x".repeat(70_000)}\n`, "jail.plan_size"],
 ];
 
