@@ -25,6 +25,7 @@ kind = "linux"
 enabled = true
 autoboot = true
 limits = { mem_mib = 128 }
+devices = { vtpm = ${kernel} }
 ` + (kernel
     ? `
 [profiles.${name}.boot]
@@ -67,7 +68,7 @@ function record(slot: number): unknown {
     slot,
     state: "stopped",
     storage: { disks: { root: { path: `vm/linux/${vm}/rootfs.ext4`, format, bus: "virtio" } } },
-    devices: { vcpus: 2, memory_mib: 128, input: false, gpu: "none", vtpm: false },
+    devices: { vcpus: 2, memory_mib: 128, input: false, gpu: "none", vtpm: kernel },
     boot: null,
     provisioned_at: null,
     saved_state: null,

@@ -22,9 +22,7 @@ const MOST_HEADER = 4096;
 
 /** What is wrong with a guest's variables; null where nothing is. */
 export function nvramIssue(bytes: Uint8Array, expectedSize: number): Issue | null {
-  if (bytes.length !== expectedSize) {
-    return damaged(`${expectedSize} bytes`, `${bytes.length} bytes`);
-  }
+  if (bytes.length !== expectedSize) return wrongSize(expectedSize, bytes.length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const signature = new TextDecoder().decode(
     bytes.subarray(VOLUME.signature, VOLUME.signature + VOLUME_SIGNATURE.length),
@@ -46,6 +44,11 @@ export function nvramIssue(bytes: Uint8Array, expectedSize: number): Issue | nul
     return damaged("a store that is whole", "one that says it is not");
   }
   return null;
+}
+
+/** The issue of variables of another size, in bytes, than OVMF's. */
+export function wrongSize(expected: number, found: number): Issue {
+  return damaged(`${expected} bytes`, `${found} bytes`);
 }
 
 function damaged(expected: string, found: string): Issue {

@@ -12,7 +12,7 @@ import { PATHS } from "../permissions.ts";
 import { NVRAM } from "../plan/device.ts";
 import { type CheckedFiles, checkFiles } from "../plan/file_check.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
-import { nvramIssue } from "../plan/nvram.ts";
+import { nvramIssue, wrongSize } from "../plan/nvram.ts";
 
 /** So many copies of each are kept; one that equals the newest is not made. */
 export const COPIES = 5;
@@ -59,9 +59,12 @@ function readyNvram(host: Host, plan: LaunchPlan): Issue[] {
     host.replace(path, template);
   }
   // Anything but a plain file is the next check's to name.
-  if (host.lstat(path)?.type !== "file") return [];
-  const bytes = host.read(path, MOST_NVRAM_BYTES);
-  const wrong = nvramIssue(bytes ?? new Uint8Array(), template.length);
+  const facts = host.lstat(path);
+  if (facts?.type !== "file") return [];
+  const bytes = facts.size === template.length ? host.read(path, template.length) : null;
+  const wrong = bytes === null
+    ? wrongSize(template.length, facts.size)
+    : nvramIssue(bytes, template.length);
   if (wrong !== null) return [{ ...wrong, path: file.path }];
   if (bytes !== null) keepCopy(host, plan, NVRAM_COPY, bytes);
   return [];
