@@ -14,6 +14,8 @@ import { CONNECT_TIMEOUT_MS } from "./machine.ts";
 
 /** Milliseconds. */
 const AGENT_ANSWER_MS = 2_000;
+/** A guest without KVM is some thirty times as slow, and a late answer is none. */
+const EMULATED_ANSWER_MS = 30_000;
 const AGENT_PAUSE_MS = 300;
 /** A QEMU that is starved of CPU answers late; one that was stopped never does. */
 const WATCH_PAUSE_MS = 15_000;
@@ -43,10 +45,11 @@ export async function awaitAgent(
 ): Promise<boolean> {
   if (!plan.devices.some((one) => one.device === "agent")) return false;
   const path = socketPath(plan.slot, "agent");
+  const patienceMs = plan.emulated ? EMULATED_ANSWER_MS : AGENT_ANSWER_MS;
   const agent = new AgentClient(await host.connect(path, CONNECT_TIMEOUT_MS));
   try {
     while (wanted()) {
-      if (await agent.answers(AGENT_ANSWER_MS)) {
+      if (await agent.answers(patienceMs)) {
         await first(agent);
         return wanted();
       }
