@@ -11,6 +11,8 @@ import type { LaunchPlan } from "../plan/launch_plan.ts";
 
 /** Milliseconds between two looks at the cgroup. */
 const WATCH_PAUSE_MS = 500;
+/** A QEMU that ends in order ends its TPM first; so long it may take to be gone itself. */
+const QEMU_END_MS = 3_000;
 const PROCESSES_LIMIT = 64 * 1024;
 
 /** Ids of the processes in the cgroup of a slot's TPM, which lies in the guest's own. */
@@ -36,6 +38,9 @@ export async function watchTpm(
     await host.clock.sleep(WATCH_PAUSE_MS);
     if (!wanted()) return;
   } while (tpmProcesses(host, plan.slot).length > 0);
+  await host.clock.sleep(QEMU_END_MS);
+  // The end of QEMU is told by its own connection.
+  if (!wanted() || host.processesOf(plan.slot).length === 0) return;
   const why =
     "its process is gone while the guest runs; the guest is ended, and has it again when " +
     "it is started";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { cgroupFile, FakeHost } from "../../test/fake_host.ts";
 import type { DataPath } from "../data_path.ts";
 import type { Fault } from "../fault.ts";
+import type { ProcessFacts } from "../host/port.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import { tpmProcesses, watchTpm } from "./tpm.ts";
 
@@ -10,17 +11,19 @@ const plan = samplePlan({
 });
 const PROCESSES = cgroupFile(plan.slot, "tpm/cgroup.procs");
 
-/** A host whose TPM is gone after that many looks; null: never. */
-async function watched(of: typeof plan, goneAfter: number | null, wantedFor = 10) {
+/** A host whose TPM is gone after that many looks, with its QEMU or without; null: never. */
+async function watched(of: typeof plan, goneAfter: number | null, qemuEnds = false) {
   const host = new FakeHost();
   host.seed(PROCESSES, "7\n");
+  host.processes.set(plan.slot, [{ pid: 8 } as ProcessFacts]);
   const faults: Fault[] = [];
   const crashed: string[] = [];
   let looks = 0;
   const wanted = () => {
     looks++;
     if (looks === goneAfter) host.seed(PROCESSES, "");
-    return looks < wantedFor;
+    if (looks === goneAfter && qemuEnds) host.processes.delete(plan.slot);
+    return looks < 10;
   };
   const around = { host, onCrash: (vm: string) => void crashed.push(vm) };
   await watchTpm(around, of, wanted, (fault) => Promise.resolve(void faults.push(fault)));
@@ -28,13 +31,17 @@ async function watched(of: typeof plan, goneAfter: number | null, wantedFor = 10
 }
 
 Deno.test("watchTpm ends the guest by name once its TPM is gone, and says so to whoever begins it again", async () => {
-  assert.deepEqual(await watched(plan, 3), { faults: ["tpm.gone"], crashed: ["demo"], looks: 3 });
+  assert.deepEqual(await watched(plan, 3), { faults: ["tpm.gone"], crashed: ["demo"], looks: 4 });
 });
 
 Deno.test("watchTpm says nothing of a guest that is ended, nor of one without a TPM", async () => {
   assert.deepEqual(await watched(plan, null), { faults: [], crashed: [], looks: 10 });
   assert.deepEqual(await watched(plan, 10), { faults: [], crashed: [], looks: 10 });
   assert.deepEqual(await watched(samplePlan(), 1), { faults: [], crashed: [], looks: 0 });
+});
+
+Deno.test("watchTpm leaves it to others to tell of a QEMU that ended, and its TPM with it", async () => {
+  assert.deepEqual(await watched(plan, 3, true), { faults: [], crashed: [], looks: 4 });
 });
 
 Deno.test("tpmProcesses is empty where the guest has no such cgroup", () => {
