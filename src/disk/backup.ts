@@ -68,16 +68,19 @@ export interface BackupFile {
 export function backupFiles(
   host: Host,
   record: GuestRecord,
-  windows: EffectiveGuest["windows"],
+  guest: Pick<EffectiveGuest, "windows" | "tpmStateDir"> | null,
 ): BackupFile[] {
-  const disks = record.disks.map(({ name, path }): BackupFile => ({
+  const files = record.disks.map(({ name, path }): BackupFile => ({
     name: `disk-${name}`,
     path,
     owner: "qemu",
   }));
-  if (windows === null) return disks;
-  const nvram: BackupFile = { name: "nvram", path: windows.ovmfVars, owner: "qemu" };
-  const state = windows.vtpmStateDir;
+  const vars = guest?.windows?.ovmfVars;
+  if (vars !== undefined && host.lstat(`${PATHS.dataRoot}/${vars}`) !== null) {
+    files.push({ name: "nvram", path: vars, owner: "qemu" });
+  }
+  const state = guest?.tpmStateDir ?? null;
+  if (state === null || host.lstat(`${PATHS.dataRoot}/${state}`) === null) return files;
   const tpm = host.list(`${PATHS.dataRoot}/${state}`)
     // swtpm's own lock begins with a dot.
     .filter((name) => FILE_NAME.test(`tpm-${name}`) && !name.startsWith("."))
@@ -86,8 +89,7 @@ export function backupFiles(
       path: `${state}/${name}` as DataPath,
       owner: "swtpm",
     }));
-  const there = host.lstat(`${PATHS.dataRoot}/${nvram.path}`) !== null;
-  return [...disks, ...(there ? [nvram] : []), ...tpm];
+  return [...files, ...tpm];
 }
 
 /** The full path of all of a guest's backups. */

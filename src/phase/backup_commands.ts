@@ -169,7 +169,7 @@ function filesOf(runtime: Runtime, record: GuestRecord): BackupFile[] {
   const guests = inForce === null || registry === null
     ? null
     : effectiveGuests(inForce.policy, registry).guests;
-  return backupFiles(host, record, guests?.get(record.vmId)?.windows ?? null);
+  return backupFiles(host, record, guests?.get(record.vmId) ?? null);
 }
 
 /** Kernel and initrd as they are now. */

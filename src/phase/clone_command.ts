@@ -15,6 +15,7 @@ import { dropUnfinished } from "../disk/work.ts";
 import { guestFolder, type VmId, vmId } from "../id.ts";
 import { issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
+import { NVRAM } from "../plan/device.ts";
 import { launchPlan } from "../plan/launch_plan.ts";
 import { type Allowed, authorize } from "../policy/authorize.ts";
 import { clonedRecord, slotsInText } from "../registry/change.ts";
@@ -131,16 +132,14 @@ function cloneFiles({ runtime, owner, record }: GuestWork, made: GuestRecord): C
   }
   const plan = (guest: EffectiveGuest) => launchPlan(inForce.policy, guest, facts).files;
   const theirs = plan(source);
-  const files = plan(target).flatMap(({ name, path }): CloneFile[] => {
+  return plan(target).flatMap(({ name, path }): CloneFile[] => {
     const from = theirs.find((one) => one.name === name)?.path;
     if (from === undefined) return [];
+    // Variables are made at the first start: a guest that has had none has nothing to copy.
+    if (name === NVRAM && runtime.host.lstat(`${PATHS.dataRoot}/${from}`) === null) return [];
     const format = record.disks.find((disk) => disk.path === from)?.format ?? null;
     return [{ name, from, to: path, format }];
   });
-  const vars = source.windows?.ovmfVars;
-  const there = vars !== undefined && runtime.host.lstat(`${PATHS.dataRoot}/${vars}`) !== null;
-  if (!there || target.windows === null) return files;
-  return [...files, { name: "nvram", from: vars, to: target.windows.ovmfVars, format: null }];
 }
 
 function checkFile({ runtime, owner }: GuestWork, file: CloneFile): void {

@@ -54,6 +54,29 @@ Deno.test("vm.restore puts disks and record back, and keeps what was there", asy
   assert.equal(runtime.plans[0]?.memoryMiB, 256);
 });
 
+Deno.test("vm.backup takes a TPM's state along, without swtpm's lock, and vm.restore puts it back", async () => {
+  const host = new CutHost();
+  seedGuest(host);
+  const devices = { ...RECORD.devices, vtpm: true };
+  host.seed(REGISTRY, JSON.stringify({ version: 0, vms: { demo: { ...RECORD, devices } } }));
+  const state = `${FOLDER}/tpm/tpm2-00.permall`;
+  host.directories.add(`${FOLDER}/tpm`);
+  host.seed(state, "old keys");
+  host.seed(`${FOLDER}/tpm/.lock`, "");
+  const runtime = await diskRuntime(host);
+  const made = await ask(runtime, "vm.backup");
+  assert.ok(made.ok, JSON.stringify(made));
+  assert.deepEqual((made.result as { files: string[] }).files, [
+    "disk-root",
+    "disk-data",
+    "tpm-tpm2-00.permall",
+  ]);
+  host.seed(state, "new keys");
+  const back = await ask(runtime, "vm.restore", { backup: 1 });
+  assert.ok(back.ok, JSON.stringify(back));
+  assert.equal(text(host, state), "old keys");
+});
+
 /** What is wrong with a backup, and the rule that says so; nothing is touched. */
 const DAMAGED: readonly [what: string, damage: (host: CutHost) => void, rule: string][] = [
   ["has no manifest", (host) => host.remove(`${FOLDER}/backup/1/manifest.json`), "backup.unknown"],

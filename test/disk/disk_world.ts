@@ -46,6 +46,7 @@ const POLICY = {
       kind: "linux",
       enabled: true,
       limits: { cpus: 2, mem_mib: 512 },
+      devices: { vtpm: true },
       boot: { kernel: "vm/linux/{vm_id}/vmlinuz" },
     },
   },
