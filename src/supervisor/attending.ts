@@ -21,8 +21,38 @@ const AGENT_PAUSE_MS = 300;
 const WATCH_PAUSE_MS = 15_000;
 const WATCH_ANSWER_MS = 60_000;
 
+/** A guest that is attended to, and what is told of it. */
+export interface Attended {
+  readonly host: Host;
+  readonly qmp: QmpClient;
+  readonly plan: LaunchPlan;
+  readonly takeConsole: (plan: LaunchPlan, connection: Connection) => void;
+  /** Sets its clock, with its agent's help once that answers; null where it did not stand still. */
+  readonly correctClock: ((agent: AgentClient | null) => Promise<unknown>) | null;
+  /** Whether its agent answered before. */
+  readonly answered: boolean;
+  /** Whether any of it still matters. */
+  readonly wanted: () => boolean;
+  readonly onSilence: () => Promise<void>;
+  readonly onAgent: () => Promise<void>;
+  /** A stream of the guest's that could not be had. */
+  readonly onLost: (what: string, error: unknown) => void;
+}
+
+/** Begins all of it; none holds anything up. */
+export function attendGuest(of: Attended): void {
+  const { host, qmp, plan, correctClock: correct, wanted } = of;
+  const lost = (what: string) => (error: unknown) => of.onLost(what, error);
+  if (correct !== null) void correct(null).catch(lost("clock"));
+  void watchQmp(host, qmp, wanted).then((silent) => silent ? of.onSilence() : undefined);
+  void attendConsole(host, plan, of.takeConsole).catch(lost("console"));
+  if (of.answered) return;
+  void awaitAgent(host, plan, wanted, correct ?? undefined)
+    .then((answered) => answered ? of.onAgent() : undefined).catch(lost("agent"));
+}
+
 /** Connects to the guest's console and hands it over. */
-export async function attendConsole(
+async function attendConsole(
   host: Host,
   plan: LaunchPlan,
   take: (plan: LaunchPlan, connection: Connection) => void,
@@ -37,7 +67,7 @@ export async function attendConsole(
  * @param first what is done with the agent before anybody hears that it answered
  * @returns whether it answered while it mattered
  */
-export async function awaitAgent(
+async function awaitAgent(
   host: Host,
   plan: LaunchPlan,
   wanted: () => boolean,
@@ -67,7 +97,7 @@ export async function awaitAgent(
  * @param wanted whether it still matters
  * @returns whether it fell silent while it mattered; a closed connection is told by `closed` instead
  */
-export async function watchQmp(
+async function watchQmp(
   host: Host,
   qmp: QmpClient,
   wanted: () => boolean,

@@ -6,7 +6,6 @@
 
 import type { Emit, GuestState, Subject } from "../event.ts";
 import { asFault, Fault } from "../fault.ts";
-import type { AgentClient } from "../guest/agent.ts";
 import type { QmpClient, QmpEvent } from "../guest/qmp.ts";
 import type { Connection, FileFacts, Host } from "../host/port.ts";
 import type { VmId } from "../id.ts";
@@ -18,7 +17,7 @@ import { retireSaved } from "../saved/generation.ts";
 import { correctClock, loadSaved } from "../saved/load.ts";
 import { incomingPlan } from "../saved/plan_hash.ts";
 import { suspendGuest } from "../saved/save.ts";
-import { attendConsole, awaitAgent, watchQmp } from "./attending.ts";
+import { attendGuest } from "./attending.ts";
 import { killGuest } from "./ending.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
 import { type Keeping, type KeepingOf, putAside, unwanted } from "./keeping.ts";
@@ -314,21 +313,24 @@ export abstract class GuestMachine {
     const { host, takeConsole, keeping } = this.around;
     const { qmp } = this;
     if (qmp === null) return;
-    const correct = (agent: AgentClient | null) => correctClock(qmp, agent, keeping.wall());
-    if (wasSaved) void correct(null).catch((error) => this.#lost("clock", error));
     void qmp.closed.then(() => this.#onQmpClosed(qmp));
     const wanted = () => this.qmp === qmp && this.progress.is("running", "paused");
-    void watchQmp(host, qmp, wanted).then((silent) => silent ? this.#onSilence() : undefined);
     void watchTpm(this.around, this.plan, wanted, (fault) => this.fail(fault));
-    void attendConsole(host, this.plan, takeConsole).catch((error) => this.#lost("console", error));
-    if (this.answered) return;
-    void awaitAgent(host, this.plan, wanted, wasSaved ? correct : undefined).then(
-      async (answered) => {
-        if (!answered) return;
+    attendGuest({
+      host,
+      qmp,
+      plan: this.plan,
+      takeConsole,
+      correctClock: wasSaved ? (agent) => correctClock(qmp, agent, keeping.wall()) : null,
+      answered: this.answered,
+      wanted,
+      onSilence: () => this.#onSilence(),
+      onAgent: async () => {
         this.answered = true;
         await this.apply("agent_ready", "agent");
       },
-    ).catch((error) => this.#lost("agent", error));
+      onLost: (what, error) => this.#lost(what, error),
+    });
   }
 
   /** A QEMU that answers nothing any more cannot be told to do anything: it is ended. */
