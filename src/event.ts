@@ -18,6 +18,9 @@ export interface Subject {
   readonly emulated: boolean;
 }
 
+/** Why a guest has a network from now on, or has none any more. */
+export type NetworkReason = "policy" | "provisioning" | "provisioned" | "lease_expired" | "stopped";
+
 export type HostEvent =
   | {
     type: "init_start";
@@ -62,6 +65,7 @@ export type HostEvent =
   | { type: "vm_restart"; subject: Subject; waitMs: number }
   | { type: "vm_given_up"; subject: Subject; ends: number }
   | { type: "device"; subject: Subject; device: string; exposes: string }
+  | { type: "network"; subject: Subject; on: boolean; reason: NetworkReason }
   | { type: "host_event"; op: string; target: string; caller: string }
   | { type: "host_ack"; op: string; ok: boolean; detail: string }
   | { type: "disk_done"; vm: VmId; what: string; path: string; bytes: number; ms: number }

@@ -13,6 +13,7 @@ export type Stage =
   | "policy"
   | "registry"
   | "plan"
+  | "network"
   | "launch"
   | "ready"
   | "guest"

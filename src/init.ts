@@ -13,6 +13,7 @@ import { backUp, restore } from "./phase/backup_commands.ts";
 import { clone } from "./phase/clone_command.ts";
 import { diskLauncher, diskOperations } from "./phase/disk_commands.ts";
 import { guestOperations } from "./phase/guest_commands.ts";
+import { networkOperations } from "./phase/network_rights.ts";
 import { installPolicy } from "./phase/policy_install.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
 import { acceptSerial } from "./phase/serial_accept.ts";
@@ -74,7 +75,11 @@ export async function init(host: Host): Promise<void> {
 export function composeOperations(runtime: Runtime): void {
   const { operations } = runtime;
   const launcher = diskLauncher(runtime.host);
-  const inFiles = [...guestOperations(runtime), ...diskOperations(runtime, launcher)];
+  const inFiles = [
+    ...guestOperations(runtime),
+    ...diskOperations(runtime, launcher),
+    ...networkOperations(runtime),
+  ];
   for (const [op, operation] of inFiles) {
     operations.set(op, operation);
   }

@@ -30,8 +30,13 @@ export function guestCgroup(slot: Slot): string {
   return `${GUESTS_CGROUP}/${slotName(slot)}`;
 }
 
+/** The directory of the cgroup of a slot's passt. */
+export function networkCgroup(slot: Slot): string {
+  return `${PATHS.cgroup}/rayos/net/${slotName(slot)}`;
+}
+
 /** The launchers: the only programs that the program may start. */
-export const LAUNCHERS = ["jail", "mount", "fsck", "power", "disk"] as const;
+export const LAUNCHERS = ["jail", "uplink", "net", "mount", "fsck", "power", "disk"] as const;
 export type Launcher = typeof LAUNCHERS[number];
 
 export function launcherPath(name: Launcher): string {

@@ -168,6 +168,7 @@ export class Runtime {
         busy: this.busy.has(id),
         // What a start found of files and jail stands in its way no more: the next one looks anew.
         violations: guests.get(id)?.violations ?? [],
+        provisioned: this.registry?.guests.get(id)?.provisionedAt !== null,
       });
     }
     return {
@@ -268,6 +269,7 @@ export class Runtime {
       slot: guest.plan.slot,
       state: guest.state,
       agent: guest.agentReady,
+      network: guest.network.state,
       emulated: guest.plan.emulated,
       memory_mib: guest.plan.memoryMiB,
       vcpus: guest.plan.vcpus,

@@ -9,6 +9,7 @@ import { phaseCmdline } from "./phase/cmdline.ts";
 import { phaseControl } from "./phase/control.ts";
 import { phaseData } from "./phase/data.ts";
 import { phaseLaunch } from "./phase/launch.ts";
+import { phaseNetwork } from "./phase/network.ts";
 import { phasePlan } from "./phase/plan.ts";
 import { phasePolicy } from "./phase/policy.ts";
 import { phaseReady } from "./phase/ready.ts";
@@ -68,6 +69,12 @@ export const PHASES: readonly Phase[] = [
     does: "policy, records and machine become launch plans",
     when: "normal",
     run: phasePlan,
+  },
+  {
+    name: "network",
+    does: "ask for an address, apart from the host itself, where a guest may have a network",
+    when: "normal",
+    run: phaseNetwork,
   },
   {
     name: "control",

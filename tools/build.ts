@@ -9,6 +9,7 @@ import * as path from "node:path";
 import { parseArgs } from "node:util";
 import { renderHardening, renderSysfsShown } from "../src/boot/hardening.ts";
 import { DISK_FILTER } from "../src/seccomp/disk.ts";
+import { PASST_FILTER } from "../src/seccomp/passt.ts";
 import { QEMU_FILTER } from "../src/seccomp/qemu.ts";
 import { SWTPM_FILTER } from "../src/seccomp/swtpm.ts";
 import type { Sources } from "./build_closure.ts";
@@ -185,6 +186,7 @@ export function buildImage(options: BuildOptions): BuildFacts {
     ["qemu.bpf", QEMU_FILTER],
     ["disk.bpf", DISK_FILTER],
     ["swtpm.bpf", SWTPM_FILTER],
+    ["passt.bpf", PASST_FILTER],
     ["hardening", text(renderHardening())],
     ["sysfs", text(renderSysfsShown())],
   ]);

@@ -114,6 +114,11 @@ const ROWS: Rows = {
   vm_given_up: (e) => error("vm", "vm_given_up", { ...of(e.subject), ends: e.ends }),
   device: (e) =>
     info("plan", marker("RAYOS_DEVICE", e.device), { ...of(e.subject), exposes: e.exposes }),
+  network: (e) =>
+    info("network", marker("RAYOS_NETWORK", e.on ? "on" : "off"), {
+      ...of(e.subject),
+      reason: e.reason,
+    }),
   host_event: (e) =>
     info("control", marker("RAYOS_HOST_EVENT_V0", e.op, e.target), { caller: e.caller }),
   host_ack: (e) => info("control", marker("RAYOS_HOST_ACK", e.op, e.ok ? "ok" : "err", e.detail)),

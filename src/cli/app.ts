@@ -25,6 +25,7 @@ import { doctorHardening, doctorPermissions } from "./doctor.ts";
 import { docs, type Json, jsonFlag } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
 import { printable } from "./policy_result.ts";
+import { networkRoutes } from "./network_routes.ts";
 import { policyRoutes } from "./policy_routes.ts";
 import { vmCommand, vmStart } from "./vm_commands.ts";
 import { vmConsole } from "./vm_console.ts";
@@ -142,6 +143,7 @@ export function rayApplication(version: string): Application<CliContext & Comman
         },
       }),
       disk: diskRoutes,
+      network: networkRoutes,
       policy: policyRoutes,
       power: buildRouteMap({
         docs: { brief: "The machine" },

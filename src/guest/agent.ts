@@ -1,8 +1,10 @@
 /**
- * Asks a guest's agent whether it is up, and tells it the time after a resume. The agent is the guest's
- * own word and can only say that this guest is ready; nothing else it sends is used.
+ * Asks a guest's agent whether it is up and whether the guest is set up, and tells it the time after a
+ * resume. The agent is the guest's own word and can only say that this guest is ready, and needs no lease
+ * any more; nothing else it sends is used.
  *
- * Source: QEMU guest agent protocol, guest-sync and guest-set-time (qemu-ga(8), qapi-schema.json).
+ * Source: QEMU guest agent protocol, guest-sync, guest-set-time and guest-file-open (qemu-ga(8),
+ * qapi-schema.json).
  */
 
 import * as v from "valibot";
@@ -13,6 +15,14 @@ import { LineReader } from "./lines.ts";
 const SYNC_REPLY = v.strictObject({ return: v.number() });
 /** The reply of a command that gives nothing back. */
 const DONE_REPLY = v.strictObject({ return: v.strictObject({}) });
+/** The reply that names an open file. */
+const HANDLE_REPLY = v.strictObject({ return: v.pipe(v.number(), v.integer()) });
+const ERROR_REPLY = v.looseObject({ error: v.looseObject({}) });
+/** Where a guest puts a file when it is set up; what is in it is never read. */
+export const PROVISIONED_FILE = {
+  linux: "/run/rayos/provisioned",
+  windows: "C:\\ProgramData\\RayOS\\provisioned",
+} as const;
 const LINE_CAP = 64 * 1024;
 /** Lines in a row that answer nothing: what an agent had left to say before, and no more. */
 const MOST_STRAYS = 1_000;
@@ -20,8 +30,10 @@ const MOST_STRAYS = 1_000;
 /** One connection to one guest's agent port. */
 export class AgentClient {
   #nextId = 1;
-  /** `id`: of the sync that is waited for; null: any command's own answer. */
-  #waiting: { id: number | null; resolve: (answered: boolean) => void } | null = null;
+  /** What answers the request that is waited for: null where a message does not. */
+  #waiting:
+    | { reads: (message: unknown) => boolean | null; resolve: (answer: boolean) => void }
+    | null = null;
   #ended = false;
   /** A request that QEMU has not taken yet: a guest that never opens its port must not pile them up. */
   #writing: Promise<void> | null = null;
@@ -38,7 +50,23 @@ export class AgentClient {
   async answers(timeoutMs: number): Promise<boolean> {
     const id = this.#nextId++;
     const request = JSON.stringify({ execute: "guest-sync", arguments: { id } });
-    return await this.#ask(request, id, timeoutMs);
+    const reads = (message: unknown) => {
+      const parsed = v.safeParse(SYNC_REPLY, message);
+      return parsed.success && parsed.output.return === id ? true : null;
+    };
+    return await this.#ask(request, reads, timeoutMs);
+  }
+
+  /**
+   * Whether the guest has put the file there that says that it is set up. To be asked of an agent that has
+   * answered, and nothing else meanwhile. The file stays open in the guest, so a yes is asked for once.
+   */
+  async isProvisioned(kind: keyof typeof PROVISIONED_FILE, timeoutMs: number): Promise<boolean> {
+    const path = PROVISIONED_FILE[kind];
+    const request = JSON.stringify({ execute: "guest-file-open", arguments: { path, mode: "r" } });
+    const reads = (message: unknown) =>
+      v.is(HANDLE_REPLY, message) ? true : v.is(ERROR_REPLY, message) ? false : null;
+    return await this.#ask(request, reads, timeoutMs);
   }
 
   /**
@@ -50,15 +78,20 @@ export class AgentClient {
   async setTime(wall: Date, timeoutMs: number): Promise<boolean> {
     // Nanoseconds since 1970: more digits than a number of JavaScript holds.
     const request = `{"execute":"guest-set-time","arguments":{"time":${wall.getTime()}000000}}`;
-    return await this.#ask(request, null, timeoutMs);
+    const reads = (message: unknown) => v.is(DONE_REPLY, message) ? true : null;
+    return await this.#ask(request, reads, timeoutMs);
   }
 
-  async #ask(request: string, id: number | null, timeoutMs: number): Promise<boolean> {
+  async #ask(
+    request: string,
+    reads: (message: unknown) => boolean | null,
+    timeoutMs: number,
+  ): Promise<boolean> {
     if (this.#ended) return false;
     if (this.#writing !== null) {
       return await within(timeoutMs, "guest agent", this.#writing).then(() => false, () => false);
     }
-    const answered = new Promise<boolean>((resolve) => this.#waiting = { id, resolve });
+    const answered = new Promise<boolean>((resolve) => this.#waiting = { reads, resolve });
     // 0xFF makes the agent drop what half a request may have left in its parser.
     const bytes = new Uint8Array([0xff, ...new TextEncoder().encode(request), 0x0a]);
     try {
@@ -85,8 +118,9 @@ export class AgentClient {
       // No agent says more than it was asked; one that floods is not listened to any more.
       if (line.kind === "oversized" || ++strays > MOST_STRAYS) break;
       if (line.kind !== "line") continue;
-      if (this.#waiting !== null && isAnswer(line.text, this.#waiting.id)) {
-        this.#waiting.resolve(true);
+      const answer = this.#waiting?.reads(parsed(line.text)) ?? null;
+      if (answer !== null) {
+        this.#waiting?.resolve(answer);
         this.#waiting = null;
         strays = 0;
       }
@@ -96,13 +130,10 @@ export class AgentClient {
   }
 }
 
-function isAnswer(text: string, id: number | null): boolean {
+function parsed(text: string): unknown {
   try {
-    const message = JSON.parse(text);
-    if (id === null) return v.is(DONE_REPLY, message);
-    const parsed = v.safeParse(SYNC_REPLY, message);
-    return parsed.success && parsed.output.return === id;
+    return JSON.parse(text);
   } catch {
-    return false;
+    return undefined;
   }
 }

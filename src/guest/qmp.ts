@@ -10,6 +10,14 @@ import * as v from "valibot";
 import type { Connection } from "../host/port.ts";
 import { within } from "../within.ts";
 import { Fault } from "../fault.ts";
+import {
+  HOT_DEVICES,
+  type HotDevice,
+  type HotKind,
+  NETDEV,
+  plugArguments,
+  unplugArguments,
+} from "./hotplug.ts";
 import { LineReader } from "./lines.ts";
 
 /** The commands that can be sent, and the shape of what each returns. */
@@ -38,10 +46,19 @@ const COMMANDS = {
   }),
   "migrate-incoming": v.looseObject({}),
   "rtc-reset-reinjection": v.looseObject({}),
+  system_reset: v.looseObject({}),
+  "qom-list": v.array(v.looseObject({ name: v.string() })),
+  netdev_add: v.looseObject({}),
+  netdev_del: v.looseObject({}),
+  set_link: v.looseObject({}),
+  device_add: v.looseObject({}),
+  device_del: v.looseObject({}),
 } as const;
 export type QmpCommand = keyof typeof COMMANDS;
 type Returned<C extends QmpCommand> = v.InferOutput<typeof COMMANDS[C]>;
 
+/** passt's socket, as the jail shows it: the one way to a network that QEMU can be told of. */
+const NETWORK_SOCKET = "/n/passt.sock";
 /** Where QEMU sends and takes saved state: its own socket in the jail, and nothing else (no `exec:`). */
 const STATE_URI = "unix:/s/state.sock";
 
@@ -52,13 +69,32 @@ interface Arguments {
     readonly model: { readonly name: string; readonly props: Readonly<Record<string, boolean>> };
   };
   "migrate-set-parameters": { readonly "max-bandwidth": number };
+  device_add: HotDevice;
+  device_del: HotKind;
 }
 type ArgumentsOf<C extends QmpCommand> = C extends keyof Arguments ? [Arguments[C]] : [];
 /** What these are given is never a caller's to choose. */
 const FIXED: Partial<Record<QmpCommand, unknown>> = {
   migrate: { uri: STATE_URI },
   "migrate-incoming": { uri: STATE_URI },
+  "qom-list": { path: "/machine/peripheral" },
+  netdev_add: {
+    type: "stream",
+    id: NETDEV,
+    server: false,
+    addr: { type: "unix", path: NETWORK_SOCKET },
+  },
+  netdev_del: { id: NETDEV },
+  // Never up again: once the netdev is deleted, QEMU 7.2 dies of it.
+  set_link: { name: HOT_DEVICES.network.id, up: false },
 };
+
+/** The arguments of a command as the wire has them. */
+function wireArguments(name: QmpCommand, given: unknown): unknown {
+  if (name === "device_add") return plugArguments(given as HotDevice);
+  if (name === "device_del") return unplugArguments(given as HotKind);
+  return given ?? FIXED[name];
+}
 
 const GREETING = v.looseObject({ QMP: v.looseObject({ version: v.unknown() }) });
 const EVENT = v.looseObject({
@@ -158,7 +194,7 @@ export class QmpClient {
     });
     // The reply can fail before anyone waits for it; the wait below reports it.
     reply.catch(() => {});
-    const request = { execute: name, arguments: given ?? FIXED[name], id };
+    const request = { execute: name, arguments: wireArguments(name, given), id };
     const bytes = new TextEncoder().encode(`${JSON.stringify(request)}\n`);
     try {
       await within(timeoutMs, `QMP ${name}`, this.connection.write(bytes));

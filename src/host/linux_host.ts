@@ -114,7 +114,13 @@ async function launch(
   } catch (error) {
     throw new Fault("launch", "launcher.missing", `${path}: ${reasonOf(error)}; rebuild the image`);
   }
-  const late = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+  const late = setTimeout(() => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended, and something that it left behind holds its output.
+    }
+  }, timeoutMs);
   try {
     const output = await child.output();
     const text = new TextDecoder().decode(output.stdout.subarray(0, 4096));

@@ -5,7 +5,7 @@
  */
 
 import { Fault } from "../fault.ts";
-import type { LaunchPlan } from "../plan/launch_plan.ts";
+import { hasNetworkPort, type LaunchPlan } from "../plan/launch_plan.ts";
 
 /** The launcher refuses a larger plan. */
 export const MAX_PLAN_BYTES = 65536;
@@ -25,6 +25,7 @@ export function renderPlan(plan: LaunchPlan): string {
     `pids_max ${plan.limits.pidsMax}`,
     `io_max ${plan.limits.ioMaxBytesS ?? "max"}`,
     `kvm ${plan.emulated ? 0 : 1}`,
+    `network ${hasNetworkPort(plan) ? 1 : 0}`,
     `seccomp ${plan.seccomp}`,
     ...(plan.tpm === null ? [] : [`tpm ${plan.tpm.seccomp} ${plan.tpm.stateDir}`]),
     ...plan.files.map((file) => `${file.access} ${file.path} ${file.name}`),

@@ -7,7 +7,7 @@
 import type { DataPath } from "../data_path.ts";
 import { slotName, type VmId } from "../id.ts";
 import { firmwareCode } from "../plan/device.ts";
-import type { GuestLimits, LaunchPlan } from "../plan/launch_plan.ts";
+import { type GuestLimits, hasNetworkPort, type LaunchPlan } from "../plan/launch_plan.ts";
 
 /** A mount in the jail. `root`: which part of its file system is mounted there; null: any. */
 export interface JailMount {
@@ -92,6 +92,10 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
         access: file.access,
         of: "data",
       })),
+      // Where passt makes its socket: to connect, and nothing else.
+      ...(hasNetworkPort(plan)
+        ? [{ place: "/n", root: `/${slotName(plan.slot)}`, access: "ro", of: "tmpfs" } as const]
+        : []),
       { place: "/s", root: `/${slotName(plan.slot)}`, access: "rw", of: "tmpfs" },
       ...(plan.tpm === null ? [] : [tpmSocket(plan, "ro")]),
       { place: "/tmp", root: "/", access: "rw", of: "tmpfs" },

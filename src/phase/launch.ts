@@ -20,6 +20,7 @@ import { endStranger } from "../supervisor/ending.ts";
 import { Guest } from "../supervisor/guest.ts";
 import type { Keeping } from "../supervisor/keeping.ts";
 import { restartAfter } from "../supervisor/restart.ts";
+import { networkRights } from "./network_rights.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
   const { host } = runtime;
@@ -66,7 +67,8 @@ export function syncGuests(runtime: Runtime): VmId[] {
     cpu: () => hostCpu(host),
     wall: () => runtime.timeTrusted ? host.clock.wall() : null,
   };
-  const around = { host, emit, takeConsole, onCrash, keeping };
+  const networkOf = (vm: VmId) => networkRights(runtime, vm);
+  const around = { host, emit, takeConsole, onCrash, keeping, networkOf };
   const later: VmId[] = [];
   for (const plan of runtime.plans) {
     const guest = guests.get(plan.vm);

@@ -20,6 +20,7 @@ import { effectiveGuests } from "../registry/effective.ts";
 import type { Outcome } from "../control/protocol.ts";
 import type { Runtime } from "../runtime.ts";
 import { syncGuests } from "./launch.ts";
+import { beginUplink } from "./network.ts";
 import { limitAll } from "./plan.ts";
 import { loadPolicy, type PolicyFiles, policyFiles } from "./policy_source.ts";
 import { remember } from "./registry.ts";
@@ -142,6 +143,7 @@ async function applyToGuests(
     if (!effective.guests.has(vm)) runtime.guests.delete(vm);
   }));
   for (const vm of syncGuests(runtime)) later.push(vm);
+  await beginUplink(runtime);
   return { mode, stopped, later };
 }
 

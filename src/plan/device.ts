@@ -12,6 +12,7 @@ export type DeviceRequest =
   | { readonly device: "serial-bus" }
   | { readonly device: "console" }
   | { readonly device: "agent" }
+  | { readonly device: "network-port" }
   | {
     readonly device: "disk";
     /** The file's name in the jail, e.g. `disk0`. */
@@ -85,6 +86,23 @@ export const DEVICES: { readonly [Name in DeviceName]: DeviceRow<Name> } = {
         }),
       ],
     ],
+  },
+  "network-port": {
+    policyKey: "<profile>.networking",
+    exposes: "an empty slot, into which a network card is plugged while the policy gives one",
+    options: () => [[
+      "-device",
+      json({
+        driver: "pcie-root-port",
+        // `NETWORK_PORT` of guest/hotplug.ts.
+        id: "port-network",
+        bus: "pcie.0",
+        chassis: 1,
+        slot: 1,
+        // Beyond those that QEMU gives to disks by itself.
+        addr: "0x10",
+      }),
+    ]],
   },
   disk: {
     policyKey: "<profile>.storage",

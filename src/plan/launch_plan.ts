@@ -112,6 +112,7 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
     devices.push({ device: "firmware", secureBoot: guest.windows.secureBoot });
   }
   if (tpm !== null) devices.push({ device: "vtpm" });
+  if (guest.networking !== "off") devices.push({ device: "network-port" });
   const besideMiB = QEMU_OVERHEAD_MIB + (emulated ? TCG_CACHE_MIB : 0) +
     (tpm === null ? 0 : TPM_OVERHEAD_MIB);
   const values = {
@@ -155,6 +156,11 @@ export function wholeLimits(
 /** The plan's guest as events name it. */
 export function subjectOf(plan: LaunchPlan): Subject {
   return { vm: plan.vm, kind: plan.kind, slot: plan.slot, emulated: plan.emulated };
+}
+
+/** Whether its guest can be given a network at all. */
+export function hasNetworkPort(plan: Pick<LaunchPlan, "devices">): boolean {
+  return plan.devices.some((one) => one.device === "network-port");
 }
 
 /** Whether two plans say the same. */

@@ -41,6 +41,13 @@ const LIVE: readonly LiveOp[] = [
   "power.reboot",
 ];
 
+/** These have a table of their own below. */
+const NETWORK: readonly LiveOp[] = [
+  "network.enable",
+  "network.disable",
+  "network.end_provisioning",
+];
+
 /** These want a guest at rest, a paused one or none at all, or a host that is not in normal mode. */
 const NOT_OF_A_RUNNING_GUEST: readonly LiveOp[] = [
   "vm.start",
@@ -181,8 +188,25 @@ Deno.test("authorize gives each live operation to its callers and to no other", 
   }
 });
 
+Deno.test("authorize gives a network by the policy and to a user, and lets a guest only lose one", () => {
+  const asked = (op: LiveOp, networking: string) =>
+    CALLERS.filter((caller) => {
+      const policy = policyOf({ linux: { enabled: true, vm_id: "desk", networking } });
+      const state = host({ guests: new Map([[desk, guest({ state: "running" })]]) });
+      return authorize(policy, state, caller, { op, vm: desk }).allow;
+    });
+  assert.deepEqual(asked("network.enable", "off"), []);
+  assert.deepEqual(asked("network.enable", "provisioning_only"), [], "it counts as set up");
+  assert.deepEqual(asked("network.enable", "on"), ["policy", "console", "socket"]);
+  for (const networking of ["off", "on", "provisioning_only"]) {
+    const persons = ["console", "recovery", "socket"];
+    assert.deepEqual(asked("network.disable", networking), persons);
+    assert.deepEqual(asked("network.end_provisioning", networking), [...persons, "agent"]);
+  }
+});
+
 Deno.test("authorize denies what this version does not have, and what no version has", () => {
-  for (const op of OPS.filter((one) => !LIVE.some((live) => live === one))) {
+  for (const op of OPS.filter((one) => ![...LIVE, ...NETWORK].some((live) => live === one))) {
     for (const caller of CALLERS) {
       const decision = authorize(policyOf(), host(), caller, { op, vm: desk });
       assert(!decision.allow && decision.rule === "op.not_yet", op);

@@ -92,6 +92,9 @@ export const LIVE_OPS = [
   "logs.tail",
   "policy.install",
   "serial.accept",
+  "network.enable",
+  "network.disable",
+  "network.end_provisioning",
   "power.off",
   "power.reboot",
 ] as const;

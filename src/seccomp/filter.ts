@@ -41,6 +41,8 @@ export interface CallList {
   readonly allowed: readonly AllowedCall[];
   /** Answered with ENOSYS, so that libc falls back to an older call whose arguments can be tested. */
   readonly absent: readonly string[];
+  /** Answered with success and not carried out: steps of a sandbox of its own that the jail stands for. */
+  readonly pretended?: readonly { readonly name: string; readonly why: string }[];
   /** Refused like all that is not named, and known: seen to be tried, and done without. */
   readonly without: readonly { readonly name: string; readonly why: string }[];
 }
@@ -73,6 +75,8 @@ export const ANSWER = {
   refuse: 0x00050001,
   /** SECCOMP_RET_ERRNO with ENOSYS. */
   absent: 0x00050026,
+  /** SECCOMP_RET_ERRNO with 0: the call returns success and did nothing. */
+  pretend: 0x00050000,
   endProcess: 0x80000000,
 } as const;
 
@@ -103,7 +107,9 @@ export function seccompFilter(
   otherwise: "refuse" | "log" = "refuse",
 ): Uint8Array<ArrayBuffer> {
   const without = list.without.map((call) => call.name);
-  const names = [...list.allowed.map((call) => call.name), ...list.absent, ...without];
+  const pretended = (list.pretended ?? []).map((call) => call.name);
+  const allowed = list.allowed.map((call) => call.name);
+  const names = [...allowed, ...list.absent, ...pretended, ...without];
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new TypeError(`seccomp list: ${twice} stands in it twice`);
   const program: Instruction[] = [
@@ -121,6 +127,9 @@ export function seccompFilter(
   }
   for (const name of list.absent) {
     program.push(ifEqual(syscallNumber(name), 0, 1), answer(ANSWER.absent));
+  }
+  for (const name of pretended) {
+    program.push(ifEqual(syscallNumber(name), 0, 1), answer(ANSWER.pretend));
   }
   if (otherwise === "log") {
     for (const name of without) {

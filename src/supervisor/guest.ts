@@ -105,6 +105,21 @@ export class Guest extends GuestMachine {
     if (permit.vm === this.plan.vm) await (this.#commanding = this.apply("resume", "asked"));
   }
 
+  /** Gives it the network that the policy gives, as soon as there is an uplink. */
+  enableNetwork(permit: Allowed<"network.enable">): void {
+    if (permit.vm === this.plan.vm && this.qmp !== null) this.network.begin(this.qmp);
+  }
+
+  /** Takes its network away until its next start, or until it is enabled again. */
+  async disableNetwork(permit: Allowed<"network.disable">): Promise<boolean> {
+    return permit.vm === this.plan.vm && await this.network.end("stopped");
+  }
+
+  /** It is set up: the network that it had for that is taken away. */
+  async endProvisioning(permit: Allowed<"network.end_provisioning">): Promise<boolean> {
+    return permit.vm === this.plan.vm && await this.network.endLease("provisioned");
+  }
+
   /** Ends it at once; resolves when no process is left. */
   async kill(permit: Allowed<"vm.kill">): Promise<void> {
     if (permit.vm !== this.plan.vm) return;
@@ -152,6 +167,7 @@ export class Guest extends GuestMachine {
     const { host, emit } = this.around;
     const there = await settle(host, this.plan.slot);
     if (there.length === 0) {
+      await this.network.gone();
       dropRecord(host, this.plan.slot);
       // Its TPM may be left, where the launcher or QEMU ended alone.
       await this.killAll();
@@ -216,7 +232,7 @@ export class Guest extends GuestMachine {
         break;
     }
     if (this.progress.is("running")) this.note("running");
-    this.attend();
+    this.attend(false, true);
   }
 
   async #stop(event: "stop" | "adopt_stopping", reason: string): Promise<boolean> {

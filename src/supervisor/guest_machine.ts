@@ -4,46 +4,37 @@
  * an instruction before its jail was read back. What is wanted of it comes from `guest.ts`.
  */
 
-import type { Emit, GuestState, Subject } from "../event.ts";
+import type { GuestState, Subject } from "../event.ts";
 import { asFault, Fault } from "../fault.ts";
 import type { QmpClient, QmpEvent } from "../guest/qmp.ts";
-import type { Connection, FileFacts, Host } from "../host/port.ts";
-import type { VmId } from "../id.ts";
+import type { FileFacts } from "../host/port.ts";
 import type { Issue } from "../issue.ts";
+import { GuestNetwork } from "../network/guest_network.ts";
 import { DEVICES } from "../plan/device.ts";
 import { type LaunchPlan, subjectOf } from "../plan/launch_plan.ts";
 import type { GoodState } from "../saved/check.ts";
 import { retireSaved } from "../saved/generation.ts";
 import { correctClock, loadSaved } from "../saved/load.ts";
 import { incomingPlan } from "../saved/plan_hash.ts";
-import { suspendGuest } from "../saved/save.ts";
 import { attendGuest } from "./attending.ts";
 import { killGuest } from "./ending.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
-import { type Keeping, type KeepingOf, putAside, unwanted } from "./keeping.ts";
+import { type KeepingOf, putAside, unwanted } from "./keeping.ts";
 import { readyFiles } from "./lasting.ts";
 import { confineMachine, lastWords, launchMachine, refusedValue } from "./machine.ts";
 import { Progress, type Refusal } from "./progress.ts";
 import { dropRecord, type RunRecord, type Step, writeRecord } from "./record.ts";
+import { saveMachine } from "./saving.ts";
+import type { GuestSurroundings } from "./surroundings.ts";
 import { watchTpm } from "./tpm.ts";
 
 /** Milliseconds. */
 const KILL_TIMEOUT_MS = 5_000;
 
-/** What a guest needs from whoever holds it. */
-export interface GuestSurroundings {
-  readonly host: Host;
-  readonly emit: Emit;
-  /** Takes the guest's console stream until it ends. */
-  readonly takeConsole: (plan: LaunchPlan, connection: Connection) => void;
-  /** Told when its QEMU ended without a shutdown, once the state says so. */
-  readonly onCrash: (vm: VmId) => void;
-  readonly keeping: Keeping;
-}
-
 export abstract class GuestMachine {
   readonly subject: Subject;
   protected readonly progress: Progress;
+  readonly network: GuestNetwork;
   protected qmp: QmpClient | null = null;
   #sawShutdown = false;
   /** Whether the agent answered since the machine began. */
@@ -68,6 +59,14 @@ export abstract class GuestMachine {
     this.#launched = plan;
     this.subject = subjectOf(plan);
     this.progress = new Progress(this.subject, around.emit);
+    const { host, emit, keeping, networkOf } = around;
+    this.network = new GuestNetwork({
+      ...networkOf(plan.vm),
+      ...{ host, emit, subject: this.subject, plan: () => this.#plan, key: keeping.key },
+      held: () => this.state === "paused",
+      answered: () => this.answered,
+      kill: () => this.killAll(),
+    });
   }
 
   /** The plan by which it runs, or would start. */
@@ -180,19 +179,14 @@ export abstract class GuestMachine {
   }
 
   async #save(ran: boolean, reason: string): Promise<void> {
-    const { host, emit, keeping } = this.around;
-    const { plan } = this;
-    const qmp = this.qmp;
+    const { emit, keeping } = this.around;
+    const { network, qmp } = this;
     try {
-      if (qmp === null) {
-        throw new Fault("guest", "guest.no_monitor", "save: nobody to ask; start it anew");
-      }
       this.note("saving", ran);
       const kill = () => this.killAll();
       this.saveAbort = new AbortController();
       const { signal } = this.saveAbort;
-      const request = { host, qmp, plan, key: keeping.key(), cpu: keeping.cpu(), kill, signal };
-      const done = await suspendGuest(request);
+      const done = await saveMachine({ ...this.of(), qmp, keeping, network, kill, signal });
       if (!this.progress.is("suspending")) {
         // It was killed meanwhile, and is not to come back from what was saved all the same.
         if (done.ok) putAside(this.of(), [unwanted("it was killed while it was saved")]);
@@ -206,6 +200,7 @@ export abstract class GuestMachine {
       if (done.guest === "gone") return await this.fail(done.fault);
       await this.apply("save_failed", done.fault.code);
       if (ran) await this.apply("resume", "save_failed");
+      if (qmp !== null && this.progress.is("running")) network.begin(qmp);
       this.progress.failed(done.fault, "");
     } catch (error) {
       await this.fail(asFault(error, "guest", "saved.failed"));
@@ -291,6 +286,7 @@ export abstract class GuestMachine {
       return;
     }
     this.qmp?.close();
+    await this.network.gone();
     dropRecord(host, this.plan.slot);
     await this.apply(event, how);
   }
@@ -309,11 +305,13 @@ export abstract class GuestMachine {
   }
 
   /** Watches for the end, copies the console, asks the agent; none of them holds anything up. */
-  protected attend(wasSaved = false): void {
+  protected attend(wasSaved = false, adopted = false): void {
     const { host, takeConsole, keeping } = this.around;
     const { qmp } = this;
     if (qmp === null) return;
     void qmp.closed.then(() => this.#onQmpClosed(qmp));
+    if (!adopted) this.network.begin(qmp);
+    else void this.network.adopt(qmp).catch((error) => this.#lost("network", error));
     const wanted = () => this.qmp === qmp && this.progress.is("running", "paused");
     void watchTpm(this.around, this.plan, wanted, (fault) => this.fail(fault));
     attendGuest({
@@ -351,6 +349,7 @@ export abstract class GuestMachine {
   /** Kills it; where nothing is left, nothing is to be taken up. @returns whether nothing is left */
   async #killed(): Promise<boolean> {
     const gone = await this.killAll();
+    if (gone) await this.network.gone();
     if (gone) dropRecord(this.around.host, this.plan.slot);
     return gone;
   }

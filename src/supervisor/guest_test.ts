@@ -13,7 +13,7 @@ function slowHost() {
   const host = {
     clock: { monoMs: () => performance.now(), sleep: () => Promise.resolve() },
     lstat: (path: string) =>
-      path.includes("/state/") ? null : ({
+      /\/(state|netns|net)\//.test(path) ? null : ({
         type: /\.ext4$|vmlinuz$/.test(path) ? "file" : "directory",
         size: 0,
         uid: 0,
@@ -56,6 +56,7 @@ function guestOn(host: Host, emit: (event: HostEvent) => void = () => {}): Guest
     takeConsole: () => {},
     onCrash: () => {},
     keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
+    networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
   });
 }
 

@@ -170,6 +170,7 @@ const ALONE = {
   takeConsole: (_: LaunchPlan, connection: Connection) => connection.close(),
   onCrash: () => {},
   keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
+  networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
 };
 
 /** Waits until the attacker is at it; within a phase it need not. */

@@ -8,7 +8,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 const SKELETON = path.resolve(import.meta.dirname ?? ".", "../../initramfs/skeleton");
-const BUSYBOX = "/usr/bin/busybox";
+export const BUSYBOX = "/usr/bin/busybox";
 /** Who owns what we make; it needs no permission more. */
 function runsAsRoot(): boolean {
   const made = fs.mkdtempSync("/tmp/rayos-who-");
@@ -43,7 +43,7 @@ export async function withRoot(work: (root: Root) => void | Promise<void>): Prom
     // What util-linux mounts for a guest's sockets does not matter here.
     fs.mkdirSync(at("usr/bin"));
     fs.writeFileSync(at("usr/bin/mount"), "#!/bin/busybox sh\n", { mode: 0o755 });
-    for (const one of ["plan", "g", "err", "cg/rayos/guests/00", "cg/rayos/disk"]) {
+    for (const one of ["plan", "g", "n", "err", "cg/rayos/guests/00", "cg/rayos/disk"]) {
       fs.mkdirSync(at(`run/rayos/${one}`), { recursive: true });
     }
     fs.writeFileSync(at("run/rayos/cg/rayos/guests/00/cgroup.events"), "populated 0\n");

@@ -16,6 +16,7 @@ memory_max 469762048
 pids_max 64
 io_max max
 kvm 0
+network 0
 seccomp ${FILTER_HASH}
 rw vm/linux/demo/rootfs.ext4 disk0
 ro vm/linux/demo/vmlinuz kernel

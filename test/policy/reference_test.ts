@@ -71,6 +71,12 @@ Deno.test("only authorize makes a permit, and nobody forges one", () => {
   }
 });
 
+/** What may be asked of a guest. */
+const METHODS = [
+  ...["start", "stop", "kill", "pause", "resume", "suspend", "resetState"],
+  ...["enableNetwork", "disableNetwork", "endProvisioning"],
+];
+
 Deno.test("what acts on a guest or the machine takes a permit or is called by what did", () => {
   /** Calls that act, and the only files that may hold them. */
   const acts: readonly [RegExp, readonly string[]][] = [
@@ -81,9 +87,19 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
     [/\bendStranger\(/, ["supervisor/ending.ts", "runtime.ts", "phase/launch.ts"]],
     [/"system_powerdown"/, ["supervisor/guest.ts", "supervisor/ending.ts", "guest/qmp.ts"]],
     [/"quit"/, ["supervisor/guest.ts", "supervisor/ending.ts", "saved/save.ts", "guest/qmp.ts"]],
-    [/\bsuspendGuest\(/, ["saved/save.ts", "supervisor/guest_machine.ts"]],
+    [/\bsuspendGuest\(/, ["saved/save.ts", "supervisor/saving.ts"]],
+    [/\bsaveMachine\(/, ["supervisor/saving.ts", "supervisor/guest_machine.ts"]],
     [/\bloadSaved\(/, ["saved/load.ts", "supervisor/guest_machine.ts"]],
-    [/"cont"/, ["supervisor/guest.ts", "supervisor/guest_machine.ts", "guest/qmp.ts"]],
+    [/"cont"/, [
+      "supervisor/guest.ts",
+      "supervisor/guest_machine.ts",
+      "guest/qmp.ts",
+      // A guest that is held and about to be saved, so that it lets go of its network card.
+      "network/taking.ts",
+    ]],
+    [/\.launch\(\s*"net"/, ["network/guest_network.ts", "phase/network.ts"]],
+    [/\.launch\(\s*"uplink"/, ["phase/network.ts"]],
+    [/"(device|netdev)_add"/, ["network/guest_network.ts", "guest/qmp.ts"]],
   ];
   for (const { name, text } of sources()) {
     for (const [call, files] of acts) {
@@ -91,7 +107,7 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
     }
   }
   const guest = fs.readFileSync(path.join(SRC, "supervisor", "guest.ts"), "utf8");
-  for (const method of ["start", "stop", "kill", "pause", "resume", "suspend", "resetState"]) {
+  for (const method of METHODS) {
     assert.match(
       guest,
       new RegExp(

@@ -1,0 +1,374 @@
+/**
+ * One guest's network: given and taken, one step after the other, with each step written down before it
+ * is taken. Nothing is reported as gone before it is proved: the card is not in QEMU's tree, passt has
+ * ended, its namespace is away. Where that cannot be proved the guest is killed. A lease is ended by the
+ * kernel at its time besides, whether or not this program lives.
+ */
+
+import type { Emit, NetworkReason, Subject } from "../event.ts";
+import { asFault, Fault } from "../fault.ts";
+import { AgentClient } from "../guest/agent.ts";
+import { HOT_DEVICES } from "../guest/hotplug.ts";
+import type { QmpClient } from "../guest/qmp.ts";
+import type { Host } from "../host/port.ts";
+import { guestFolder, slotName, socketPath } from "../id.ts";
+import { PATHS } from "../permissions.ts";
+import { hasNetworkPort, type LaunchPlan } from "../plan/launch_plan.ts";
+import type { Allowed } from "../policy/authorize.ts";
+import {
+  type NetworkDecision,
+  networkDecision,
+  type NetworkGrant,
+  parseSpent,
+  renderSpent,
+} from "./lease.ts";
+import { leftOf, passtProcesses, readPasstBack, uplinkIsThere } from "./passt.ts";
+import {
+  dropNetworkRecord,
+  type NetworkRecord,
+  readNetworkRecord,
+  writeNetworkRecord,
+} from "./record.ts";
+import { hasCard, takeCard } from "./taking.ts";
+import { macOf, renderWay } from "./way.ts";
+
+/** Milliseconds. */
+const LAUNCH_TIMEOUT_MS = 60_000;
+const WATCH_MS = 1_000;
+const RETRY_MS = 2_000;
+const AGENT_MS = 3_000;
+/** Looks between two questions to the agent. */
+const AGENT_EVERY = 3;
+const SPENT_LIMIT = 4096;
+
+/** What the policy says of one guest's network, asked anew each time. */
+export interface NetworkRights {
+  /** What the policy gives it now; null: it has no profile. */
+  readonly grant: () => NetworkGrant | null;
+  /** The right to give it, if there is one now. */
+  readonly permit: () => Allowed<"network.enable"> | null;
+  /** Told that the guest says that it is set up. */
+  readonly onProvisioned: () => void;
+}
+
+/** What a guest's network needs of whoever holds the guest. */
+export interface NetworkAround extends NetworkRights {
+  readonly host: Host;
+  readonly emit: Emit;
+  readonly subject: Subject;
+  readonly plan: () => LaunchPlan;
+  readonly key: () => Uint8Array;
+  readonly held: () => boolean;
+  readonly answered: () => boolean;
+  /** Kills whatever is in the guest's cgroup. */
+  readonly kill: () => Promise<unknown>;
+}
+
+type Given = Exclude<NetworkDecision, { give: "nothing" }>;
+
+export class GuestNetwork {
+  #record: NetworkRecord | null = null;
+  /** When the kernel ends it, in ms of the monotonic clock; null: never. */
+  #endsMs: number | null = null;
+  #qmp: QmpClient | null = null;
+  /** One step after the other. */
+  #work: Promise<unknown> = Promise.resolve();
+  /** How often in a row it could not be given. */
+  #failures = 0;
+  /** Counts what was wished, so that who waits sees that it is outdated. */
+  #wish = 0;
+
+  constructor(readonly around: NetworkAround) {}
+
+  /** For `vm.list`. */
+  get state(): "off" | "on" | "lease" {
+    if (this.#record?.step !== "on") return "off";
+    return this.#record.lease ? "lease" : "on";
+  }
+
+  /** Gives it what the policy says as soon as there is an uplink, and watches over it. */
+  begin(qmp: QmpClient): void {
+    if (!hasNetworkPort(this.around.plan())) return;
+    this.#qmp = qmp;
+    void this.#attend(++this.#wish).catch((error) => this.#notice(error));
+  }
+
+  /** Takes up what was there before the program was started again; a lease is over then. */
+  async adopt(qmp: QmpClient): Promise<void> {
+    const { host } = this.around;
+    const { slot } = this.around.plan();
+    this.#qmp = qmp;
+    const found = this.#recall();
+    if (found === null && leftOf(host, slot).length === 0 && !await hasCard(qmp)) {
+      return this.begin(qmp);
+    }
+    if (await this.#holds(qmp)) return this.begin(qmp);
+    const lease = this.#record?.lease === true;
+    await this.end(lease ? "lease_expired" : "stopped");
+    this.begin(qmp);
+  }
+
+  /** Ends it, for now or for good; `keep`: the guest's memory is not to be lost by it. */
+  async end(reason: NetworkReason, keep = false): Promise<boolean> {
+    this.#wish++;
+    return await this.#next(() => this.#take(reason, keep));
+  }
+
+  /** Ends a lease; a network that the policy gives for good stays. */
+  async endLease(reason: NetworkReason): Promise<boolean> {
+    if (this.#record?.lease === false) return true;
+    return await this.end(reason);
+  }
+
+  /** The guest's process is gone: what there was for it goes too. */
+  async gone(): Promise<void> {
+    this.#wish++;
+    this.#qmp = null;
+    // It may have gone while no program ran.
+    if (this.#record === null) this.#recall();
+    await this.#next(() => this.#take("stopped", false));
+  }
+
+  /** What an earlier program has written down. */
+  #recall(): NetworkRecord | "unreadable" | null {
+    const found = readNetworkRecord(this.around.host, this.around.plan().slot);
+    if (found !== null && found !== "unreadable") this.#record = found;
+    return found;
+  }
+
+  #next<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#work.then(step);
+    this.#work = done.catch(() => {});
+    return done;
+  }
+
+  #decide(): { decision: NetworkDecision; grant: NetworkGrant | null } {
+    const { host, plan, grant } = this.around;
+    const given = grant();
+    const spent = parseSpent(host.readText(spentPath(plan()), SPENT_LIMIT));
+    return { grant: given, decision: networkDecision(given, plan().uuid, spent) };
+  }
+
+  async #attend(wish: number): Promise<void> {
+    const { clock } = this.around.host;
+    while (wish === this.#wish) {
+      if (this.#record?.step !== "on") await this.#next(() => this.#giveNow(wish));
+      if (this.#record?.step === "on") await this.#watch(wish);
+      else if (this.#decide().decision.give === "nothing") return;
+      // One that fails again and again is tried less and less often.
+      const pause = RETRY_MS * 2 ** Math.min(this.#failures, 5);
+      if (wish === this.#wish) await clock.sleep(pause);
+    }
+  }
+
+  async #giveNow(wish: number): Promise<void> {
+    const { host, permit } = this.around;
+    const { decision, grant } = this.#decide();
+    if (wish !== this.#wish || decision.give === "nothing" || grant === null) return;
+    if (!uplinkIsThere(host)) return;
+    const allowed = permit();
+    if (allowed === null) return;
+    try {
+      await this.#give(allowed, grant, decision);
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures++;
+      this.#notice(error);
+      await this.#take("stopped", false);
+    }
+  }
+
+  async #give(_: Allowed<"network.enable">, grant: NetworkGrant, given: Given): Promise<void> {
+    const { host, emit, subject, key } = this.around;
+    const plan = this.around.plan();
+    const qmp = this.#qmp;
+    if (qmp === null || await hasCard(qmp)) {
+      throw fault("network.card", "a card is there already", "the guest keeps what it has");
+    }
+    const way = renderWay(grant, given);
+    const lease = given.give === "lease";
+    const { vm, uuid, slot } = plan;
+    this.#note({ vm, uuid, step: "giving", lease, told: false, process: null, way });
+    // Before anything is given: whatever happens from here on, there is no second one.
+    if (lease) spend(host, plan, grant.serial);
+    const { exposes } = HOT_DEVICES.network;
+    emit({ type: "device", subject, device: "network", exposes });
+    host.put(`${PATHS.plans}/${slotName(slot)}.net`, way);
+    const began = host.clock.monoMs();
+    const { code, words } = await host.launch("net", ["give", String(slot)], LAUNCH_TIMEOUT_MS);
+    if (code !== 0 || words[0] !== "ok") {
+      const [, rule = "net.silent", ...detail] = words;
+      throw fault(rule, `the launcher says ${detail.join(" ") || "nothing"}`, "see the uplink");
+    }
+    const { issues, process } = readPasstBack(host, plan);
+    for (const one of issues) emit({ type: "violation", issue: one, vm });
+    if (issues.length > 0) throw fault("network.jail", "passt's jail is another", "see above");
+    await qmp.command("netdev_add");
+    await qmp.command("device_add", undefined, { kind: "network", mac: macOf(key(), uuid) });
+    // The kernel's lease began a little later than this.
+    this.#endsMs = lease ? began + given.seconds * 1000 : null;
+    this.#note({ vm, uuid, step: "on", lease, told: true, process, way });
+    const reason = lease ? "provisioning" : "policy";
+    emit({ type: "network", subject, on: true, reason });
+  }
+
+  /** Until there is a reason to take it away, which is then done. */
+  async #watch(wish: number): Promise<void> {
+    const { host } = this.around;
+    const agent = new ProvisioningAgent(this.around);
+    try {
+      for (let looks = 1; wish === this.#wish; looks++) {
+        const reason = this.#reasonToEnd();
+        if (reason !== null) {
+          await this.#next(() => this.#take(reason, false));
+          return;
+        }
+        if (this.#record?.lease && looks % AGENT_EVERY === 0 && await agent.saysSo()) {
+          if (wish === this.#wish) this.around.onProvisioned();
+        }
+        await host.clock.sleep(WATCH_MS);
+      }
+    } finally {
+      agent.close();
+    }
+  }
+
+  #reasonToEnd(): NetworkReason | null {
+    const { host, grant, plan } = this.around;
+    const { slot } = plan();
+    if (this.#endsMs !== null && host.clock.monoMs() >= this.#endsMs) return "lease_expired";
+    if (passtProcesses(host, slot).length === 0) {
+      this.#notice(fault("network.passt", "passt has ended", "a lease is over with it"));
+      return "stopped";
+    }
+    const now = grant();
+    if (this.#record?.lease) {
+      return now?.networking === "provisioning_only" ? null : "policy";
+    }
+    if (now?.networking !== "on") return "policy";
+    return renderWay(now, { give: "network" }) === this.#record?.way ? null : "policy";
+  }
+
+  /** Whether what was found is a network that the policy gives for good, whole and in its jail. */
+  async #holds(qmp: QmpClient): Promise<boolean> {
+    const { host, plan } = this.around;
+    const record = this.#record;
+    if (record === null || record.step !== "on" || record.lease) return false;
+    if (record.uuid !== plan().uuid || record.vm !== plan().vm) return false;
+    if (this.#decide().decision.give !== "network" || this.#reasonToEnd() !== null) return false;
+    const { issues, process } = readPasstBack(host, plan());
+    const same = JSON.stringify(process) === JSON.stringify(record.process);
+    return issues.length === 0 && same && await hasCard(qmp);
+  }
+
+  /** Takes it away, proves it and says so. @returns whether nothing is left of it */
+  async #take(reason: NetworkReason, keep: boolean): Promise<boolean> {
+    const { host, emit, subject, kill, held } = this.around;
+    const { slot } = this.around.plan();
+    const qmp = this.#qmp;
+    const record = this.#record;
+    if (record === null && leftOf(host, slot).length === 0) {
+      if (qmp === null || !hasNetworkPort(this.around.plan())) return true;
+      if (!await hasCard(qmp).catch(() => false)) return true;
+    }
+    if (record !== null) this.#note({ ...record, step: "taking" });
+    this.#endsMs = null;
+    let proved = true;
+    if (qmp !== null) {
+      proved = await takeCard(qmp, host.clock, { force: !keep, held: held() }).catch(() => false);
+    }
+    await this.#takeWay();
+    if (!proved && keep) return false;
+    if (!proved || leftOf(host, slot).length > 0) {
+      const what = ["its card", ...leftOf(host, slot)].join(", ");
+      if (qmp !== null) {
+        const why = `${what} may still be there`;
+        this.#notice(fault("network.unproved", why, "the guest is killed"));
+        await kill();
+      }
+      await this.#takeWay();
+      const left = leftOf(host, slot);
+      if (left.length > 0) {
+        this.#notice(fault("network.left", `${left.join(", ")} is left`, "see the kernel's log"));
+        return false;
+      }
+    }
+    this.#record = null;
+    dropNetworkRecord(host, slot);
+    if (record?.told) emit({ type: "network", subject, on: false, reason });
+    return true;
+  }
+
+  async #takeWay(): Promise<void> {
+    const { host } = this.around;
+    const { slot } = this.around.plan();
+    const { code, words } = await host.launch("net", ["take", String(slot)], LAUNCH_TIMEOUT_MS);
+    if (code === 0 && words[0] === "ok") return;
+    const [, rule = "net.silent", ...detail] = words;
+    this.#notice(fault(rule, detail.join(" ") || "the launcher says nothing", "see the log"));
+  }
+
+  #note(record: NetworkRecord): void {
+    this.#record = record;
+    writeNetworkRecord(this.around.host, this.around.plan().slot, record);
+  }
+
+  #notice(error: unknown): void {
+    const { stage, code, message } = asFault(error, "network", "network.failed");
+    this.around.emit({
+      type: "fault",
+      stage,
+      code,
+      message: `${this.around.subject.vm}: ${message}`,
+    });
+  }
+}
+
+function fault(code: string, why: string, what: string): Fault {
+  return new Fault("network", code, `network: ${why}; ${what}`);
+}
+
+function stateFolder(plan: LaunchPlan): string {
+  return `${PATHS.dataRoot}/${guestFolder(plan.kind, plan.vm)}/state`;
+}
+
+/** Host-owned, and never inside a jail. */
+function spentPath(plan: LaunchPlan): string {
+  return `${stateFolder(plan)}/network_lease`;
+}
+
+/** On the disk, whatever happens next (`replace` syncs the file and its folder). */
+function spend(host: Host, plan: LaunchPlan, serial: number | null): void {
+  host.makeDirectory(stateFolder(plan));
+  host.syncDirectory(stateFolder(plan).slice(0, -"/state".length));
+  host.replace(spentPath(plan), renderSpent({ uuid: plan.uuid, serial }));
+}
+
+/** Asks the guest's agent whether the guest is set up, over a connection of its own. */
+class ProvisioningAgent {
+  #agent: AgentClient | null = null;
+  #said = false;
+
+  constructor(readonly around: NetworkAround) {}
+
+  /** Whether it says so now; once. */
+  async saysSo(): Promise<boolean> {
+    const { host, plan, answered } = this.around;
+    const { slot, kind } = plan();
+    if (this.#said || !answered()) return false;
+    try {
+      this.#agent ??= new AgentClient(await host.connect(socketPath(slot, "agent"), AGENT_MS));
+      // A guest that began anew has another agent at the other end.
+      if (!await this.#agent.answers(AGENT_MS)) this.close();
+      else this.#said = await this.#agent.isProvisioned(kind, AGENT_MS);
+    } catch {
+      this.close();
+    }
+    return this.#said;
+  }
+
+  close(): void {
+    this.#agent?.close();
+    this.#agent = null;
+  }
+}

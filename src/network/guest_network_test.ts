@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { FakeHost } from "../../test/fake_host.ts";
+import { jailAsPlanned } from "../../test/fake_jail.ts";
+import type { HostEvent } from "../event.ts";
+import type { QmpClient } from "../guest/qmp.ts";
+import type { ProcessFacts } from "../host/port.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
+import { subjectOf } from "../plan/launch_plan.ts";
+import { GuestNetwork } from "./guest_network.ts";
+import type { NetworkGrant } from "./lease.ts";
+import { passtSpec } from "./passt.ts";
+
+const PLAN = samplePlan({
+  devices: [...samplePlan().devices, { device: "network-port" }],
+});
+const SPENT = "/var/rayos/vm/linux/demo/state/network_lease";
+const CGROUP = "/run/rayos/cg/rayos/net/00";
+const NAMESPACE = "/run/rayos/netns/00";
+const NAMESPACE_ID = 4_026_532_000;
+
+const LEASE: NetworkGrant = {
+  networking: "provisioning_only",
+  provisioningMinutes: 1,
+  provisioned: false,
+  serial: 7,
+  resolver: null,
+  allowPrivate: [],
+};
+const ON: NetworkGrant = { ...LEASE, networking: "on" };
+
+class Desk extends FakeHost {
+  passt: ProcessFacts | null = null;
+  override processFacts(pid: number): ProcessFacts | null {
+    return this.passt?.pid === pid ? this.passt : super.processFacts(pid);
+  }
+}
+
+/** A host on which the launcher does what it should, and a QEMU that does too; `log` has it in order. */
+function desk(grant: NetworkGrant, { deaf = false, weak = false } = {}) {
+  const host = new Desk();
+  const log: string[] = [];
+  const events: HostEvent[] = [];
+  let card = false;
+  host.directories.add("/var/rayos/vm/linux/demo");
+  host.seed("/run/rayos/uplink/u0/facts", "192.168.1.5/24 192.168.1.1 192.168.1.1\n");
+  const spec = passtSpec(PLAN);
+  host.launcher = (name, args) => {
+    log.push(`${name} ${args.join(" ")}`);
+    if (args[0] === "give") {
+      log.push(`spent ${host.files.has(SPENT)}`);
+      const facts = jailAsPlanned(spec, () => ({ device: 0, inode: 0 }));
+      const namespaces = { ...facts.namespaces, net: `net:[${weak ? 2 : NAMESPACE_ID}]` };
+      host.passt = { ...facts, namespaces };
+      host.seed(`${CGROUP}/cgroup.procs`, `${facts.pid}\n`);
+      host.seed(`${CGROUP}/cpu.max`, `${spec.limits.cpuMaxUs} 100000\n`);
+      host.seed(`${CGROUP}/memory.max`, `${spec.limits.memoryMaxBytes}\n`);
+      host.seed(`${CGROUP}/memory.oom.group`, "1\n");
+      host.seed(`${CGROUP}/pids.max`, `${spec.limits.pidsMax}\n`);
+      host.seed(`${CGROUP}/io.max`, "\n");
+      host.seed(NAMESPACE, "");
+      host.facts.set(NAMESPACE, { inode: NAMESPACE_ID });
+    } else {
+      for (const file of [...host.files.keys()]) {
+        if (file.startsWith(CGROUP) || file === NAMESPACE) host.remove(file);
+      }
+      host.passt = null;
+    }
+    return { code: 0, words: ["ok"] };
+  };
+  const command = (name: string): Promise<unknown> => {
+    if (name === "qom-list") return Promise.resolve(card ? [{ name: "nic0" }] : []);
+    log.push(name);
+    if (name === "device_add") card = true;
+    if (name === "device_del" && !deaf) card = false;
+    return Promise.resolve({});
+  };
+  const qmp = { command } as unknown as QmpClient;
+  const state = { grant: grant as NetworkGrant | null, provisioned: 0 };
+  const network = () =>
+    new GuestNetwork({
+      host,
+      emit: (event) => {
+        events.push(event);
+        if (event.type === "network") log.push(`told ${event.on ? "on" : "off"} ${event.reason}`);
+      },
+      subject: subjectOf(PLAN),
+      plan: () => PLAN,
+      grant: () => state.grant,
+      permit: () => ({}) as never,
+      onProvisioned: () => state.provisioned++,
+      key: () => new Uint8Array(32),
+      held: () => false,
+      answered: () => false,
+      kill: () => Promise.resolve(void log.push("killed")),
+    });
+  return { host, log, events, qmp, network, state };
+}
+
+/** Lets what is under way go on until the log has that word. */
+async function until(log: readonly string[], word: string): Promise<void> {
+  for (let turn = 0; turn < 2_000 && !log.includes(word); turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert.ok(log.includes(word), `${word}: ${log.slice(0, 20).join(", ")}`);
+}
+
+Deno.test("GuestNetwork writes a lease down before anything is given, and says on when it is given", async () => {
+  const { host, log, qmp, network } = desk(LEASE);
+  const own = network();
+  own.begin(qmp);
+  await until(log, "told on provisioning");
+  assert.equal(own.state, "lease");
+  assert.deepEqual(log, [
+    "net give 0",
+    "spent true",
+    "netdev_add",
+    "device_add",
+    "told on provisioning",
+  ]);
+  assert.equal(
+    new TextDecoder().decode(host.files.get(SPENT)),
+    `{"version":0,"uuid":"${PLAN.uuid}","serial":7}\n`,
+  );
+  assert.equal(await own.endLease("provisioned"), true);
+  assert.deepEqual(log.slice(5), [
+    "device_del",
+    "netdev_del",
+    "net take 0",
+    "told off provisioned",
+  ]);
+  const more = log.length;
+  network().begin(qmp);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(log.length, more, "there is no second one");
+});
+
+Deno.test("GuestNetwork ends a lease at its time", async () => {
+  const { log, qmp, network } = desk(LEASE);
+  network().begin(qmp);
+  await until(log, "told off lease_expired");
+  assert.ok(log.indexOf("net take 0") < log.indexOf("told off lease_expired"));
+});
+
+Deno.test("GuestNetwork kills a guest whose card does not go, and says off only then", async () => {
+  const { log, events, qmp, network } = desk(ON, { deaf: true });
+  const own = network();
+  own.begin(qmp);
+  await until(log, "told on policy");
+  await own.end("stopped");
+  const after = log.slice(log.indexOf("told on policy") + 1);
+  assert.deepEqual(after, [
+    "device_del",
+    "set_link",
+    "netdev_del",
+    "system_reset",
+    "net take 0",
+    "killed",
+    "net take 0",
+    "told off stopped",
+  ]);
+  const codes = events.flatMap((event) => event.type === "fault" ? [event.code] : []);
+  assert.deepEqual(codes, ["network.unproved"]);
+});
+
+Deno.test("GuestNetwork gives no card to a guest whose passt is elsewhere than its namespace", async () => {
+  const { log, events, qmp, network } = desk(LEASE, { weak: true });
+  network().begin(qmp);
+  await until(log, "net take 0");
+  assert.ok(!log.includes("device_add"));
+  assert.ok(!log.some((one) => one.startsWith("told")));
+  const found = events.flatMap((event) => event.type === "violation" ? [event.issue.path] : []);
+  assert.deepEqual(found, ["passt.namespace"]);
+});
+
+Deno.test("GuestNetwork keeps a network over a death of the program, and ends a lease that it finds", async () => {
+  const on = desk(ON);
+  on.network().begin(on.qmp);
+  await until(on.log, "told on policy");
+  const before = on.log.length;
+  const again = on.network();
+  await again.adopt(on.qmp);
+  assert.equal(again.state, "on");
+  assert.deepEqual(on.log.slice(before), []);
+  const lease = desk(LEASE);
+  lease.network().begin(lease.qmp);
+  await until(lease.log, "told on provisioning");
+  const next = lease.network();
+  await next.adopt(lease.qmp);
+  assert.equal(next.state, "off");
+  assert.equal(lease.log.at(-1), "told off lease_expired");
+});
+
+Deno.test("GuestNetwork takes a network that the policy gives no more, and takes one that it finds half given", async () => {
+  const off = desk(ON);
+  off.network().begin(off.qmp);
+  await until(off.log, "told on policy");
+  off.state.grant = { ...ON, networking: "off" };
+  await until(off.log, "told off policy");
+  const half = desk(ON);
+  half.host.seed("/run/rayos/net/00.json", "half a reco");
+  half.host.seed(NAMESPACE, "");
+  await half.network().adopt(half.qmp);
+  assert.deepEqual(half.log.slice(0, 2), ["netdev_del", "net take 0"]);
+});
+
+Deno.test("GuestNetwork says off of a guest that ended while no program ran", async () => {
+  const { log, qmp, network } = desk(ON);
+  network().begin(qmp);
+  await until(log, "told on policy");
+  await network().gone();
+  assert.deepEqual(log.slice(-2), ["net take 0", "told off stopped"]);
+});
+
+Deno.test("GuestNetwork gives nothing without an uplink, and nothing to a guest without a port", async () => {
+  const { host, log, qmp, network, state } = desk(ON);
+  host.remove("/run/rayos/uplink/u0/facts");
+  network().begin(qmp);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(log, []);
+  state.grant = null;
+});

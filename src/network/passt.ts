@@ -1,0 +1,107 @@
+/**
+ * The passt of one slot as the kernel shows it: which processes there are, whether its namespace is there,
+ * and whether its jail is the one that it should be. It starts and ends nothing.
+ */
+
+import type { Host, ProcessFacts } from "../host/port.ts";
+import { type Slot, slotName, uidOf } from "../id.ts";
+import { type Issue, issue } from "../issue.ts";
+import { CGROUP_FILES, confinementOf } from "../jail/confinement.ts";
+import type { JailSpec } from "../jail/spec.ts";
+import { networkCgroup, PATHS } from "../permissions.ts";
+import type { LaunchPlan } from "../plan/launch_plan.ts";
+
+const TEXT_LIMIT = 64 * 1024;
+
+/** The file to which the launcher binds the slot's namespace. */
+function namespacePath(slot: Slot): string {
+  return `${PATHS.run}/netns/${slotName(slot)}`;
+}
+
+/** Ids of the processes in the slot's cgroup; empty where there is no such cgroup. */
+export function passtProcesses(host: Host, slot: Slot): number[] {
+  const text = host.readText(`${networkCgroup(slot)}/cgroup.procs`, TEXT_LIMIT) ?? "";
+  return text.split("\n").filter((line) => line !== "").map(Number);
+}
+
+/** What there is of a slot's way to the network, in words; empty where nothing is left of it. */
+export function leftOf(host: Host, slot: Slot): string[] {
+  return [
+    ...(passtProcesses(host, slot).length > 0 ? ["passt"] : []),
+    ...(host.lstat(networkCgroup(slot)) !== null ? ["its cgroup"] : []),
+    ...(host.lstat(namespacePath(slot)) !== null ? ["its namespace"] : []),
+  ];
+}
+
+/** Whether a DHCP server gave the host an address. What it is, the launcher reads and checks. */
+export function uplinkIsThere(host: Host): boolean {
+  const folder = `${PATHS.run}/uplink`;
+  return host.list(folder).some((nic) => host.lstat(`${folder}/${nic}/facts`) !== null);
+}
+
+/** The jail of a slot's passt, as the launcher `net` builds it. */
+export function passtSpec(plan: Pick<LaunchPlan, "vm" | "slot">): JailSpec {
+  const name = slotName(plan.slot);
+  const uid = uidOf("passt", plan.slot);
+  return {
+    vm: plan.vm,
+    slotName: name,
+    uid,
+    gid: uid,
+    groups: [],
+    // The list of src/seccomp/passt.ts, and passt's own.
+    seccompFilters: 2,
+    mounts: [
+      { place: "/", root: `${PATHS.launchers}/root/passt`, access: "ro", of: "image" },
+      { place: "/dev", root: "/", access: "ro", of: "tmpfs" },
+      { place: "/dev/null", root: "/null", access: "rw", of: "devtmpfs" },
+      { place: "/n", root: `/${name}`, access: "rw", of: "tmpfs" },
+      { place: "/tmp", root: "/", access: "ro", of: "tmpfs" },
+    ],
+    files: [],
+    fileSizeLimited: true,
+    limits: {
+      cpuMaxUs: 50_000,
+      memoryMaxBytes: 128 * 1024 * 1024,
+      pidsMax: 8,
+      ioMaxBytesS: null,
+    },
+  };
+}
+
+export interface FoundPasst {
+  readonly issues: readonly Issue[];
+  readonly checks: number;
+  readonly process: { readonly pid: number; readonly startTicks: number } | null;
+}
+
+/** What the kernel says of the running passt, held against its spec, and whether it is in its namespace. */
+export function readPasstBack(host: Host, plan: Pick<LaunchPlan, "vm" | "slot">): FoundPasst {
+  const processes = passtProcesses(host, plan.slot).flatMap((pid) => host.processFacts(pid) ?? []);
+  const cgroup = networkCgroup(plan.slot);
+  const read = (file: string) => host.readText(`${cgroup}/${file}`, TEXT_LIMIT)?.trimEnd() ?? null;
+  const { issues, checks } = confinementOf(passtSpec(plan), {
+    processes,
+    hostNamespaces: host.processFacts(1)?.namespaces ?? {},
+    cgroup: Object.fromEntries(CGROUP_FILES.map((file) => [file, read(file)])),
+    files: {},
+    errors: null,
+    dataDevice: "none",
+    partitions: "",
+  });
+  const [process] = processes;
+  return {
+    issues: [...issues, ...elsewhere(host, plan.slot, process)],
+    checks: checks + 1,
+    process: process === undefined ? null : { pid: process.pid, startTicks: process.startTicks },
+  };
+}
+
+/** The namespace must be the one in which the launcher has put the rules. */
+function elsewhere(host: Host, slot: Slot, process: ProcessFacts | undefined): Issue[] {
+  const wanted = `net:[${host.lstat(namespacePath(slot))?.inode ?? "none"}]`;
+  const found = process?.namespaces["net"] ?? "none";
+  if (found === wanted) return [];
+  const hint = "it was ended; the image's launcher is not the one that this program expects";
+  return [issue("vm.confinement", { path: "passt.namespace", expected: wanted, found, hint })];
+}

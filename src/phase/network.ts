@@ -1,0 +1,41 @@
+/**
+ * Phase `network`: where the policy lets some guest have a network, a DHCP client begins in the namespace
+ * into which stage 0 has put the NICs; whether anybody answers it is not waited for. What is left of a
+ * guest that ended while no program ran is taken away.
+ */
+
+import { Fault } from "../fault.ts";
+import { allSlots } from "../id.ts";
+import { leftOf } from "../network/passt.ts";
+import type { Runtime } from "../runtime.ts";
+
+/** Milliseconds. */
+const TIMEOUT_MS = 60_000;
+
+export async function phaseNetwork(runtime: Runtime): Promise<void> {
+  const { host } = runtime;
+  for (const slot of allSlots()) {
+    if (host.processesOf(slot).length > 0 || leftOf(host, slot).length === 0) continue;
+    await host.launch("net", ["take", String(slot)], TIMEOUT_MS);
+  }
+  await beginUplink(runtime);
+}
+
+/** Has the DHCP clients begun that are wanted and not there; a policy may want them later than the boot. */
+export async function beginUplink(runtime: Runtime): Promise<void> {
+  const { host, emit, inForce } = runtime;
+  const profiles = [...inForce?.policy.profiles.values() ?? []];
+  if (!profiles.some((one) => one.enabled && one.networking !== "off")) return;
+  const { code, words } = await host.launch("uplink", ["begin"], TIMEOUT_MS);
+  if (code === 0 && words[0] === "ok") return;
+  const [, rule = "net.silent", ...detail] = words;
+  const why = detail.join(" ") || "the launcher says nothing";
+  // Guests start without a network; nothing else depends on one.
+  const fault = new Fault("network", rule, `uplink: ${why}; no guest is given a network`);
+  emit({ type: "fault", stage: fault.stage, code: fault.code, message: fault.message });
+  runtime.troubles.push({
+    code: rule,
+    text: `uplink: ${why}`,
+    hint: "no guest is given a network",
+  });
+}

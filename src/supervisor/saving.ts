@@ -1,0 +1,45 @@
+/**
+ * A running machine that is to be saved: its network is taken away first, since no lease and no card
+ * outlives a save, then its memory is written. What becomes of the guest is the machine's matter.
+ */
+
+import { Fault } from "../fault.ts";
+import type { QmpClient } from "../guest/qmp.ts";
+import type { GuestNetwork } from "../network/guest_network.ts";
+import { suspendGuest, type SuspendResult } from "../saved/save.ts";
+import type { Keeping, KeepingOf } from "./keeping.ts";
+
+export interface SavingOf extends KeepingOf {
+  readonly qmp: QmpClient | null;
+  readonly keeping: Keeping;
+  readonly network: GuestNetwork;
+  readonly kill: () => Promise<boolean>;
+  /** Gives the save up; the guest stays paused. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Saves it.
+ *
+ * @throws Fault `guest.no_monitor`; whatever the keys and facts of the host throw
+ */
+export async function saveMachine(of: SavingOf): Promise<SuspendResult> {
+  const { host, plan, qmp, keeping, network, kill, signal } = of;
+  if (qmp === null) {
+    throw new Fault("guest", "guest.no_monitor", "save: nobody to ask; start it anew");
+  }
+  if (!await network.end("stopped", true)) {
+    const why = "its network card does not go; shut it down instead";
+    await qmp.command("stop");
+    return { ok: false, fault: new Fault("guest", "network.unproved", why), guest: "paused" };
+  }
+  return await suspendGuest({
+    host,
+    qmp,
+    plan,
+    key: keeping.key(),
+    cpu: keeping.cpu(),
+    kill,
+    signal,
+  });
+}

@@ -1,0 +1,122 @@
+// Tries addresses and answers at them, for the test of guests' networks. Static, so that it runs in the
+// test guest and on the host's image.
+//   probe try <seconds> <name>=<tcp|udp>:<address>:<port>...   one line each: "reach <name> open|shut <why>"
+//   probe serve <tcp|udp>:<address>:<port>...                   answers "hello" until it is killed
+// All at once, and one process: each costs much under nested emulation.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOST 64
+
+struct target {
+  const char *name;
+  int type;
+  struct sockaddr_in at;
+};
+
+static int parse(char *word, struct target *to, int named) {
+  memset(to, 0, sizeof *to);
+  to->name = word;
+  if (named) {
+    char *equal = strchr(word, '=');
+    if (equal == NULL) return -1;
+    *equal = 0;
+    word = equal + 1;
+  }
+  char *kind = strtok(word, ":"), *address = strtok(NULL, ":"), *port = strtok(NULL, ":");
+  if (port == NULL) return -1;
+  to->type = strcmp(kind, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
+  to->at.sin_family = AF_INET;
+  to->at.sin_port = htons(atoi(port));
+  return inet_pton(AF_INET, address, &to->at.sin_addr) == 1 ? 0 : -1;
+}
+
+static long now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int try(int count, char **words, int seconds) {
+  struct target to[MOST];
+  struct pollfd fds[MOST];
+  int left = count;
+  for (int n = 0; n < count; n++) {
+    if (parse(words[n], &to[n], 1) != 0) return 2;
+    fds[n].fd = socket(AF_INET, to[n].type | SOCK_NONBLOCK, 0);
+    fds[n].events = POLLIN;
+    int done = connect(fds[n].fd, (void *)&to[n].at, sizeof to[n].at);
+    if (done == 0 && to[n].type == SOCK_DGRAM) done = send(fds[n].fd, "hi\n", 3, 0);
+    if (done < 0 && errno != EINPROGRESS) {
+      printf("reach %s shut %s\n", to[n].name, strerror(errno));
+      close(fds[n].fd);
+      fds[n].fd = -1;
+      left--;
+    }
+  }
+  for (long end = now() + seconds * 1000L; left > 0 && now() < end;) {
+    if (poll(fds, count, end - now()) < 0) return 2;
+    for (int n = 0; n < count; n++) {
+      if (fds[n].fd < 0 || fds[n].revents == 0) continue;
+      char answer[8] = "";
+      int got = recv(fds[n].fd, answer, sizeof answer - 1, 0);
+      if (got == 5 && strcmp(answer, "hello") == 0) printf("reach %s open\n", to[n].name);
+      else printf("reach %s shut %s\n", to[n].name, got < 0 ? strerror(errno) : "closed");
+      close(fds[n].fd);
+      fds[n].fd = -1;
+      left--;
+    }
+  }
+  for (int n = 0; n < count; n++)
+    if (fds[n].fd >= 0) printf("reach %s shut no answer\n", to[n].name);
+  return 0;
+}
+
+static int serve(int count, char **words) {
+  struct target at[MOST];
+  struct pollfd fds[MOST];
+  int yes = 1;
+  signal(SIGPIPE, SIG_IGN);
+  for (int n = 0; n < count; n++) {
+    if (parse(words[n], &at[n], 0) != 0) return 2;
+    fds[n].fd = socket(AF_INET, at[n].type, 0);
+    fds[n].events = POLLIN;
+    setsockopt(fds[n].fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fds[n].fd, (void *)&at[n].at, sizeof at[n].at) != 0) return 3;
+    if (at[n].type == SOCK_STREAM) listen(fds[n].fd, 64);
+  }
+  for (;;) {
+    if (poll(fds, count, -1) < 0) return 2;
+    for (int n = 0; n < count; n++) {
+      if (fds[n].revents == 0) continue;
+      struct sockaddr_in from;
+      socklen_t size = sizeof from;
+      char word[1500];
+      if (at[n].type == SOCK_STREAM) {
+        int client = accept(fds[n].fd, NULL, NULL);
+        if (client < 0) continue;
+        send(client, "hello", 5, MSG_NOSIGNAL);
+        close(client);
+      } else if (recvfrom(fds[n].fd, word, sizeof word, 0, (void *)&from, &size) >= 0) {
+        sendto(fds[n].fd, "hello", 5, 0, (void *)&from, size);
+      }
+    }
+  }
+}
+
+int main(int argc, char **argv) {
+  setvbuf(stdout, NULL, _IONBF, 0);
+  if (argc > 3 && strcmp(argv[1], "try") == 0 && argc - 3 <= MOST)
+    return try(argc - 3, argv + 3, atoi(argv[2]));
+  if (argc > 2 && strcmp(argv[1], "serve") == 0 && argc - 2 <= MOST) return serve(argc - 2, argv + 2);
+  return 2;
+}
