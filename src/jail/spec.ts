@@ -37,7 +37,7 @@ export type JailLimits = Pick<
 export interface JailSpec {
   readonly vm: VmId;
   /** What its findings begin with, where it is not QEMU's. */
-  readonly prefix: "" | "tpm.";
+  readonly prefix: "" | "tpm." | "passt.";
   readonly slotName: string;
   readonly uid: number;
   readonly gid: number;

@@ -8,7 +8,7 @@ import { samplePlan } from "../plan/sample_plan.ts";
 import { subjectOf } from "../plan/launch_plan.ts";
 import { GuestNetwork } from "./guest_network.ts";
 import type { NetworkGrant } from "./lease.ts";
-import { passtSpec } from "./passt.ts";
+import { PASST_LIMITS, passtSpec } from "./passt.ts";
 
 const PLAN = samplePlan({
   devices: [...samplePlan().devices, { device: "network-port" }],
@@ -52,10 +52,10 @@ function desk(grant: NetworkGrant, { deaf = false, weak = false } = {}) {
       const namespaces = { ...facts.namespaces, net: `net:[${weak ? 2 : NAMESPACE_ID}]` };
       host.passt = { ...facts, namespaces };
       host.seed(`${CGROUP}/cgroup.procs`, `${facts.pid}\n`);
-      host.seed(`${CGROUP}/cpu.max`, `${spec.limits.cpuMaxUs} 100000\n`);
-      host.seed(`${CGROUP}/memory.max`, `${spec.limits.memoryMaxBytes}\n`);
+      host.seed(`${CGROUP}/cpu.max`, `${PASST_LIMITS.cpuMaxUs} 100000\n`);
+      host.seed(`${CGROUP}/memory.max`, `${PASST_LIMITS.memoryMaxBytes}\n`);
       host.seed(`${CGROUP}/memory.oom.group`, "1\n");
-      host.seed(`${CGROUP}/pids.max`, `${spec.limits.pidsMax}\n`);
+      host.seed(`${CGROUP}/pids.max`, `${PASST_LIMITS.pidsMax}\n`);
       host.seed(`${CGROUP}/io.max`, "\n");
       host.seed(NAMESPACE, "");
       host.facts.set(NAMESPACE, { inode: NAMESPACE_ID });

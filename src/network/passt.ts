@@ -7,7 +7,7 @@ import type { Host, ProcessFacts } from "../host/port.ts";
 import { type Slot, slotName, uidOf } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import { CGROUP_FILES, confinementOf } from "../jail/confinement.ts";
-import type { JailSpec } from "../jail/spec.ts";
+import type { JailLimits, JailSpec } from "../jail/spec.ts";
 import { networkCgroup, PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 
@@ -39,12 +39,21 @@ export function uplinkIsThere(host: Host): boolean {
   return host.list(folder).some((nic) => host.lstat(`${folder}/${nic}/facts`) !== null);
 }
 
+/** What the launcher `net` lets passt use. */
+export const PASST_LIMITS: JailLimits = {
+  cpuMaxUs: 50_000,
+  memoryMaxBytes: 128 * 1024 * 1024,
+  pidsMax: 8,
+  ioMaxBytesS: null,
+};
+
 /** The jail of a slot's passt, as the launcher `net` builds it. */
 export function passtSpec(plan: Pick<LaunchPlan, "vm" | "slot">): JailSpec {
   const name = slotName(plan.slot);
   const uid = uidOf("passt", plan.slot);
   return {
     vm: plan.vm,
+    prefix: "passt.",
     slotName: name,
     uid,
     gid: uid,
@@ -59,13 +68,9 @@ export function passtSpec(plan: Pick<LaunchPlan, "vm" | "slot">): JailSpec {
       { place: "/tmp", root: "/", access: "ro", of: "tmpfs" },
     ],
     files: [],
+    imageFiles: [],
     fileSizeLimited: true,
-    limits: {
-      cpuMaxUs: 50_000,
-      memoryMaxBytes: 128 * 1024 * 1024,
-      pidsMax: 8,
-      ioMaxBytesS: null,
-    },
+    limits: PASST_LIMITS,
   };
 }
 
