@@ -162,6 +162,8 @@ Deno.test("a guest reaches what the policy names and nothing else, and one witho
     await t.step("the program is killed and finds the network as it was", async () => {
       const from = await killProgram(run);
       await run.waitFor(`vm_adopted vm=${GUEST}`, 120_000, from);
+      // Whoever was attached to a console was so by the one that died.
+      for (const vm of [GUEST, OFF]) await askInside(run, `attach ${vm} ${vm}`, /inside done/u);
       const { output } = await rayInside(run, "vm list --json");
       const listed = JSON.parse(output) as { vm: string; network: string }[];
       assert.deepEqual(listed.map((one) => one.network), ["on", "on", "off"]);
