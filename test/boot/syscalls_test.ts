@@ -125,8 +125,8 @@ const FOREIGN: Record<string, Uint8Array> = {
 const probe = (name: string): Changes => [
   ["/usr/bin/qemu-system-x86_64 -no-user-config", `/usr/bin/${name} -no-user-config`],
   [
-    'read -r why < "$errors"',
-    `why=$($bb od -An -v -tx1 "$errors" | $bb tr -d ' \\n'); ` +
+    'read -r why < "$2"',
+    `why=$($bb od -An -v -tx1 "$2" | $bb tr -d ' \\n'); ` +
     `echo "probe ${name} filter=$filtered code=$code $why." > /dev/console`,
   ],
 ];
