@@ -19,6 +19,7 @@ import {
 } from "./machine.ts";
 
 const HEALTHY = "healthy";
+const START_LIMIT_MS = 600_000;
 
 /** What is changed in the launcher's text, and the field that must be named. */
 interface Weakening {
@@ -139,6 +140,8 @@ Deno.test("a jail weaker than planned in one field is named, and its guest never
     overlay: await changedLaunchers(WEAKENINGS),
     memoryMiB: 3072,
   });
+  // Some thirty starts, one of which after the other is refused.
+  await run.waitFor("RAYOS_READY mode=normal", START_LIMIT_MS);
   const { lines } = await finish(run, "RAYOS_READY mode=normal", "RAYOS_LINUX_VM_READY");
   await showingLines(run, async () => {
     await Promise.resolve();

@@ -177,9 +177,10 @@ Deno.test("a guest reaches what the policy names and nothing else, and one witho
       for (const ns of ["00", "01"]) {
         await inside(run, nsenter(`${NS}/${ns}`, nft("flush ruleset")));
       }
-      const bare =
-        'flush ruleset; table ip bare { chain out { type nat hook postrouting priority 100; oifname \\"u*\\" masquerade; } }';
-      await inside(run, nsenter(`${NS}/uplink`, nft(bare)));
+      const open = ["in", "out", "forward"].map((chain) =>
+        `insert rule inet rayos ${chain} accept`
+      );
+      await inside(run, nsenter(`${NS}/uplink`, nft(open.join("; "))));
       const found = await tryAll(run, "bare");
       // passt itself lets nobody in, whatever the walls say: a port is not forwarded, so no one answers.
       const passts = ["in_by_uplink", "in_by_route"];

@@ -3,6 +3,7 @@
  * have run a guest by the kernel's own account, and leave every file outside its folders as it was.
  */
 import assert from "node:assert/strict";
+import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import type { DiskFile } from "../../tools/boot_data.ts";
 import {
   assertClean,
@@ -24,7 +25,16 @@ import {
 } from "./machine.ts";
 import type { SafeModeCase } from "./safe_mode_cases.ts";
 
-export async function assertSafeMode(one: SafeModeCase): Promise<void> {
+/** Registers the case as a test. */
+export function safeModeTest(one: SafeModeCase): void {
+  Deno.test({
+    name: `boot with ${one.name} is safe mode by ${one.rule}`,
+    ignore: one.full === true && Deno.env.get(FULL_VARIABLE) !== "1",
+    fn: () => assertSafeMode(one),
+  });
+}
+
+async function assertSafeMode(one: SafeModeCase): Promise<void> {
   await using home = await Home.make();
   const good = { ...guestFiles(GUEST, home), ...await signedPolicy(await defaultPolicy()) };
   const replaced: Readonly<Record<string, DiskFile | null>> = await one.files?.() ?? {};

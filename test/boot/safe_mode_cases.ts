@@ -15,6 +15,8 @@ import { defaultPolicy, GUEST, signedPolicy } from "./machine.ts";
 
 export interface SafeModeCase {
   readonly name: string;
+  /** Boots in the full test alone: a unit test holds the same, and another boot shows its kind. */
+  readonly full?: true;
   /** The rule of the violation. */
   readonly rule: string;
   /** Files that replace those of the good disk; null takes one away. */
@@ -48,6 +50,7 @@ export const CONTENT_CASES: readonly SafeModeCase[] = [
   { name: "an empty policy", rule: "policy.empty", files: () => signedPolicy("") },
   {
     name: "a policy of 257 KiB",
+    full: true,
     rule: "policy.size",
     files: async () => {
       const policy = await defaultPolicy();
@@ -61,11 +64,13 @@ export const CONTENT_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "a NUL in a string",
+    full: true,
     rule: "toml.nul",
     files: () => withBytes("panic=", [0]),
   },
   {
     name: "an unknown key at the top",
+    full: true,
     rule: "schema.unknown_key",
     files: () => changed("serial = 1", "serial = 1\nsurprise = true"),
   },
@@ -76,6 +81,7 @@ export const CONTENT_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "an unknown key in an array of tables",
+    full: true,
     rule: "schema.unknown_key",
     files: () =>
       extended(
@@ -89,11 +95,13 @@ export const CONTENT_CASES: readonly SafeModeCase[] = [
   },
   {
     name: 'version = "0"',
+    full: true,
     rule: "schema.type",
     files: () => changed("version = 0", 'version = "0"'),
   },
   {
     name: "a date that does not exist",
+    full: true,
     rule: "toml.syntax",
     files: () => changed("serial = 1", "serial = 2026-02-30"),
   },
@@ -121,7 +129,12 @@ function registry(text: (record: string) => string): () => Promise<DiskFiles> {
 
 /** What is wrong around the policy: signature, registry, command line. */
 export const OTHER_CASES: readonly SafeModeCase[] = [
-  { name: "an unknown rayos.* key", rule: "cmdline.surprise", append: "rayos.surprise=1" },
+  {
+    name: "an unknown rayos.* key",
+    full: true,
+    rule: "cmdline.surprise",
+    append: "rayos.surprise=1",
+  },
   { name: "a bad value", rule: "cmdline.mode", append: "rayos.mode=careless" },
   {
     name: "no policy",
@@ -146,6 +159,7 @@ export const OTHER_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "the signature of another file",
+    full: true,
     rule: "sig.mismatch",
     files: async () => ({
       [SIGNATURE_PATH]: await signWith(DEVELOPER_KEY, bytesOf("version = 0\n")),
@@ -153,6 +167,7 @@ export const OTHER_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "an altered trusted comment",
+    full: true,
     rule: "sig.comment",
     files: async () => {
       const policy = bytesOf(await defaultPolicy());
@@ -176,11 +191,13 @@ export const OTHER_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "a registry with a duplicate key",
+    full: true,
     rule: "registry.duplicate_key",
     files: registry((record) => `{"version": 0, "vms": {${record}, ${record}}}\n`),
   },
   {
     name: "a registry of another version",
+    full: true,
     rule: "registry.version",
     files: registry((record) => `{"version": 1, "vms": {${record}}}\n`),
   },
