@@ -13,6 +13,7 @@ import {
   defaultPolicy,
   fieldsOf,
   finish,
+  fullTest,
   GUEST,
   guestFiles,
   guestProcessesEver,
@@ -75,7 +76,7 @@ Deno.test("boot without a data disk is safe mode by data.not_found", async () =>
   await assertDataFault([], "data.not_found");
 });
 
-Deno.test("boot with two data disks of one label is safe mode by data.ambiguous", async () => {
+fullTest("boot with two data disks of one label is safe mode by data.ambiguous", async () => {
   await using home = await Home.make();
   const disks = ["a", "b"].map((name) => ({ path: `${home.path}/${name}.img` }));
   const files = await goodFiles(home);
@@ -105,7 +106,7 @@ Deno.test("boot with a disk that cannot be repaired never mounts it", async () =
   assertNeverMounted(path);
 });
 
-Deno.test("boot with a disk that says it is clean and cannot be mounted is safe mode", async () => {
+fullTest("boot with a disk that says it is clean and cannot be mounted is safe mode", async () => {
   await using home = await Home.make();
   const path = await brokenDisk(home);
   await assertDataFault([{ path }], "data.mount_failed");

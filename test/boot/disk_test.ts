@@ -95,11 +95,18 @@ Deno.test("disks come in, go out and grow, and a guest is backed up, restored an
     await vmCommand(run, "start", VM, "running");
     await run.waitFor(`RAYOS_LINUX_VM_READY vm=${VM}`, 240_000);
     await refused(run, `disk resize ${VM} rootfs.ext4 --size 32M`, "vm.state");
+    const counted = () => linesInside(run, `/var/rayos/${FOLDER}/logs/console.log`, "count");
+    const countTo = async (number: number) => {
+      const end = Date.now() + 240_000;
+      while (await counted() < number) {
+        assert.ok(Date.now() < end, `it did not count to ${number}`);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+    };
+    await countTo(3);
     // It is suspended for its backup, goes on, and counts further than the backup knows.
     await ray(run, `vm backup ${VM}`, /backup 1 in .*; the guest is running/);
-    const counted = () => linesInside(run, `/var/rayos/${FOLDER}/logs/console.log`, "count");
-    const until = await counted() + 3;
-    while (await counted() < until) await new Promise((resolve) => setTimeout(resolve, 500));
+    await countTo(await counted() + 3);
     await vmCommand(run, "stop", VM, "stopped");
     await ray(run, `vm clone ${VM} ${CLONE}`, /cloned into slot 1/);
     await ray(run, `vm restore ${VM} 1`, /backup 1 is back.*\n.*backup\/aside\/1/);
@@ -132,7 +139,6 @@ Deno.test("disks come in, go out and grow, and a guest is backed up, restored an
   begins(stopped, saved);
   begins(counts(`vm/linux/${CLONE}/rootfs.ext4`), stopped);
   const restored = countsOf(disk, VM, home);
-  // What a suspended guest had in its journal alone comes back when it mounts the disk.
   const anew = restored.findIndex((count, n) => count < (restored[n - 1] ?? 0));
   assert.ok(anew >= saved.length && anew < stopped.length, `begun anew: ${restored}`);
   begins(stopped, restored.slice(0, anew));

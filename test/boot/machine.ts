@@ -22,7 +22,7 @@ import {
   imageIn,
 } from "../../tools/boot_prepare.ts";
 import { run as toolRun, sha256 } from "../../tools/build_host.ts";
-import { BUILT_VARIABLE } from "../../tools/test_steps.ts";
+import { BUILT_VARIABLE, FULL_VARIABLE } from "../../tools/test_steps.ts";
 import { checkDataDisk } from "../../tools/data_disk.ts";
 
 /** The guest of the default policy. */
@@ -33,6 +33,14 @@ const quietly = () => {};
 /** Whether the images are there and are not to be looked at again, as in a run of all tests. */
 function isBuilt(): boolean {
   return Deno.env.get(BUILT_VARIABLE) === "1";
+}
+
+/** Whether the large counts are wanted, and what would hold up every other run. */
+export const FULL = Deno.env.get(FULL_VARIABLE) === "1";
+
+/** A test that only `tools/rayos test full` runs: a whole run has to stay under 25 minutes. */
+export function fullTest(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
+  Deno.test({ name, ignore: !FULL, fn });
 }
 
 /** A directory that is removed with everything in it when the test ends. */

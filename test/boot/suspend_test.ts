@@ -9,6 +9,7 @@ import {
   assertClean,
   assertEndedInOrder,
   finish,
+  FULL,
   Home,
   showingLines,
   startMachine,
@@ -72,9 +73,11 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
     "it went on counting where it was",
   );
 
-  await t.step(
-    "a flipped bit, and a disk that was written since, set the state aside",
-    async () => {
+  await t.step({
+    name: "a flipped bit, and a disk that was written since, set the state aside",
+    // A third boot of two guests; what is checked of a state has unit tests.
+    ignore: !FULL,
+    fn: async () => {
       const saved = readDataDisk(disk, `${STATE(FIRST)}/saved`);
       assert.ok(saved !== null && saved.length > 1024 * 1024);
       const place = Math.floor(saved.length / 2);
@@ -112,5 +115,5 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
         `begun anew once, on the disk that it had: ${counts.join(" ")}`,
       );
     },
-  );
+  });
 });
