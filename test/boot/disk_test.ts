@@ -115,6 +115,8 @@ Deno.test("disks come in, go out and grow, and a guest is backed up, restored an
     for (const vm of [VM, CLONE]) {
       await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000, from);
     }
+    // An agent may answer before its guest has begun to count.
+    await countTo(await counted() + 2);
     assertEndedInOrder(await finish(run));
   });
   assertClean(disk);
