@@ -10,6 +10,7 @@ import type { Host } from "../host/port.ts";
 import { guestFolder, type GuestKind, type VmId } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
+import { TPM_STATE } from "../plan/device.ts";
 import type { EffectiveGuest, GuestRecord } from "../registry/guest.ts";
 import { parseRegistry } from "../registry/registry.ts";
 import { FILE_NAME } from "./pending.ts";
@@ -82,8 +83,8 @@ export function backupFiles(
   const state = guest?.tpmStateDir ?? null;
   if (state === null || host.lstat(`${PATHS.dataRoot}/${state}`) === null) return files;
   const tpm = host.list(`${PATHS.dataRoot}/${state}`)
-    // swtpm's own lock begins with a dot.
-    .filter((name) => FILE_NAME.test(`tpm-${name}`) && !name.startsWith("."))
+    // The one file in which swtpm keeps a TPM: a captured one may make any number of others.
+    .filter((name) => name === TPM_STATE)
     .map((name): BackupFile => ({
       name: `tpm-${name}`,
       path: `${state}/${name}` as DataPath,

@@ -174,7 +174,9 @@ export class GuestNetwork {
     } catch (error) {
       this.#failures++;
       this.#notice(error);
-      await this.#take("stopped", false);
+      // A card that did not go is asked for again and never forced: nobody wanted the guest reset.
+      const keep = error instanceof Fault && error.code === "network.card";
+      await this.#take("stopped", keep);
     }
   }
 

@@ -32,6 +32,7 @@ import type { FileFacts } from "../host/port.ts";
 import { guestFolder } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
+import { TPM_STATE } from "../plan/device.ts";
 import { type Allowed, authorize } from "../policy/authorize.ts";
 import { effectiveGuests } from "../registry/effective.ts";
 import { firstFault } from "../registry/change.ts";
@@ -194,6 +195,31 @@ function tell({ runtime, owner, permit }: GuestWork, done: number, whole: number
   runtime.busy.set(owner.vm, `${permit.op} ${percent} %`);
 }
 
+/**
+ * A backup's manifest lies on the data partition: a file of it takes no place but one that the guest has by
+ * its record and the policy of now.
+ */
+function checkPlaces(
+  { inForce, registry }: Runtime,
+  manifest: ManifestDocument,
+  record: GuestRecord,
+): void {
+  if (inForce === null || registry === null) return;
+  const guests = new Map(registry.guests).set(record.vmId, record);
+  const own = effectiveGuests(inForce.policy, { version: 0, guests }).guests.get(record.vmId);
+  const places: string[] = record.disks.map((disk) => disk.path);
+  if (own?.windows) places.push(own.windows.ovmfVars);
+  if (own?.tpmStateDir) places.push(`${own.tpmStateDir}/${TPM_STATE}`);
+  const foreign = manifest.files.find(({ path }) => !places.includes(path));
+  if (foreign === undefined) return;
+  throw new Refused(issue("path.foreign", {
+    path: foreign.path,
+    expected: "a file that the guest has by its record and the policy",
+    found: "another",
+    hint: "take another backup, or let the record name the file again",
+  }));
+}
+
 export function restore(
   runtime: Runtime,
   permit: Allowed<"vm.restore">,
@@ -210,6 +236,7 @@ export function restore(
     // The slot is the guest's now, whatever it was then.
     const record = { ...kept, slot: work.record.slot, state: work.record.state };
     checkRecord(runtime, record);
+    checkPlaces(runtime, manifest, record);
     const sizes = manifest.files.map((file) => {
       const facts = host.lstat(`${backupFolder(owner, backup)}/${file.name}`);
       return facts?.type === "file" ? facts : damaged(file.name, file.sha256, "no file");
@@ -220,6 +247,7 @@ export function restore(
       await stageAll(work, backup, manifest);
       // A policy may have come into force meanwhile.
       checkRecord(runtime, record);
+      checkPlaces(runtime, manifest, record);
       for (const { path } of manifest.files) makeParents(runtime, path);
       const aside = makeAside(host, owner);
       const files = manifest.files.map(({ name, path }) => ({ staged: name, path }));
@@ -297,7 +325,7 @@ export function takePlaces(runtime: Runtime, { owner }: GuestWork, record: Guest
   replan(runtime);
 }
 
-function notDone(vm: string): never {
+export function notDone(vm: string): never {
   throw new Refused(issue("disk.pending", {
     expected: "nothing that is decided and not done",
     found: `a change of ${vm}'s files`,

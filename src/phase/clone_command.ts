@@ -22,7 +22,7 @@ import { clonedRecord, slotsInText } from "../registry/change.ts";
 import { effectiveGuests } from "../registry/effective.ts";
 import type { DiskFormat, EffectiveGuest, GuestRecord } from "../registry/guest.ts";
 import type { Runtime } from "../runtime.ts";
-import { takePlaces } from "./backup_commands.ts";
+import { notDone, takePlaces } from "./backup_commands.ts";
 import { type DiskLauncher, lookAtDisk } from "./disk_commands.ts";
 import {
   type Args,
@@ -69,6 +69,7 @@ export function clone(
     for (const file of files) checkFile(work, file);
     runtime.busy.set(to, permit.op);
     makeParents(runtime, `${guestFolder(made.kind, to)}/x`);
+    if (isDecided(host, made)) notDone(to);
     beginPending(host, made);
     try {
       for (const file of files) await stage(work, launcher, to, file);

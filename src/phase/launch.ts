@@ -14,6 +14,7 @@ import { AT_REST } from "../policy/ops.ts";
 import { authorize } from "../policy/authorize.ts";
 import type { Runtime } from "../runtime.ts";
 import { tidyDisks, watchRoom } from "./disk_tidy.ts";
+import { takeLeft } from "./network.ts";
 import { hostKey } from "../saved/host_key.ts";
 import { hostCpu } from "../saved/present.ts";
 import { endStranger } from "../supervisor/ending.ts";
@@ -51,6 +52,8 @@ async function endForbidden(runtime: Runtime): Promise<void> {
     !allowed.includes(slot) && runtime.host.processesOf(slot).length > 0
   );
   await Promise.all(left.map((slot) => endStranger(runtime.host, slot)));
+  // No guest of ours holds them, so nobody else would end their passt.
+  await takeLeft(runtime.host, left);
 }
 
 /**

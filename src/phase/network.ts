@@ -5,20 +5,27 @@
  */
 
 import { Fault } from "../fault.ts";
-import { allSlots } from "../id.ts";
+import type { Host } from "../host/port.ts";
+import { allSlots, type Slot } from "../id.ts";
 import { leftOf } from "../network/passt.ts";
+import { dropNetworkRecord } from "../network/record.ts";
 import type { Runtime } from "../runtime.ts";
 
 /** Milliseconds. */
 const TIMEOUT_MS = 60_000;
 
 export async function phaseNetwork(runtime: Runtime): Promise<void> {
-  const { host } = runtime;
-  for (const slot of allSlots()) {
+  await takeLeft(runtime.host, allSlots());
+  await beginUplink(runtime);
+}
+
+/** Takes away what is left of networks in slots where nobody runs. */
+export async function takeLeft(host: Host, slots: readonly Slot[]): Promise<void> {
+  for (const slot of slots) {
     if (host.processesOf(slot).length > 0 || leftOf(host, slot).length === 0) continue;
     await host.launch("net", ["take", String(slot)], TIMEOUT_MS);
+    dropNetworkRecord(host, slot);
   }
-  await beginUplink(runtime);
 }
 
 /** Has the DHCP clients begun that are wanted and not there; a policy may want them later than the boot. */

@@ -30,6 +30,8 @@ export function firmwareCode(secureBoot: boolean): string {
 }
 /** The name in the jail of the file with the guest's UEFI variables. */
 export const NVRAM = "nvram";
+/** The one file in which swtpm keeps a TPM 2.0 (swtpm(8)). */
+export const TPM_STATE = "tpm2-00.permall";
 
 export type DeviceName = DeviceRequest["device"];
 

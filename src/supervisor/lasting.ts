@@ -9,7 +9,7 @@ import type { Host } from "../host/port.ts";
 import { guestFolder } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
-import { NVRAM } from "../plan/device.ts";
+import { NVRAM, TPM_STATE } from "../plan/device.ts";
 import { type CheckedFiles, checkFiles } from "../plan/file_check.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 import { nvramIssue, wrongSize } from "../plan/nvram.ts";
@@ -25,8 +25,6 @@ function templateOf(plan: LaunchPlan): string {
 const MOST_NVRAM_BYTES = 1024 * 1024;
 /** The launcher lets no file of the TPM's grow beyond this. */
 const MOST_TPM_BYTES = 1024 * 1024;
-/** The one file in which swtpm keeps a TPM 2.0 (swtpm(8)). */
-export const TPM_STATE = "tpm2-00.permall";
 const NVRAM_COPY = "ovmf_vars.fd";
 
 /** Looks at everything that a start needs on RayOS Data; makes what a new guest has not yet. */

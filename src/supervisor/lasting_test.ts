@@ -3,7 +3,8 @@ import { FakeHost } from "../../test/fake_host.ts";
 import type { DataPath } from "../data_path.ts";
 import { sampleNvram } from "../plan/sample_nvram.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
-import { COPIES, keepNewTpm, readyFiles, TPM_STATE } from "./lasting.ts";
+import { TPM_STATE } from "../plan/device.ts";
+import { COPIES, keepNewTpm, readyFiles } from "./lasting.ts";
 
 const GUEST = "/var/rayos/vm/windows/demo";
 const NVRAM = `${GUEST}/ovmf_vars.fd`;

@@ -62,7 +62,7 @@ Deno.test("vm.backup takes a TPM's state along, without swtpm's lock, and vm.res
   const state = `${FOLDER}/tpm/tpm2-00.permall`;
   host.directories.add(`${FOLDER}/tpm`);
   host.seed(state, "old keys");
-  host.seed(`${FOLDER}/tpm/.lock`, "");
+  for (const other of [".lock", "planted"]) host.seed(`${FOLDER}/tpm/${other}`, "");
   const runtime = await diskRuntime(host);
   const made = await ask(runtime, "vm.backup");
   assert.ok(made.ok, JSON.stringify(made));
@@ -75,6 +75,21 @@ Deno.test("vm.backup takes a TPM's state along, without swtpm's lock, and vm.res
   const back = await ask(runtime, "vm.restore", { backup: 1 });
   assert.ok(back.ok, JSON.stringify(back));
   assert.equal(text(host, state), "old keys");
+});
+
+Deno.test("vm.restore gives no file a place that is not the guest's by its record, and changes nothing", async () => {
+  const { host, runtime } = await backedUp();
+  const path = `${FOLDER}/backup/1/manifest.json`;
+  // A folder that guests of one kind share: another guest's disk may lie there.
+  const other = "/var/rayos/linux-guest/other.img";
+  host.directories.add("/var/rayos/linux-guest");
+  host.seed(other, "another guest's");
+  const manifest = JSON.parse(text(host, path));
+  manifest.files[0].path = "linux-guest/other.img";
+  host.seed(path, JSON.stringify(manifest));
+  assert.equal(rule(await ask(runtime, "vm.restore", { backup: 1 })), "path.foreign");
+  assert.equal(text(host, other), "another guest's");
+  assert.deepEqual(disksOf(host), NEW);
 });
 
 /** What is wrong with a backup, and the rule that says so; nothing is touched. */
