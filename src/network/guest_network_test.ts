@@ -162,6 +162,18 @@ Deno.test("GuestNetwork kills a guest whose card does not go, and says off only 
   assert.deepEqual(codes, ["network.unproved"]);
 });
 
+Deno.test("GuestNetwork resets no guest whose card stayed, after a save that failed for it", async () => {
+  const { log, qmp, network } = desk(ON, { deaf: true });
+  const own = network();
+  own.begin(qmp);
+  await until(log, "told on policy");
+  assert.equal(await own.end("stopped", true), false);
+  own.begin(qmp);
+  await new Promise((resolve) => setTimeout(resolve, 800));
+  assert.ok(!log.includes("system_reset"), log.join(", "));
+  await own.gone();
+});
+
 Deno.test("GuestNetwork gives no card to a guest whose passt is elsewhere than its namespace", async () => {
   const { log, events, qmp, network } = desk(LEASE, { weak: true });
   network().begin(qmp);
