@@ -157,8 +157,15 @@ const decoded = (base64: string | undefined) =>
 
 /** The bytes of a file of the machine; nothing where there is none. */
 export async function fileInside(run: BootRun, path: string): Promise<Uint8Array> {
-  const [, base64] = await base64Inside(run, `file ${path}`, /inside file (\S*) end/u);
-  return decoded(base64);
+  for (let tries = 1;; tries++) {
+    const [, base64] = await base64Inside(run, `file ${path}`, /inside file (\S*) end/u);
+    try {
+      return decoded(base64);
+    } catch (error) {
+      // Something else was written to the console in the middle of it.
+      if (tries === 5) throw error;
+    }
+  }
 }
 
 /** How many lines of a file of the machine match a pattern of grep(1) without special characters. */

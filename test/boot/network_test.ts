@@ -176,7 +176,7 @@ Deno.test("a guest reaches what the policy names and nothing else, and one witho
 
     await t.step({
       name: "control: with the walls taken away each of them is reached",
-      // It has to reach two dozen places in time, on a machine that boots beside others: the full test.
+      // Two dozen places once more: the full test.
       ignore: !FULL,
       fn: async () => {
         for (const ns of ["00", "01"]) {
