@@ -24,7 +24,8 @@ export async function takeLeft(host: Host, slots: readonly Slot[]): Promise<void
   for (const slot of slots) {
     if (host.processesOf(slot).length > 0 || leftOf(host, slot).length === 0) continue;
     await host.launch("net", ["take", String(slot)], TIMEOUT_MS);
-    dropNetworkRecord(host, slot);
+    // What could not be taken away is still to be found by its record.
+    if (leftOf(host, slot).length === 0) dropNetworkRecord(host, slot);
   }
 }
 

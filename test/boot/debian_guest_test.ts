@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { buildDebianGuest, DEBIAN_GUEST, debianDataDisk } from "../../tools/build_debian_guest.ts";
-import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import { statesOf } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
   finish,
+  FULL,
   Home,
   imageOf,
   showingLines,
@@ -22,7 +22,7 @@ const READY_LIMIT_MS = 900_000;
 Deno.test({
   name: "a Debian guest comes up hidden, is ready by its agent, and ends by its power button",
   // Making it takes minutes and packages of the day: `tools/rayos test full`.
-  ignore: Deno.env.get(FULL_VARIABLE) !== "1",
+  ignore: !FULL,
   fn: async () => {
     await using home = await Home.make();
     // The developer key, which signs its policy, comes with the image.

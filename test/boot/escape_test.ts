@@ -9,13 +9,13 @@
 import assert from "node:assert/strict";
 import type { DiskFiles } from "../../tools/boot_data.ts";
 import type { LogLine } from "../../tools/boot_log.ts";
-import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import { buildEscape } from "../hostile/escape_build.ts";
 import { answerIn, type Jail, jails, rowsIn } from "../hostile/escape_rows.ts";
 import { DISK_BYTES, escapeOverlay, HOSTILE, OTHER } from "./escape_driver.ts";
 import {
   dataDisk,
   finish,
+  FULL,
   guestFiles,
   Home,
   registryRecord,
@@ -24,7 +24,6 @@ import {
   startMachine,
 } from "./machine.ts";
 
-const FULL = Deno.env.get(FULL_VARIABLE) === "1";
 const LIMIT_MS = 600_000;
 
 const POLICY = `version = 0

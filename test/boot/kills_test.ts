@@ -6,19 +6,18 @@
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import type { Step } from "../../src/supervisor/record.ts";
-import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import { askInside, insideOverlay, rayInside } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
   finish,
+  FULL,
   Home,
   showingLines,
   startMachine,
 } from "./machine.ts";
 import { assertCountedOn, countsOf, severalDisk, tinyNames } from "./several.ts";
 
-const FULL = Deno.env.get(FULL_VARIABLE) === "1";
 /** One guest that it happens to, and two that it must not touch; one where time is short. */
 const [VICTIM = "", ...OTHERS] = tinyNames(FULL ? 3 : 2);
 const SLOT = "00";

@@ -6,19 +6,18 @@
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import { readDataDisk } from "../../tools/data_disk.ts";
-import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import { askInside, fileInside, killProgram, rayInside, vmCommand } from "./inside.ts";
 import { inGuest, internetOverlay, networkedDisk, reached, TWO_NICS } from "./internet.ts";
 import {
   assertClean,
   assertEndedInOrder,
   finish,
+  fullTest,
   Home,
   showingLines,
   startMachine,
 } from "./machine.ts";
 
-const FULL = Deno.env.get(FULL_VARIABLE) === "1";
 /** Its lease runs out, its lease is ended, it says itself that it is set up, it does not listen. */
 const [EXPIRES, ENDED, SAYS, DEAF] = ["net-0", "net-1", "net-2", "net-3"] as const;
 const PUBLIC = "/probe try 4 public=tcp:93.184.216.34:80";
@@ -38,12 +37,8 @@ async function assertNothingLeft(run: BootRun, slot: string): Promise<void> {
   assert.doesNotMatch(left, new RegExp(`^${slot}$`, "mu"));
 }
 
-Deno.test({
-  name: "a lease is spent before it is given, ends however it ends, and is given once",
-  // It waits for minutes until leases are over: `tools/rayos test full`.
-  ignore: !FULL,
-  fn: leases,
-});
+// It waits for minutes until leases are over.
+fullTest("a lease is spent before it is given, ends however it ends, and is given once", leases);
 
 async function leases(t: Deno.TestContext): Promise<void> {
   await using home = await Home.make();

@@ -17,8 +17,7 @@ import type { DiskFiles } from "../../tools/boot_data.ts";
 import type { OverlayFile } from "../../tools/boot_overlay.ts";
 import { run as toolRun } from "../../tools/build_host.ts";
 import { ALONE } from "../../tools/build_program.ts";
-import { FULL_VARIABLE } from "../../tools/test_steps.ts";
-import { dataDisk, Home, startMachine } from "./machine.ts";
+import { dataDisk, FULL, Home, startMachine } from "./machine.ts";
 import {
   FOREIGN_MODE,
   FOREIGN_UID,
@@ -34,7 +33,6 @@ import type { LateResult, RaceResult } from "./race_result.ts";
 const HERE = import.meta.dirname ?? ".";
 const LAUNCHER = `${HERE}/../../initramfs/skeleton/usr/lib/rayos/jail`;
 const INITTAB = "::once:/usr/lib/race/begin\n";
-const FULL = Deno.env.get(FULL_VARIABLE) === "1";
 /** Starts that get past the check; each takes a second or two in an emulated machine. */
 const LAUNCHES = FULL ? 1000 : 10;
 const LIMIT_MS = FULL ? 6_000_000 : 600_000;

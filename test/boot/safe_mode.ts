@@ -3,7 +3,6 @@
  * have run a guest by the kernel's own account, and leave every file outside its folders as it was.
  */
 import assert from "node:assert/strict";
-import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import type { DiskFile } from "../../tools/boot_data.ts";
 import {
   assertClean,
@@ -13,6 +12,7 @@ import {
   defaultPolicy,
   eventsNamed,
   finish,
+  FULL,
   GUEST,
   guestFiles,
   guestProcessesEver,
@@ -29,7 +29,7 @@ import type { SafeModeCase } from "./safe_mode_cases.ts";
 export function safeModeTest(one: SafeModeCase): void {
   Deno.test({
     name: `boot with ${one.name} is safe mode by ${one.rule}`,
-    ignore: one.full === true && Deno.env.get(FULL_VARIABLE) !== "1",
+    ignore: one.full === true && !FULL,
     fn: () => assertSafeMode(one),
   });
 }

@@ -5,12 +5,12 @@
  */
 
 import assert from "node:assert/strict";
-import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import type { DiskFiles } from "../../tools/boot_data.ts";
 import { changedLaunchers, type Changes } from "./launchers.ts";
 import {
   dataDisk,
   finish,
+  fullTest,
   Home,
   registryRecord,
   showingLines,
@@ -140,12 +140,11 @@ devices = { vtpm = true }
 /** The guest of the n-th weakening; slot 0 is the healthy one's. */
 const nameOf = (index: number) => `weak-${index + 1}`;
 
-Deno.test({
-  name: "a TPM's jail weaker than planned is named field by field, and its guest never runs",
-  // A boot with a dozen guests: `tools/rayos test full`.
-  ignore: Deno.env.get(FULL_VARIABLE) !== "1",
-  fn: weakenedJails,
-});
+// A boot with a dozen guests.
+fullTest(
+  "a TPM's jail weaker than planned is named field by field, and its guest never runs",
+  weakenedJails,
+);
 
 async function weakenedJails(): Promise<void> {
   await using home = await Home.make();

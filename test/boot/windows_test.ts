@@ -8,7 +8,6 @@ import assert from "node:assert/strict";
 import { nvramIssue } from "../../src/plan/nvram.ts";
 import { SAMPLE_NVRAM_BYTES } from "../../src/plan/sample_nvram.ts";
 import { readDataDisk, writeDataDisk } from "../../tools/data_disk.ts";
-import { FULL_VARIABLE } from "../../tools/test_steps.ts";
 import { insideOverlay, rayInside } from "./inside.ts";
 import {
   assertClean,
@@ -16,6 +15,7 @@ import {
   dataDisk,
   eventsNamed,
   finish,
+  FULL,
   guestFiles,
   Home,
   showingLines,
@@ -59,7 +59,7 @@ function windowsFiles(home: Home) {
   return Object.fromEntries(files);
 }
 
-const ignore = Deno.env.get(FULL_VARIABLE) !== "1";
+const ignore = !FULL;
 
 /** Boots it once, until it is ready, and gives its disk and what it said. */
 async function bootWindows(
