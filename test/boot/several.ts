@@ -95,12 +95,17 @@ export function countsOf(disk: string, id: string, home: Home): number[] {
  * journal alone is on the disk as well: debugfs(8) would not look there.
  */
 export function countsIn(image: Uint8Array, home: Home): number[] {
+  return startsIn(image, home).flat();
+}
+
+/** The same, each start of the guest for itself. */
+export function startsIn(image: Uint8Array, home: Home): number[][] {
   const own = `${home.path}/counted.img`;
   Deno.writeFileSync(own, image);
   toolRun.status("e2fsck", ["-p", "-E", "journal_only", own]);
   const text = new TextDecoder().decode(readDataDisk(own, "count") ?? new Uint8Array());
   Deno.removeSync(own);
-  return numbersOf(text);
+  return text.split(/^boot [\da-f-]+$/mu).slice(1).map(numbersOf);
 }
 
 function numbersOf(text: string): number[] {
