@@ -89,7 +89,7 @@ async function killAt(run: BootRun, row: Row): Promise<string> {
   const from = run.lines.length;
   const console = run.console.length;
   await run.typeSerial(`ray vm ${row.verb} ${VICTIM}\r`);
-  const said = await run.waitForConsole(/inside killed at \w+ \w+/u, 240_000, console);
+  const said = await run.waitForConsole(/inside killed at \w+ \w+\r?\n/u, 240_000, console);
   assert.match(said, new RegExp(`killed at ${row.step} yes`), "the step was there to be hit");
   await run.waitFor("RAYOS_READY mode=normal", 240_000, from);
   const state = await settled(run);
