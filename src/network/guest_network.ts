@@ -22,18 +22,20 @@ import {
   parseSpent,
   renderSpent,
 } from "./lease.ts";
+import { launchNet, networkFault } from "./launcher.ts";
 import { leftOf, passtProcesses, readPasstBack, uplinkIsThere } from "./passt.ts";
 import {
   dropNetworkRecord,
+  isHeldOff,
   type NetworkRecord,
   readNetworkRecord,
+  setHeldOff,
   writeNetworkRecord,
 } from "./record.ts";
 import { hasCard, takeCard } from "./taking.ts";
-import { macOf, renderWay } from "./way.ts";
+import { leadsAsFar, macOf, renderWay } from "./way.ts";
 
 /** Milliseconds. */
-const LAUNCH_TIMEOUT_MS = 60_000;
 const WATCH_MS = 1_000;
 const RETRY_MS = 2_000;
 const AGENT_MS = 3_000;
@@ -86,10 +88,14 @@ export class GuestNetwork {
     return this.#record.lease ? "lease" : "on";
   }
 
-  /** Gives it what the policy says as soon as there is an uplink, and watches over it. */
+  /**
+   * Gives it what the policy says as soon as there is an uplink, and watches over it; not where a person
+   * has taken it away.
+   */
   begin(qmp: QmpClient): void {
     if (!hasNetworkPort(this.around.plan())) return;
     this.#qmp = qmp;
+    if (isHeldOff(this.around.host, this.around.plan().slot)) return;
     void this.#attend(++this.#wish).catch((error) => this.#notice(error));
   }
 
@@ -114,6 +120,18 @@ export class GuestNetwork {
     return await this.#next(() => this.#take(reason, keep));
   }
 
+  /** A person wants it: what was taken away by a person is given again. */
+  enable(qmp: QmpClient): void {
+    setHeldOff(this.around.host, this.around.plan().slot, false);
+    this.begin(qmp);
+  }
+
+  /** A person wants it gone, until it is enabled or the guest begins anew; whatever this program does. */
+  async disable(): Promise<boolean> {
+    setHeldOff(this.around.host, this.around.plan().slot, true);
+    return await this.end("stopped");
+  }
+
   /** Ends a lease; a network that the policy gives for good stays. */
   async endLease(reason: NetworkReason): Promise<boolean> {
     if (this.#record?.lease === false) return true;
@@ -127,6 +145,7 @@ export class GuestNetwork {
     // It may have gone while no program ran.
     if (this.#record === null) this.#recall();
     await this.#next(() => this.#take("stopped", false));
+    setHeldOff(this.around.host, this.around.plan().slot, false);
   }
 
   /** What an earlier program has written down. */
@@ -185,7 +204,7 @@ export class GuestNetwork {
     const plan = this.around.plan();
     const qmp = this.#qmp;
     if (qmp === null || await hasCard(qmp)) {
-      throw fault("network.card", "a card is there already", "the guest keeps what it has");
+      throw networkFault("network.card", "a card is there already", "the guest keeps what it has");
     }
     const way = renderWay(grant, given);
     const lease = given.give === "lease";
@@ -197,14 +216,13 @@ export class GuestNetwork {
     emit({ type: "device", subject, device: "network", exposes });
     host.put(`${PATHS.plans}/${slotName(slot)}.net`, way);
     const began = host.clock.monoMs();
-    const { code, words } = await host.launch("net", ["give", String(slot)], LAUNCH_TIMEOUT_MS);
-    if (code !== 0 || words[0] !== "ok") {
-      const [, rule = "net.silent", ...detail] = words;
-      throw fault(rule, `the launcher says ${detail.join(" ") || "nothing"}`, "see the uplink");
-    }
+    const failed = await launchNet(host, "give", slot);
+    if (failed !== null) throw failed;
     const { issues, process } = readPasstBack(host, plan);
     for (const one of issues) emit({ type: "violation", issue: one, vm });
-    if (issues.length > 0) throw fault("network.jail", "passt's jail is another", "see above");
+    if (issues.length > 0) {
+      throw networkFault("network.jail", "passt's jail is another", "see above");
+    }
     await qmp.command("netdev_add");
     await qmp.command("device_add", undefined, { kind: "network", mac: macOf(key(), uuid) });
     // The kernel's lease began a little later than this.
@@ -240,15 +258,15 @@ export class GuestNetwork {
     const { slot } = plan();
     if (this.#endsMs !== null && host.clock.monoMs() >= this.#endsMs) return "lease_expired";
     if (passtProcesses(host, slot).length === 0) {
-      this.#notice(fault("network.passt", "passt has ended", "a lease is over with it"));
+      this.#notice(networkFault("network.passt", "passt has ended", "a lease is over with it"));
       return "stopped";
     }
     const now = grant();
-    if (this.#record?.lease) {
-      return now?.networking === "provisioning_only" ? null : "policy";
-    }
-    if (now?.networking !== "on") return "policy";
-    return renderWay(now, { give: "network" }) === this.#record?.way ? null : "policy";
+    const wanted = this.#record?.lease ? "provisioning_only" : "on";
+    if (now?.networking !== wanted) return "policy";
+    // A policy that narrows it holds at once, for a lease too.
+    const leads = leadsAsFar(renderWay(now, { give: "network" }), this.#record?.way ?? "");
+    return leads ? null : "policy";
   }
 
   /** Whether what was found is a network that the policy gives for good, whole and in its jail. */
@@ -285,13 +303,15 @@ export class GuestNetwork {
       const what = ["its card", ...leftOf(host, slot)].join(", ");
       if (qmp !== null) {
         const why = `${what} may still be there`;
-        this.#notice(fault("network.unproved", why, "the guest is killed"));
+        this.#notice(networkFault("network.unproved", why, "the guest is killed"));
         await kill();
       }
       await this.#takeWay();
       const left = leftOf(host, slot);
       if (left.length > 0) {
-        this.#notice(fault("network.left", `${left.join(", ")} is left`, "see the kernel's log"));
+        this.#notice(
+          networkFault("network.left", `${left.join(", ")} is left`, "see the kernel's log"),
+        );
         return false;
       }
     }
@@ -302,12 +322,8 @@ export class GuestNetwork {
   }
 
   async #takeWay(): Promise<void> {
-    const { host } = this.around;
-    const { slot } = this.around.plan();
-    const { code, words } = await host.launch("net", ["take", String(slot)], LAUNCH_TIMEOUT_MS);
-    if (code === 0 && words[0] === "ok") return;
-    const [, rule = "net.silent", ...detail] = words;
-    this.#notice(fault(rule, detail.join(" ") || "the launcher says nothing", "see the log"));
+    const failed = await launchNet(this.around.host, "take", this.around.plan().slot);
+    if (failed !== null) this.#notice(failed);
   }
 
   #note(record: NetworkRecord): void {
@@ -324,10 +340,6 @@ export class GuestNetwork {
       message: `${this.around.subject.vm}: ${message}`,
     });
   }
-}
-
-function fault(code: string, why: string, what: string): Fault {
-  return new Fault("network", code, `network: ${why}; ${what}`);
 }
 
 function stateFolder(plan: LaunchPlan): string {

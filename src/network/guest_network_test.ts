@@ -96,12 +96,13 @@ function desk(grant: NetworkGrant, { deaf = false, weak = false } = {}) {
   return { host, log, events, qmp, network, state };
 }
 
-/** Lets what is under way go on until the log has that word. */
-async function until(log: readonly string[], word: string): Promise<void> {
-  for (let turn = 0; turn < 2_000 && !log.includes(word); turn++) {
+/** Lets what is under way go on until the log has that word so many times. */
+async function until(log: readonly string[], word: string, times = 1): Promise<void> {
+  const found = () => log.filter((one) => one === word).length;
+  for (let turn = 0; turn < 2_000 && found() < times; turn++) {
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
-  assert.ok(log.includes(word), `${word}: ${log.slice(0, 20).join(", ")}`);
+  assert.ok(found() >= times, `${word}: ${log.slice(0, 40).join(", ")}`);
 }
 
 Deno.test("GuestNetwork writes a lease down before anything is given, and says on when it is given", async () => {
@@ -230,4 +231,36 @@ Deno.test("GuestNetwork gives nothing without an uplink, and nothing to a guest 
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.deepEqual(log, []);
   state.grant = null;
+});
+
+Deno.test("GuestNetwork ends a lease that leads further than a newer policy lets it", async () => {
+  const { log, qmp, network, state } = desk({ ...LEASE, allowPrivate: ["10.1.0.0/16"] });
+  network().begin(qmp);
+  await until(log, "told on provisioning");
+  state.grant = LEASE;
+  await until(log, "told off policy");
+  const more = log.length;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(log.length, more, "the lease was this serial's");
+});
+
+Deno.test("GuestNetwork gives nothing that a person took away, neither adopted nor begun again, until it is enabled", async () => {
+  const { log, qmp, network } = desk(ON);
+  const own = network();
+  own.begin(qmp);
+  await until(log, "told on policy");
+  assert.equal(await own.disable(), true);
+  const more = log.length;
+  own.begin(qmp);
+  const next = network();
+  await next.adopt(qmp);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(log.slice(more), []);
+  next.enable(qmp);
+  await until(log, "told on policy", 2);
+  await next.disable();
+  // Its next start begins with what the policy says.
+  await next.gone();
+  next.begin(qmp);
+  await until(log, "told on policy", 3);
 });

@@ -49,3 +49,17 @@ export function readNetworkRecord(host: Host, slot: Slot): NetworkRecord | "unre
     return "unreadable";
   }
 }
+
+/** Where it lies that a person has taken a guest's network away: in memory as well, since it ends with it. */
+const heldOffPath = (slot: Slot) => `${FOLDER}/${slotName(slot)}.off`;
+
+export function isHeldOff(host: Host, slot: Slot): boolean {
+  return host.lstat(heldOffPath(slot)) !== null;
+}
+
+export function setHeldOff(host: Host, slot: Slot, off: boolean): void {
+  if (isHeldOff(host, slot) === off) return;
+  if (!off) return host.remove(heldOffPath(slot));
+  host.makeDirectory(FOLDER);
+  host.replace(heldOffPath(slot), "");
+}

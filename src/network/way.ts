@@ -21,6 +21,12 @@ export function renderWay(grant: NetworkGrant, given: Given): string {
   ].join("\n");
 }
 
+/** Whether two of them lead to the same places by the same means, for however long. */
+export function leadsAsFar(one: string, other: string): boolean {
+  const places = (way: string) => way.split("\n").filter((line) => !line.startsWith("lease "));
+  return places(one).join("\n") === places(other).join("\n");
+}
+
 interface Range {
   readonly first: number;
   readonly prefix: number;

@@ -5,8 +5,8 @@
  */
 
 import { Fault } from "../fault.ts";
-import type { Host } from "../host/port.ts";
 import { allSlots, type Slot } from "../id.ts";
+import { launchNet } from "../network/launcher.ts";
 import { leftOf } from "../network/passt.ts";
 import { dropNetworkRecord } from "../network/record.ts";
 import type { Runtime } from "../runtime.ts";
@@ -15,15 +15,22 @@ import type { Runtime } from "../runtime.ts";
 const TIMEOUT_MS = 60_000;
 
 export async function phaseNetwork(runtime: Runtime): Promise<void> {
-  await takeLeft(runtime.host, allSlots());
+  await takeLeft(runtime, allSlots());
   await beginUplink(runtime);
 }
 
-/** Takes away what is left of networks in slots where nobody runs. */
-export async function takeLeft(host: Host, slots: readonly Slot[]): Promise<void> {
+/** Takes away what is left of networks in slots where nobody runs, and says of which it could not. */
+export async function takeLeft(
+  { host, emit }: Pick<Runtime, "host" | "emit">,
+  slots: readonly Slot[],
+): Promise<void> {
   for (const slot of slots) {
     if (host.processesOf(slot).length > 0 || leftOf(host, slot).length === 0) continue;
-    await host.launch("net", ["take", String(slot)], TIMEOUT_MS);
+    const failed = await launchNet(host, "take", slot);
+    if (failed !== null) {
+      const { stage, code, message } = failed;
+      emit({ type: "fault", stage, code, message: `slot ${slot}: ${message}` });
+    }
     // What could not be taken away is still to be found by its record.
     if (leftOf(host, slot).length === 0) dropNetworkRecord(host, slot);
   }

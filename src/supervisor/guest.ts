@@ -107,12 +107,12 @@ export class Guest extends GuestMachine {
 
   /** Gives it the network that the policy gives, as soon as there is an uplink. */
   enableNetwork(permit: Allowed<"network.enable">): void {
-    if (permit.vm === this.plan.vm && this.qmp !== null) this.network.begin(this.qmp);
+    if (permit.vm === this.plan.vm && this.qmp !== null) this.network.enable(this.qmp);
   }
 
   /** Takes its network away until its next start, or until it is enabled again. */
   async disableNetwork(permit: Allowed<"network.disable">): Promise<boolean> {
-    return permit.vm === this.plan.vm && await this.network.end("stopped");
+    return permit.vm === this.plan.vm && await this.network.disable();
   }
 
   /** It is set up: the network that it had for that is taken away. */
