@@ -34,7 +34,8 @@ interface Row {
 }
 /** In an order in which most of them begin where the one before ended. */
 const ROWS: readonly Row[] = [
-  { step: "launching", from: "stopped", verb: "start", becomes: ["running", "defined"] },
+  // Killed before a word of the start was written it is what it was; the kernel is asked in any case.
+  { step: "launching", from: "stopped", verb: "start", becomes: ["running", "defined", "stopped"] },
   { step: "pausing", from: "running", verb: "pause", becomes: ["running", "paused"] },
   { step: "paused", from: "running", verb: "pause", becomes: ["paused"] },
   { step: "stopping", from: "running", verb: "stop", becomes: ["stopped", "defined"] },
