@@ -66,6 +66,8 @@ export type HostEvent =
   | { type: "vm_given_up"; subject: Subject; ends: number }
   | { type: "device"; subject: Subject; device: string; exposes: string }
   | { type: "network"; subject: Subject; on: boolean; reason: NetworkReason }
+  | { type: "presentation"; subject: Subject; on: boolean }
+  | { type: "input_dropped"; count: number }
   | { type: "host_event"; op: string; target: string; caller: string }
   | { type: "host_ack"; op: string; ok: boolean; detail: string }
   | { type: "disk_done"; vm: VmId; what: string; path: string; bytes: number; ms: number }

@@ -18,6 +18,7 @@ export type Stage =
   | "ready"
   | "guest"
   | "control"
+  | "input"
   | "shutdown"
   | "cli";
 

@@ -13,8 +13,10 @@ import { backUp, restore } from "./phase/backup_commands.ts";
 import { clone } from "./phase/clone_command.ts";
 import { diskLauncher, diskOperations } from "./phase/disk_commands.ts";
 import { guestOperations } from "./phase/guest_commands.ts";
+import { viewOperations } from "./phase/host_view.ts";
 import { networkOperations } from "./phase/network_rights.ts";
 import { installPolicy } from "./phase/policy_install.ts";
+import { presentationOperations } from "./phase/presentation_commands.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
 import { acceptSerial } from "./phase/serial_accept.ts";
 import type { Allowed } from "./policy/authorize.ts";
@@ -76,9 +78,11 @@ export function composeOperations(runtime: Runtime): void {
   const { operations } = runtime;
   const launcher = diskLauncher(runtime.host);
   const inFiles = [
+    ...viewOperations(runtime),
     ...guestOperations(runtime),
     ...diskOperations(runtime, launcher),
     ...networkOperations(runtime),
+    ...presentationOperations(runtime),
   ];
   for (const [op, operation] of inFiles) {
     operations.set(op, operation);

@@ -20,6 +20,7 @@ import { type Allowed, authorize, type GuestView, type HostState } from "./polic
 import { AT_REST, type Caller, type LiveOp } from "./policy/ops.ts";
 import type { Explained } from "./policy/explain.ts";
 import type { Profile } from "./policy/policy.ts";
+import { Presenter } from "./presentation/presenter.ts";
 import type { Registry } from "./registry/guest.ts";
 import { endStranger } from "./supervisor/ending.ts";
 import type { Guest } from "./supervisor/guest.ts";
@@ -79,6 +80,12 @@ export class Runtime {
   readonly operations = new Map<LiveOp, Operation>();
   readonly guests = new Map<VmId, Guest>();
   readonly consoles = new GuestConsoles();
+  readonly presenter = new Presenter({
+    emit: (event) => this.emit(event),
+    guest: (vm) => this.guests.get(vm),
+    show: (vm) => this.mode === "normal" && this.profileOf(vm)?.devices.gpu === "virtio",
+    input: (vm) => this.profileOf(vm)?.devices.input === true,
+  });
   /** Guests whose disks are being worked on, and at what, as a person is told. */
   readonly busy = new Map<VmId, string>();
   readonly troubles: Trouble[] = [];
@@ -110,8 +117,9 @@ export class Runtime {
     this.emit({ type: "policy_ok", sha256, serial: policy.serial, key: keyId });
   }
 
-  /** Whoever is attached to a console that the policy does not give any more is let go. */
-  decideConsolesAgain(): void {
+  /** What was allowed before and lasts is decided by the policy of now: consoles, and who is shown. */
+  decideAgain(): void {
+    this.presenter.decideAgain();
     this.consoles.decideAgain((vm, caller) => {
       const policy = this.inForce?.policy ?? null;
       const decision = authorize(policy, this.state(), caller, { op: "vm.console", vm });
@@ -166,6 +174,7 @@ export class Runtime {
         state: guest.beginning && AT_REST.includes(guest.state) ? "starting" : guest.state,
         memoryMiB: guest.plan.memoryMiB,
         busy: this.busy.has(id),
+        presented: this.presenter.shown === id,
         // What a start found of files and jail stands in its way no more: the next one looks anew.
         violations: guests.get(id)?.violations ?? [],
         provisioned: this.registry?.guests.get(id)?.provisionedAt !== null,
@@ -221,12 +230,6 @@ export class Runtime {
     if (!decision.allow) return { ok: false, rule: decision.rule, detail: decision.detail };
     const permit = decision.permit as Allowed;
     switch (permit.op) {
-      case "status":
-        return { ok: true, result: this.status() };
-      case "vm.list":
-        return { ok: true, result: this.listGuests() };
-      case "logs.tail":
-        return { ok: true, result: this.sinks.lastLines(linesAsked(args.lines)) };
       case "power.off":
       case "power.reboot":
         // The answer goes out first; the end takes its time.
@@ -236,52 +239,6 @@ export class Runtime {
         return await this.operations.get(permit.op)?.(permit, args) ??
           { ok: false, rule: "op.not_yet", detail: `${op} is not part of this program` };
     }
-  }
-
-  /** The answer to `status`. */
-  status(): Record<string, unknown> {
-    const { inForce } = this;
-    return {
-      version: this.image.version,
-      build_id: this.image.buildId,
-      boot_id: this.bootId,
-      start: this.starts.start,
-      mode: this.mode,
-      ready: this.ready,
-      uptime_ms: Math.round(this.host.clock.monoMs()),
-      data: this.dataDevice,
-      virtualization: this.facts.kvm ? "kvm" : "none",
-      policy: inForce === null ? null : {
-        sha256: inForce.sha256,
-        serial: inForce.policy.serial,
-        key: inForce.keyId,
-      },
-      troubles: this.troubles,
-      guests: this.listGuests(),
-    };
-  }
-
-  /** The answer to `vm.list`. */
-  listGuests(): Record<string, unknown>[] {
-    const running = [...this.guests.values()].map((guest) => ({
-      vm: guest.plan.vm,
-      kind: guest.plan.kind,
-      slot: guest.plan.slot,
-      state: guest.state,
-      agent: guest.agentReady,
-      network: guest.network.state,
-      emulated: guest.plan.emulated,
-      memory_mib: guest.plan.memoryMiB,
-      vcpus: guest.plan.vcpus,
-      violations: guest.violations.map((one) => one.rule),
-      busy: this.busy.get(guest.plan.vm) ?? null,
-    }));
-    const broken = this.broken.map((one) => ({
-      vm: one.vm,
-      state: "failed",
-      violations: one.issues.map((issue) => issue.rule),
-    }));
-    return [...running, ...broken];
   }
 
   /** The power button: as if a person at the machine asked. */
@@ -298,6 +255,7 @@ export class Runtime {
     this.#ending = true;
     const how = permit.op === "power.off" ? "poweroff" : "reboot";
     this.control?.close();
+    await this.presenter.ask({ type: "hide", vm: null });
     try {
       // One that cannot be ended in order takes no time from the others.
       const ends = [...this.guests.values()].map((guest) => this.#endGuest(guest, permit, how));
@@ -389,11 +347,4 @@ export class Runtime {
       });
     }
   }
-}
-
-/** How many of the last lines are meant: 1 to 500, 40 where nothing else can be made of it. */
-function linesAsked(value: unknown): number {
-  return typeof value === "number" && Number.isInteger(value)
-    ? Math.min(500, Math.max(1, value))
-    : 40;
 }

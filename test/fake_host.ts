@@ -275,6 +275,10 @@ export class FakeHost implements Host {
     this.harnessText.push(text);
   }
 
+  // deno-lint-ignore require-yield
+  async *device(): AsyncIterable<Uint8Array> {
+    throw new Error("no device is here");
+  }
   async *consoleLines(): AsyncIterable<string> {
     for (const line of this.typed) yield await Promise.resolve(line);
   }

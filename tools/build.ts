@@ -42,6 +42,7 @@ import {
 } from "./build_program.ts";
 import { debianPackages, memberOf } from "./debian_packages.ts";
 import { sbomOf } from "./sbom.ts";
+import { voidKeymap } from "./void_keymap.ts";
 
 /** What to build, and from where. */
 export interface BuildOptions {
@@ -189,6 +190,7 @@ export function buildImage(options: BuildOptions): BuildFacts {
     ["passt.bpf", PASST_FILTER],
     ["hardening", text(renderHardening())],
     ["sysfs", text(renderSysfsShown())],
+    ["void.kmap", voidKeymap()],
   ]);
   if (key !== null) made.set("policy-dev.pub", fs.readFileSync(key.publicFile));
   if (options.host !== null) made.set("host", text(`${options.host}\n`));

@@ -45,6 +45,9 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["cli"],
 ];
 
+/** The one way by which a guest gets input. */
+const INPUT_COMMAND = "input-send-event";
+
 /** Reading logs is for display only, so only these may import `audit/`. */
 const MAY_IMPORT_AUDIT = [
   "control",
@@ -240,6 +243,20 @@ const plugin: Deno.lint.Plugin = {
             if (node.object.type === "Identifier" && node.object.name === "console") {
               context.report({ node, message: "nothing in src/ prints: return or emit an event" });
             }
+          },
+        };
+      },
+    },
+    /** Every key that reaches a guest passes the gate. */
+    "input-gate": {
+      create(context) {
+        const own = placeOf(context.filename);
+        if (own === null || own.layer === "presentation") return {};
+        if (context.filename.endsWith("/src/guest/qmp.ts")) return {};
+        return {
+          Literal(node) {
+            if (node.value !== INPUT_COMMAND) return;
+            context.report({ node, message: "only presentation/ sends input, through its gate" });
           },
         };
       },

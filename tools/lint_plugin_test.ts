@@ -101,6 +101,14 @@ Deno.test("no-console keeps src/ silent but for host and cli", () => {
   assert.deepEqual(rules("tools/a.ts", "console.error(1);"), []);
 });
 
+Deno.test("input-gate lets presentation/ alone send input", () => {
+  const send = `await qmp.command("input-send-event", 1, stroke);`;
+  assert.deepEqual(rules("src/supervisor/guest.ts", send), ["input-gate"]);
+  assert.deepEqual(rules("src/phase/launch.ts", send), ["input-gate"]);
+  assert.deepEqual(rules("src/presentation/presenter.ts", send), []);
+  assert.deepEqual(rules("src/guest/qmp.ts", `const table = { "input-send-event": 1 };`), []);
+});
+
 Deno.test("fault-message holds code and message to their grammar", () => {
   const fault = (rest: string) => rules("src/plan/a.ts", `throw new Fault("plan", ${rest});`);
   const wrong = ["fault-message"];

@@ -119,6 +119,13 @@ const ROWS: Rows = {
       ...of(e.subject),
       reason: e.reason,
     }),
+  presentation: (e) =>
+    // There is no screen of the host's yet.
+    info("presentation", marker("RAYOS_PRESENTATION", e.on ? "on" : "off"), {
+      ...of(e.subject),
+      surface: "none",
+    }),
+  input_dropped: (e) => warn("presentation", "input_dropped", { count: e.count }),
   host_event: (e) =>
     info("control", marker("RAYOS_HOST_EVENT_V0", e.op, e.target), { caller: e.caller }),
   host_ack: (e) => info("control", marker("RAYOS_HOST_ACK", e.op, e.ok ? "ok" : "err", e.detail)),

@@ -26,6 +26,7 @@ import { docs, type Json, jsonFlag } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
 import { printable } from "./policy_result.ts";
 import { networkRoutes } from "./network_routes.ts";
+import { hide, inputRoutes, present } from "./presentation_routes.ts";
 import { policyRoutes } from "./policy_routes.ts";
 import { vmCommand, vmStart } from "./vm_commands.ts";
 import { vmConsole } from "./vm_console.ts";
@@ -144,6 +145,9 @@ export function rayApplication(version: string): Application<CliContext & Comman
       }),
       disk: diskRoutes,
       network: networkRoutes,
+      present,
+      hide,
+      input: inputRoutes,
       policy: policyRoutes,
       power: buildRouteMap({
         docs: { brief: "The machine" },

@@ -18,6 +18,7 @@ import {
   plugArguments,
   unplugArguments,
 } from "./hotplug.ts";
+import { inputArguments, type InputStroke } from "./input.ts";
 import { LineReader } from "./lines.ts";
 
 /** The commands that can be sent, and the shape of what each returns. */
@@ -53,6 +54,7 @@ const COMMANDS = {
   set_link: v.looseObject({}),
   device_add: v.looseObject({}),
   device_del: v.looseObject({}),
+  "input-send-event": v.looseObject({}),
 } as const;
 export type QmpCommand = keyof typeof COMMANDS;
 type Returned<C extends QmpCommand> = v.InferOutput<typeof COMMANDS[C]>;
@@ -71,6 +73,7 @@ interface Arguments {
   "migrate-set-parameters": { readonly "max-bandwidth": number };
   device_add: HotDevice;
   device_del: HotKind;
+  "input-send-event": InputStroke;
 }
 type ArgumentsOf<C extends QmpCommand> = C extends keyof Arguments ? [Arguments[C]] : [];
 /** What these are given is never a caller's to choose. */
@@ -93,6 +96,7 @@ const FIXED: Partial<Record<QmpCommand, unknown>> = {
 function wireArguments(name: QmpCommand, given: unknown): unknown {
   if (name === "device_add") return plugArguments(given as HotDevice);
   if (name === "device_del") return unplugArguments(given as HotKind);
+  if (name === "input-send-event") return inputArguments(given as InputStroke);
   return given ?? FIXED[name];
 }
 

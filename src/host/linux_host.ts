@@ -8,7 +8,7 @@ import { Fault, reasonOf } from "../fault.ts";
 import { type Launcher, launcherPath, PATHS } from "../permissions.ts";
 import * as files from "./linux_files.ts";
 import { processesOf, processFacts } from "./linux_process.ts";
-import { createFile, openFile } from "./linux_streams.ts";
+import { createFile, openFile, readDevice } from "./linux_streams.ts";
 import { connect, listen } from "./linux_sockets.ts";
 import type { Clock, Host, LauncherResult } from "./port.ts";
 
@@ -47,6 +47,7 @@ export function linuxHost(): Host {
     processFacts,
     console: (text) => writeAll(encoder.encode(text)),
     harness: port.write,
+    device: readDevice,
     consoleLines,
     onPowerButton: (callback) => Deno.addSignalListener("SIGTERM", callback),
     onUncaught,

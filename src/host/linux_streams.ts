@@ -130,6 +130,29 @@ export function openFile(path: string): OpenFile | null {
   };
 }
 
+/** Bytes that are taken from a device at one time. */
+const DEVICE_CHUNK = 64 * 24;
+
+/** @throws Fault `device.gone` */
+export async function* readDevice(path: string): AsyncIterable<Uint8Array> {
+  const buffer = new Uint8Array(DEVICE_CHUNK);
+  try {
+    using file = await Deno.open(path, { read: true });
+    while (true) {
+      const count = await file.read(buffer);
+      if (count === null) break;
+      yield buffer.slice(0, count);
+    }
+  } catch (error) {
+    throw new Fault(
+      "input",
+      "device.gone",
+      `${path}: ${reasonOf(error)}; plug it in and reboot`,
+      error,
+    );
+  }
+}
+
 /** A call of `node:fs` that answers by a callback, as a promise. */
 function call<T>(work: (done: (error: Error | null, value?: unknown) => void) => void): Promise<T> {
   return new Promise((resolve, reject) =>

@@ -158,6 +158,12 @@ export interface Host {
   console(text: string): void;
   /** Text to the harness's port; nothing where there is none. */
   harness(text: string): void;
+  /**
+   * What a character device says, in the pieces in which it says it, until it is gone.
+   *
+   * @throws Fault `device.gone`
+   */
+  device(path: string): AsyncIterable<Uint8Array>;
   /** Lines that a person types on the console. */
   consoleLines(): AsyncIterable<string>;
   /** Calls back when the machine's power button was pressed. */

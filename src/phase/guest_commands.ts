@@ -58,6 +58,9 @@ const COMMANDS: Partial<Record<LiveOp, Command>> = {
   },
 };
 
+/** After these a guest runs no more, and each of them leaves it the time to be told. */
+const LEAVES: readonly LiveOp[] = ["vm.stop", "vm.pause", "vm.suspend"];
+
 /** The operations about one guest, by their names. */
 export function guestOperations(runtime: Runtime): [LiveOp, Operation][] {
   const commands = Object.entries(COMMANDS).map(([op, command]): [LiveOp, Operation] => [
@@ -78,6 +81,10 @@ export function guestOperations(runtime: Runtime): [LiveOp, Operation][] {
 async function carryOut(runtime: Runtime, permit: Allowed, command: Command): Promise<Outcome> {
   const guest = permit.vm === null ? undefined : runtime.guests.get(permit.vm);
   if (guest === undefined) return noPlan(permit);
+  // While it still takes what it is told: that every key is up again.
+  if (LEAVES.includes(permit.op)) {
+    await runtime.presenter.ask({ type: "hide", vm: guest.plan.vm });
+  }
   await command.run(guest, permit);
   const { refusal, state } = guest;
   if (refusal !== null) return { ok: false, ...refusal };

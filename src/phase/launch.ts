@@ -21,6 +21,7 @@ import { endStranger } from "../supervisor/ending.ts";
 import { Guest } from "../supervisor/guest.ts";
 import type { Keeping } from "../supervisor/keeping.ts";
 import { restartAfter } from "../supervisor/restart.ts";
+import { presentAtBoot } from "./presentation_commands.ts";
 import { networkRights } from "./network_rights.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
@@ -42,6 +43,7 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
   };
   // More at once than there are CPUs would only make each start slower, and its time limit shorter.
   await Promise.all(Array.from({ length: host.cpus + 1 }, startAll));
+  await presentAtBoot(runtime);
 }
 
 /** Ends guests that still run from before a restart though the policy does not let them any more. */
@@ -71,7 +73,8 @@ export function syncGuests(runtime: Runtime): VmId[] {
     wall: () => runtime.timeTrusted ? host.clock.wall() : null,
   };
   const networkOf = (vm: VmId) => networkRights(runtime, vm);
-  const around = { host, emit, takeConsole, onCrash, keeping, networkOf };
+  const onMove = runtime.presenter.moved.bind(runtime.presenter);
+  const around = { host, emit, takeConsole, onCrash, onMove, keeping, networkOf };
   const later: VmId[] = [];
   for (const plan of runtime.plans) {
     const guest = guests.get(plan.vm);

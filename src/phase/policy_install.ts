@@ -135,7 +135,7 @@ async function applyToGuests(
     ...effective.broken.map(({ vmId, issues }) => ({ vm: vmId, issues })),
   ];
   for (const one of effective.broken) for (const found of one.issues) runtime.violation(found);
-  runtime.decideConsolesAgain();
+  runtime.decideAgain();
   await Promise.all([...runtime.guests].map(async ([vm, guest]) => {
     if (effective.guests.get(vm)?.enabled) return;
     if (await guest.stop(permit, "policy_narrowed")) stopped.push(vm);

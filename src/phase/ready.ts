@@ -5,6 +5,7 @@
 
 import { renderStarts } from "../boot/session.ts";
 import { Fault } from "../fault.ts";
+import { beginInput } from "./input.ts";
 import type { Runtime } from "../runtime.ts";
 import { STARTS_FILE } from "./session.ts";
 
@@ -14,6 +15,7 @@ export function phaseReady(runtime: Runtime): void {
   if (runtime.control === null) {
     throw new Fault("ready", "control.closed", "ready: the control socket is not there; see above");
   }
+  beginInput(runtime);
   runtime.ready = true;
   host.replace(STARTS_FILE, renderStarts(bootId, starts, true));
   const guests = [...runtime.guests.values()].filter((guest) => guest.state === "running").length;

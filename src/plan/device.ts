@@ -22,7 +22,13 @@ export type DeviceRequest =
     readonly ahciPort?: number;
   }
   | { readonly device: "firmware"; readonly secureBoot: boolean }
-  | { readonly device: "vtpm" };
+  | { readonly device: "vtpm" }
+  | {
+    readonly device: "gpu";
+    /** `vga`: what firmware and an installer can draw on without a driver. */
+    readonly model: "virtio" | "vga";
+  }
+  | { readonly device: "input" };
 
 /** The UEFI code in the root of QEMU's jail, which QEMU keeps open. */
 export function firmwareCode(secureBoot: boolean): string {
@@ -32,6 +38,9 @@ export function firmwareCode(secureBoot: boolean): string {
 export const NVRAM = "nvram";
 /** The one file in which swtpm keeps a TPM 2.0 (swtpm(8)). */
 export const TPM_STATE = "tpm2-00.permall";
+
+/** What a guest can make QEMU keep of its screen: four times 2560 by 1600. */
+export const SCREEN_MEMORY_MIB = 64;
 
 export type DeviceName = DeviceRequest["device"];
 
@@ -159,6 +168,28 @@ export const DEVICES: { readonly [Name in DeviceName]: DeviceRow<Name> } = {
       ["-chardev", "socket,id=tpm,path=/t/tpm.sock"],
       ["-tpmdev", "emulator,id=tpm0,chardev=tpm"],
       ["-device", json({ driver: "tpm-crb", tpmdev: "tpm0" })],
+    ],
+  },
+  gpu: {
+    policyKey: "<profile>.devices.gpu",
+    exposes: "a screen, in two dimensions, of a size that the guest chooses",
+    options: ({ model }) => [[
+      "-device",
+      json(
+        model === "vga" ? { driver: "VGA", id: "screen", vgamem_mb: 16 } : {
+          driver: "virtio-gpu-pci",
+          id: "screen",
+          max_hostmem: SCREEN_MEMORY_MIB * 1024 * 1024,
+        },
+      ),
+    ]],
+  },
+  input: {
+    policyKey: "<profile>.devices.input",
+    exposes: "a keyboard and a pointer, which say something only while the guest is presented",
+    options: () => [
+      ["-device", json({ driver: "virtio-keyboard-pci", id: "keyboard" })],
+      ["-device", json({ driver: "virtio-tablet-pci", id: "pointer" })],
     ],
   },
 };

@@ -10,7 +10,7 @@ import { memoryForGuests, type Policy } from "../policy/policy.ts";
 import type { EffectiveGuest } from "../registry/guest.ts";
 import { QEMU_FILTER_SHA256 } from "../seccomp/qemu.ts";
 import { SWTPM_FILTER_SHA256 } from "../seccomp/swtpm.ts";
-import { type DeviceRequest, NVRAM } from "./device.ts";
+import { type DeviceName, type DeviceRequest, NVRAM, SCREEN_MEMORY_MIB } from "./device.ts";
 import { qemuArgv, TCG_CACHE_MIB } from "./qemu_argv.ts";
 
 /** What the plan needs to know of the machine. */
@@ -75,6 +75,8 @@ const MIB = 1024 * 1024;
 const QEMU_OVERHEAD_MIB = 192;
 /** swtpm's memory, code included: measured 12 MiB. */
 const TPM_OVERHEAD_MIB = 32;
+/** What QEMU keeps of a screen, at most, and as much again where it is shown. */
+const SCREEN_MIB = 2 * SCREEN_MEMORY_MIB;
 /** QEMU's own threads (main loop, block I/O) may use this much of a CPU beside the vCPUs. */
 const QEMU_CPU_US = 25_000;
 const PIDS_MAX = 64;
@@ -113,8 +115,12 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
   }
   if (tpm !== null) devices.push({ device: "vtpm" });
   if (guest.networking !== "off") devices.push({ device: "network-port" });
+  if (guest.gpu !== "none") {
+    devices.push({ device: "gpu", model: guest.kind === "windows" ? "vga" : "virtio" });
+  }
+  if (guest.input) devices.push({ device: "input" });
   const besideMiB = QEMU_OVERHEAD_MIB + (emulated ? TCG_CACHE_MIB : 0) +
-    (tpm === null ? 0 : TPM_OVERHEAD_MIB);
+    (tpm === null ? 0 : TPM_OVERHEAD_MIB) + (guest.gpu === "none" ? 0 : SCREEN_MIB);
   const values = {
     vm: guest.vmId,
     kind: guest.kind,
@@ -160,7 +166,11 @@ export function subjectOf(plan: LaunchPlan): Subject {
 
 /** Whether its guest can be given a network at all. */
 export function hasNetworkPort(plan: Pick<LaunchPlan, "devices">): boolean {
-  return plan.devices.some((one) => one.device === "network-port");
+  return hasDevice(plan, "network-port");
+}
+
+export function hasDevice(plan: Pick<LaunchPlan, "devices">, name: DeviceName): boolean {
+  return plan.devices.some((one) => one.device === name);
 }
 
 /** Whether two plans say the same. */

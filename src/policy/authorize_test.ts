@@ -48,6 +48,15 @@ const NETWORK: readonly LiveOp[] = [
   "network.end_provisioning",
 ];
 
+/** These too. */
+const PRESENTATION: readonly LiveOp[] = [
+  "present",
+  "hide",
+  "input.key",
+  "input.text",
+  "input.pointer",
+];
+
 /** These want a guest at rest, a paused one or none at all, or a host that is not in normal mode. */
 const NOT_OF_A_RUNNING_GUEST: readonly LiveOp[] = [
   "vm.start",
@@ -205,8 +214,45 @@ Deno.test("authorize gives a network by the policy and to a user, and lets a gue
   }
 });
 
+Deno.test("authorize presents what has a screen, to whom the policy lets, and gives input to who is presented", () => {
+  const rules = (op: LiveOp, linux: Record<string, unknown>, presented = false, rest = {}) =>
+    Object.fromEntries(CALLERS.map((caller) => {
+      const policy = policyOf({ linux: { enabled: true, vm_id: "desk", ...linux }, ...rest });
+      const guests = new Map([[desk, guest({ state: "running", presented })]]);
+      const decision = authorize(policy, host({ guests }), caller, { op, vm: desk });
+      return [caller, decision.allow ? "allow" : decision.rule];
+    }));
+  const screen = { devices: { gpu: "virtio", input: true } };
+  const refused = { recovery: "op.caller", agent: "op.caller" };
+  assert.deepEqual(rules("present", screen), {
+    ...refused,
+    policy: "vm.no_present_on_boot",
+    console: "allow",
+    socket: "allow",
+  });
+  assert.equal(rules("present", { ...screen, present_on_boot: true })["policy"], "allow");
+  assert.equal(rules("present", {})["console"], "vm.not_presentable");
+  const quiet = { presentation: { allow: ["console"] } };
+  assert.equal(rules("present", screen, false, quiet)["socket"], "vm.presentation");
+  assert.equal(rules("hide", screen, true, quiet)["socket"], "vm.presentation");
+  for (const op of ["input.key", "input.text", "input.pointer"] as const) {
+    assert.equal(rules(op, screen)["socket"], "input.not_presented");
+    assert.equal(rules(op, { devices: { gpu: "virtio" } }, true)["socket"], "input.not_given");
+    assert.deepEqual(rules(op, screen, true), {
+      ...refused,
+      policy: "op.caller",
+      console: "allow",
+      socket: "allow",
+    });
+  }
+});
+
 Deno.test("authorize denies what this version does not have, and what no version has", () => {
-  for (const op of OPS.filter((one) => ![...LIVE, ...NETWORK].some((live) => live === one))) {
+  for (
+    const op of OPS.filter((one) =>
+      ![...LIVE, ...NETWORK, ...PRESENTATION].some((live) => live === one)
+    )
+  ) {
     for (const caller of CALLERS) {
       const decision = authorize(policyOf(), host(), caller, { op, vm: desk });
       assert(!decision.allow && decision.rule === "op.not_yet", op);

@@ -115,6 +115,11 @@ export const CONDITIONS: { readonly [C in Condition]: Check } = {
       ? null
       : deny("vm.limit_slots", `${state.guests.size} guests are defined, as many as there can be`),
 
+  screen_given: (asked) =>
+    profileOf(asked)?.devices.gpu === "virtio"
+      ? null
+      : deny("vm.not_presentable", `profile ${profileOf(asked)?.name} gives no screen`),
+
   may_present: (asked) => {
     const { caller, policy } = asked;
     if (caller === "policy") {

@@ -9,21 +9,14 @@ import { showPath, type TomlDocument, type TomlPath } from "./toml.ts";
 
 /** Keys of the document that only a later version acts on, where they say that. */
 const DOCUMENT_KEYS: readonly (readonly [TomlPath, (document: PolicyDocument) => boolean])[] = [
-  [["defaults", "present_on_boot"], (d) => d.defaults.present_on_boot],
   [["logging", "input"], () => true],
   [["security", "measure"], (d) => d.security.measure !== "off"],
-  [["presentation", "attention"], () => true],
-  [["presentation", "allow"], () => true],
   [["recovery", "passphrase"], () => true],
 ];
 
 /** The same for the keys of a profile. */
 const PROFILE_KEYS: readonly (readonly [TomlPath, (entry: ProfileEntry) => boolean])[] = [
-  [["present_on_boot"], (e) => e.document.present_on_boot === true],
-  [["limits", "io_mib_s"], () => true],
   [["storage", "shares"], (e) => e.document.storage.shares.length > 0],
-  [["devices", "input"], (e) => e.document.devices.input],
-  [["devices", "gpu"], (e) => e.document.devices.gpu !== "none"],
   // A guest with a TPM is shut down instead.
   [["on_shutdown"], (e) => e.document.on_shutdown === "suspend" && e.document.devices.vtpm],
 ];

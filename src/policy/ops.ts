@@ -95,6 +95,11 @@ export const LIVE_OPS = [
   "network.enable",
   "network.disable",
   "network.end_provisioning",
+  "present",
+  "hide",
+  "input.key",
+  "input.text",
+  "input.pointer",
   "power.off",
   "power.reboot",
 ] as const;
@@ -118,6 +123,7 @@ export type Condition =
   | "room_vms"
   | "room_memory"
   | "room_slots"
+  | "screen_given"
   | "may_present"
   | "presented"
   | "input_given"
@@ -246,7 +252,7 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "share.detach": { ...atRest, states: RUNNING_OR_PAUSED },
   "present": {
     callers: ["policy", ...USER],
-    needs: given("state", "may_present"),
+    needs: given("state", "screen_given", "may_present"),
     states: RUNNING,
     exposes: true,
   },

@@ -236,7 +236,7 @@ function noSerial(): Issue {
 }
 
 /** The findings in the order of their places, at most so many, with a last one that counts the rest. */
-function capped(issues: readonly Issue[], uncounted = 0): Issue[] {
+export function capped(issues: readonly Issue[], uncounted = 0): Issue[] {
   const weight = { error: 0, warning: 1, note: 2 } as const;
   const sorted = [...issues].sort((a, b) =>
     weight[a.severity] - weight[b.severity] || (a.line ?? 0) - (b.line ?? 0) ||

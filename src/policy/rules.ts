@@ -133,6 +133,12 @@ export const DENY_RULES = {
     says: "The policy gives this share to be read only.",
     todo: "Attach it read-only, or set `read_only = false` and sign the policy.",
   },
+  "vm.not_presentable": {
+    key: "<profile>.devices.gpu",
+    says: "A guest without a screen, or one that does not run, cannot be presented.",
+    todo:
+      'Set `devices.gpu = "virtio"` in profile and record, sign the policy and start the guest.',
+  },
   "vm.presentation": {
     key: "presentation.allow",
     says: "The policy does not let this caller present or hide a guest.",

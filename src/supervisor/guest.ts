@@ -105,6 +105,11 @@ export class Guest extends GuestMachine {
     if (permit.vm === this.plan.vm) await (this.#commanding = this.apply("resume", "asked"));
   }
 
+  /** The way to its QEMU while it runs. */
+  get monitor(): QmpClient | null {
+    return this.progress.is("running") ? this.qmp : null;
+  }
+
   /** Gives it the network that the policy gives, as soon as there is an uplink. */
   enableNetwork(permit: Allowed<"network.enable">): void {
     if (permit.vm === this.plan.vm && this.qmp !== null) this.network.enable(this.qmp);

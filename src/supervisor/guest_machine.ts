@@ -58,7 +58,7 @@ export abstract class GuestMachine {
     this.#plan = plan;
     this.#launched = plan;
     this.subject = subjectOf(plan);
-    this.progress = new Progress(this.subject, around.emit);
+    this.progress = new Progress(this.subject, around.emit, around.onMove);
     const { host, emit, keeping, networkOf } = around;
     this.network = new GuestNetwork({
       ...networkOf(plan.vm),
@@ -322,7 +322,7 @@ export abstract class GuestMachine {
       correctClock: wasSaved ? (agent) => correctClock(qmp, agent, keeping.wall()) : null,
       answered: this.answered,
       wanted,
-      onSilence: () => this.#onSilence(),
+      onSilence: () => this.endSilent(),
       onAgent: async () => {
         this.answered = true;
         await this.apply("agent_ready", "agent");
@@ -332,7 +332,7 @@ export abstract class GuestMachine {
   }
 
   /** A QEMU that answers nothing any more cannot be told to do anything: it is ended. */
-  async #onSilence(): Promise<void> {
+  async endSilent(): Promise<void> {
     if (await this.#end("qmp_silent", "timeout")) this.around.onCrash(this.plan.vm);
   }
 

@@ -55,6 +55,7 @@ function guestOn(host: Host, emit: (event: HostEvent) => void = () => {}): Guest
     emit,
     takeConsole: () => {},
     onCrash: () => {},
+    onMove: () => {},
     keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
     networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
   });

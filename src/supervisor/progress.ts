@@ -5,6 +5,7 @@
 
 import type { Emit, GuestState, Subject } from "../event.ts";
 import type { Fault } from "../fault.ts";
+import type { VmId } from "../id.ts";
 import type { Issue } from "../issue.ts";
 import { type GuestAction, type GuestEvent, transition } from "./guest_state.ts";
 
@@ -22,7 +23,12 @@ export class Progress {
   #violations: readonly Issue[] = [];
   #refusal: Refusal | null = null;
 
-  constructor(readonly subject: Subject, readonly emit: Emit) {}
+  constructor(
+    readonly subject: Subject,
+    readonly emit: Emit,
+    /** Told of each change of state before anybody else is. */
+    readonly onMove: (vm: VmId, from: GuestState, to: GuestState) => void,
+  ) {}
 
   get state(): GuestState {
     return this.#state;
@@ -56,6 +62,7 @@ export class Progress {
     if (!BROKEN.includes(event)) this.#refusal = null;
     if (event === "start" || event === "load") this.#violations = [];
     if (from !== next.to) {
+      this.onMove(this.subject.vm, from, next.to);
       this.emit({ type: "vm_state", subject: this.subject, from, to: next.to, reason });
     }
     return next.actions;

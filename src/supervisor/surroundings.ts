@@ -3,7 +3,7 @@
  * what is decided elsewhere. A type alone.
  */
 
-import type { Emit } from "../event.ts";
+import type { Emit, GuestState } from "../event.ts";
 import type { Connection, Host } from "../host/port.ts";
 import type { VmId } from "../id.ts";
 import type { NetworkRights } from "../network/guest_network.ts";
@@ -18,6 +18,8 @@ export interface GuestSurroundings {
   readonly takeConsole: (plan: LaunchPlan, connection: Connection) => void;
   /** Told when its QEMU ended without a shutdown, once the state says so. */
   readonly onCrash: (vm: VmId) => void;
+  /** Told of each change of a guest's state: one that runs no more is shown no more. */
+  readonly onMove: (vm: VmId, from: GuestState, to: GuestState) => void;
   readonly keeping: Keeping;
   readonly networkOf: (vm: VmId) => NetworkRights;
 }

@@ -169,6 +169,7 @@ async function end(guest: Guest): Promise<void> {
 const ALONE = {
   takeConsole: (_: LaunchPlan, connection: Connection) => connection.close(),
   onCrash: () => {},
+  onMove: () => {},
   keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
   networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
 };

@@ -17,6 +17,8 @@ export interface SeveralOptions {
   /** How many of them start at boot: the first ones. */
   readonly autoboot?: boolean;
   readonly onShutdown?: "shutdown" | "suspend";
+  /** Whether they have a screen, a keyboard and a pointer. */
+  readonly screen?: boolean;
   /** Room on the disk besides, in MiB. */
   readonly spareMib?: number;
   /** Running at once, and MiB for all together. */
@@ -31,6 +33,7 @@ export function tinyNames(count: number): string[] {
 
 function policyText(options: SeveralOptions): string {
   const { autoboot = true, onShutdown = "shutdown", vms = 16, memMib = 64 * TINY_MIB } = options;
+  const { screen = false } = options;
   return `
 version = 0
 serial = 1
@@ -45,6 +48,7 @@ autoboot = ${autoboot}
 networking = "off"
 on_shutdown = "${onShutdown}"
 limits = { cpus = 1, mem_mib = ${TINY_MIB} }
+devices = { input = ${screen}, gpu = "${screen ? "virtio" : "none"}" }
 
 [profiles.tiny.boot]
 kernel = "vm/linux/{vm_id}/vmlinuz"
@@ -53,8 +57,12 @@ cmdline = "console=hvc0 quiet panic=-1 pci=lastbus=0 cryptomgr.notests nokaslr m
 `;
 }
 
-function registryText(names: readonly string[]): string {
-  const records = names.map((id, slot) => [id, registryRecord(id, slot, "tiny", TINY_MIB)]);
+function registryText(names: readonly string[], screen: boolean): string {
+  const records = names.map((id, slot) => {
+    const record = registryRecord(id, slot, "tiny", TINY_MIB);
+    const devices = screen ? { ...record.devices, input: true, gpu: "virtio" } : record.devices;
+    return [id, { ...record, devices }];
+  });
   return JSON.stringify({ version: 0, vms: Object.fromEntries(records) });
 }
 
@@ -67,7 +75,7 @@ export async function severalGuests(
   return {
     ...Object.assign({}, ...names.map((id) => guestFiles(id, home))),
     ...await signedPolicy(policyText(options)),
-    "vm/registry.json": registryText(names),
+    "vm/registry.json": registryText(names, options.screen ?? false),
   };
 }
 

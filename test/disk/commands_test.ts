@@ -1,3 +1,4 @@
+import { listGuests } from "../../src/phase/host_view.ts";
 import assert from "node:assert/strict";
 import type { Outcome } from "../../src/control/protocol.ts";
 import type { FileFacts } from "../../src/host/port.ts";
@@ -186,7 +187,7 @@ Deno.test("while a disk is worked on its guest does not start, and the list says
   const during: unknown[] = [];
   const copy = host.launcher;
   host.launcher = (name, args) => {
-    during.push(runtime.state().guests.get(VM)?.busy, runtime.listGuests()[0]?.["busy"]);
+    during.push(runtime.state().guests.get(VM)?.busy, listGuests(runtime)[0]?.["busy"]);
     return copy(name, args);
   };
   await ask(runtime, "disk.create", { disk: "a.qcow2", bytes: MIB });

@@ -1,0 +1,72 @@
+/**
+ * What the host says of itself to whoever may look: its status, its guests, the last lines of its log.
+ */
+
+import type { LiveOp } from "../policy/ops.ts";
+import type { Operation, Runtime } from "../runtime.ts";
+
+/** The operations that only look at the host. */
+export function viewOperations(runtime: Runtime): [LiveOp, Operation][] {
+  return [
+    ["status", () => ({ ok: true, result: statusOf(runtime) })],
+    ["vm.list", () => ({ ok: true, result: listGuests(runtime) })],
+    [
+      "logs.tail",
+      (_, args) => ({ ok: true, result: runtime.sinks.lastLines(linesAsked(args.lines)) }),
+    ],
+  ];
+}
+
+function statusOf(runtime: Runtime): Record<string, unknown> {
+  const { inForce, image } = runtime;
+  return {
+    version: image.version,
+    build_id: image.buildId,
+    boot_id: runtime.bootId,
+    start: runtime.starts.start,
+    mode: runtime.mode,
+    ready: runtime.ready,
+    uptime_ms: Math.round(runtime.host.clock.monoMs()),
+    data: runtime.dataDevice,
+    virtualization: runtime.facts.kvm ? "kvm" : "none",
+    policy: inForce === null ? null : {
+      sha256: inForce.sha256,
+      serial: inForce.policy.serial,
+      key: inForce.keyId,
+    },
+    presented: runtime.presenter.shown,
+    troubles: runtime.troubles,
+    guests: listGuests(runtime),
+  };
+}
+
+/** Every guest that there is a record of. */
+export function listGuests(runtime: Runtime): Record<string, unknown>[] {
+  const sound = [...runtime.guests.values()].map((guest) => ({
+    vm: guest.plan.vm,
+    kind: guest.plan.kind,
+    slot: guest.plan.slot,
+    state: guest.state,
+    agent: guest.agentReady,
+    network: guest.network.state,
+    presented: runtime.presenter.shown === guest.plan.vm,
+    emulated: guest.plan.emulated,
+    memory_mib: guest.plan.memoryMiB,
+    vcpus: guest.plan.vcpus,
+    violations: guest.violations.map((one) => one.rule),
+    busy: runtime.busy.get(guest.plan.vm) ?? null,
+  }));
+  const broken = runtime.broken.map((one) => ({
+    vm: one.vm,
+    state: "failed",
+    violations: one.issues.map((issue) => issue.rule),
+  }));
+  return [...sound, ...broken];
+}
+
+/** How many of the last lines are meant: 1 to 500, 40 where nothing else can be made of it. */
+function linesAsked(value: unknown): number {
+  return typeof value === "number" && Number.isInteger(value)
+    ? Math.min(500, Math.max(1, value))
+    : 40;
+}

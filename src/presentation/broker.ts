@@ -1,0 +1,110 @@
+/**
+ * From the host's own keyboards and pointers to the gate: knows what is down on them, keeps the secure
+ * attention chord for the host, turns movements into places, and never queues more than the gate takes.
+ * Nothing of what is typed is remembered or reported; only that something was dropped, and how much.
+ */
+
+import type { GateOutcome, Turn } from "./gate.ts";
+import type { HostInput } from "./evdev.ts";
+import type { Key } from "./keys.ts";
+
+/** The last key of the chord; Ctrl and Alt are its others. */
+export type Attention = "ctrl+alt+pause" | "ctrl+alt+end";
+
+const CTRL: readonly Key[] = ["key:ctrl", "key:ctrl_r"];
+const ALT: readonly Key[] = ["key:alt", "key:alt_r"];
+/** Together with Alt it is SysRq, which is nobody's. */
+const SYSRQ: Key = "key:print";
+const MOST_PLACE = 0x7fff;
+/** Steps of a mouse from one side to the other: as on a screen of that many points. */
+const STEPS = { x: 1280, y: 800 } as const;
+
+export interface BrokerAround {
+  readonly ask: (turn: Turn) => Promise<GateOutcome>;
+  readonly attention: () => Attention;
+  /** Told once for each time in which something was dropped, when it is over. */
+  readonly onDropped: (count: number) => void;
+}
+
+export class InputBroker {
+  /** What is down on each device. */
+  readonly #down = new Map<number, Set<Key>>();
+  readonly #place = { x: 0, y: 0 };
+  #moving: Promise<unknown> | null = null;
+  #moveAgain = false;
+  #dropped = 0;
+
+  constructor(readonly around: BrokerAround) {}
+
+  /** What one device said. */
+  take(device: number, input: HostInput): void {
+    const down = this.#down.get(device) ?? new Set();
+    this.#down.set(device, down);
+    switch (input.type) {
+      case "press":
+        down.add(input.key);
+        return this.#pressed(input.key);
+      case "repeat":
+        return this.#key("repeat", input.key);
+      case "release":
+        down.delete(input.key);
+        return this.#key("release", input.key);
+      case "by": {
+        const steps = Math.trunc(input.steps * MOST_PLACE / STEPS[input.axis]);
+        return this.#moveTo(input.axis, this.#place[input.axis] + steps);
+      }
+      case "at":
+        return this.#moveTo(input.axis, input.value);
+      case "lost":
+        return this.gone(device);
+    }
+  }
+
+  /** A device that is there no more, or that lost count: nothing of it is down. */
+  gone(device: number): void {
+    for (const key of this.#down.get(device) ?? []) this.#key("release", key);
+    this.#down.delete(device);
+  }
+
+  #isDown(keys: readonly Key[]): boolean {
+    return [...this.#down.values()].some((down) => keys.some((key) => down.has(key)));
+  }
+
+  #pressed(key: Key): void {
+    const last: Key = this.around.attention() === "ctrl+alt+end" ? "key:end" : "key:pause";
+    if (key === last && this.#isDown(CTRL) && this.#isDown(ALT)) {
+      // It is nobody's; the guest that was shown is told that Ctrl and Alt are up.
+      void this.around.ask({ type: "hide", vm: null });
+      return;
+    }
+    if (key === SYSRQ && this.#isDown(ALT)) return;
+    this.#key("press", key);
+  }
+
+  #key(type: "press" | "repeat" | "release", key: Key): void {
+    void this.around.ask({ type, key, to: null }).then((outcome) => this.#count(outcome));
+  }
+
+  #moveTo(axis: "x" | "y", value: number): void {
+    this.#place[axis] = Math.min(MOST_PLACE, Math.max(0, value));
+    this.#moveAgain = true;
+    this.#moving ??= this.#move().finally(() => this.#moving = null);
+  }
+
+  /** One place on its way at a time: whatever came meanwhile is one more movement, to where it ended. */
+  async #move(): Promise<void> {
+    while (this.#moveAgain) {
+      this.#moveAgain = false;
+      this.#count(await this.around.ask({ type: "move", place: { ...this.#place }, to: null }));
+    }
+  }
+
+  #count(outcome: GateOutcome): void {
+    if (outcome === "full") {
+      this.#dropped++;
+    } else if (this.#dropped > 0) {
+      this.around.onDropped(this.#dropped);
+      this.#dropped = 0;
+    }
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * The gate: which guest the user sees, and so which one receives what the user does. Pure: an event and
+ * the state become the next state and what is to be done; it sends nothing itself.
+ *
+ * **nobody**: the host's own screen. What is typed goes nowhere.
+ * **shown**: one guest, and every key and button that it was told is down.
+ * **closing**: that guest is being left. It was told that everything is up again, and until it has
+ * acknowledged that nobody else is shown and it is told nothing more.
+ *
+ * | event | nobody | shown | closing |
+ * | --- | --- | --- | --- |
+ * | `press`, `repeat`, `release`, `move` | dropped | sent, where the guest is given input | waits |
+ * | `present` that guest | on | nothing | waits |
+ * | `present` another | on | closing, then on | waits |
+ * | `hide` | nothing | closing | waits |
+ * | `left`: that guest runs no more | nothing | off after the last acknowledgement | the same |
+ * | `settled`: what was sent is acknowledged, or never will be | nothing | the next that waits | off, then the next |
+ *
+ * What comes while something is unacknowledged waits in order, a bounded number of it: at most one thing is
+ * ever on its way, and each is decided when it is sent, not when it was read. A switch stands in the same
+ * queue, so what was typed before it goes where it was typed. A guest that leaves without having been told
+ * that a key is up is owed that: it is told before anything else when it is shown again. One that was
+ * there before the program was (`found`) may believe anything, and is owed every key; one that has just
+ * `began` is owed nothing.
+ */
+
+import type { VmId } from "../id.ts";
+import { EVERY_KEY, type Key } from "./keys.ts";
+
+/** Where the pointer is, from 0 to 0x7fff of the screen's width and height. */
+export interface Place {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** What is sent to a guest at one time and acknowledged as one. */
+export type Stroke =
+  | { readonly down: boolean; readonly keys: readonly Key[] }
+  | { readonly place: Place };
+
+/** What is typed or pointed; `to` names the guest that is meant, null: whichever is shown. */
+type InputTurn =
+  | { readonly type: "press" | "repeat" | "release"; readonly key: Key; readonly to: VmId | null }
+  | { readonly type: "move"; readonly place: Place; readonly to: VmId | null };
+
+/** What takes its turn. `hide` without a guest: whichever is shown. */
+export type Turn =
+  | InputTurn
+  | { readonly type: "present"; readonly vm: VmId }
+  | { readonly type: "hide"; readonly vm: VmId | null };
+
+/** What happens. A turn's ticket names whoever asked, who is answered once. */
+export type GateEvent =
+  | { readonly type: "turn"; readonly ticket: number; readonly turn: Turn }
+  | { readonly type: "settled"; readonly ok: boolean }
+  | { readonly type: "left"; readonly vm: VmId }
+  /** A guest that was there before this gate was, or one that begins anew. */
+  | { readonly type: "found" | "began"; readonly vm: VmId };
+
+export type GateOutcome = "done" | "not_presented" | "not_given" | "not_allowed" | "full";
+
+/** What is to be done, in this order. */
+export type GateAction =
+  | { readonly type: "send"; readonly vm: VmId; readonly stroke: Stroke }
+  | { readonly type: "tell"; readonly on: boolean; readonly vm: VmId }
+  | { readonly type: "answer"; readonly ticket: number; readonly outcome: GateOutcome };
+
+/** What policy and machine say at this moment. */
+export interface GateRights {
+  /** Whether the guest may be shown. */
+  readonly show: (vm: VmId) => boolean;
+  /** Whether it is given what the user does. */
+  readonly input: (vm: VmId) => boolean;
+}
+
+interface Waiting {
+  readonly ticket: number;
+  readonly turn: Turn;
+}
+
+/** Something sent that is not acknowledged. */
+interface Busy {
+  /** Who is answered then; null: nobody. */
+  readonly ticket: number | null;
+  /** What the guest knows to be up once it acknowledges; until then it may believe it down. */
+  readonly up: readonly Key[];
+}
+
+export interface GateState {
+  readonly shown: VmId | null;
+  /** What the shown guest was told is down, in that order. */
+  readonly down: readonly Key[];
+  readonly closing: boolean;
+  readonly busy: Busy | null;
+  readonly waiting: readonly Waiting[];
+  /** What each other guest believes is down. */
+  readonly owed: ReadonlyMap<VmId, readonly Key[]>;
+}
+
+/** So it begins, whoever was shown before the program was started. */
+export const NOBODY: GateState = {
+  shown: null,
+  down: [],
+  closing: false,
+  busy: null,
+  waiting: [],
+  owed: new Map(),
+};
+
+/** A person does not type so far ahead. */
+export const MOST_WAITING = 256;
+
+export interface GateStep {
+  readonly state: GateState;
+  readonly actions: readonly GateAction[];
+}
+
+/** What an event does. */
+export function gateStep(state: GateState, event: GateEvent, rights: GateRights): GateStep {
+  switch (event.type) {
+    case "turn": {
+      const { ticket, turn } = event;
+      if (state.waiting.length >= MOST_WAITING && !mustWait(state, turn)) {
+        return { state, actions: [answer(ticket, "full")] };
+      }
+      return goOn({ ...state, waiting: [...state.waiting, { ticket, turn }] }, [], rights);
+    }
+    case "settled": {
+      const { busy } = state;
+      if (busy === null) return { state, actions: [] };
+      const outcome = event.ok ? "done" : "not_presented";
+      const answered = busy.ticket === null ? [] : [answer(busy.ticket, outcome)];
+      const down = event.ok ? state.down.filter((key) => !busy.up.includes(key)) : state.down;
+      return goOn({ ...state, busy: null, down }, answered, rights);
+    }
+    case "left":
+      return state.shown === event.vm
+        ? goOn({ ...state, closing: true }, [], rights)
+        : { state, actions: [] };
+    case "found":
+      return { state: { ...state, owed: owing(state.owed, event.vm, EVERY_KEY) }, actions: [] };
+    case "began":
+      return { state: { ...state, owed: owing(state.owed, event.vm, []) }, actions: [] };
+  }
+}
+
+/**
+ * To get a guest off the screen is never refused; once at the end of the queue is enough. Neither is the
+ * release of what is down or will be: a key would stay down.
+ */
+function mustWait({ waiting, down }: GateState, turn: Turn): boolean {
+  const last = waiting.at(-1)?.turn;
+  if (turn.type === "hide") {
+    return turn.vm === null && !(last?.type === "hide" && last.vm === null);
+  }
+  if (turn.type !== "release") return false;
+  const of = (type: Turn["type"]) =>
+    waiting.filter((one) =>
+      one.turn.type === type && "key" in one.turn && one.turn.key === turn.key
+    );
+  return of("release").length < of("press").length + (down.includes(turn.key) ? 1 : 0);
+}
+
+/** Takes turns until one of them has to be acknowledged. */
+function goOn(from: GateState, done: readonly GateAction[], rights: GateRights): GateStep {
+  let state = from;
+  const actions = [...done];
+  while (state.busy === null) {
+    if (state.closing && state.shown !== null) {
+      actions.push({ type: "tell", on: false, vm: state.shown });
+      const owed = owing(state.owed, state.shown, state.down);
+      state = { ...state, shown: null, down: [], closing: false, owed };
+    }
+    const [next, ...rest] = state.waiting;
+    if (next === undefined) break;
+    const step = take(state, next, rest, rights);
+    actions.push(...step.actions);
+    state = step.state;
+  }
+  return { state, actions };
+}
+
+function take(
+  state: GateState,
+  { ticket, turn }: Waiting,
+  rest: readonly Waiting[],
+  rights: GateRights,
+): GateStep {
+  const { shown } = state;
+  const over = (outcome: GateOutcome): GateStep => ({
+    state: { ...state, waiting: rest },
+    actions: [answer(ticket, outcome)],
+  });
+  switch (turn.type) {
+    case "present":
+      if (shown === turn.vm) return over("done");
+      // Whoever is shown stays where the other one may not be.
+      if (!rights.show(turn.vm)) return over("not_allowed");
+      return shown === null ? show(state, turn.vm, ticket, rest) : close(state, shown);
+    case "hide":
+      return shown === null || (turn.vm !== null && turn.vm !== shown)
+        ? over("done")
+        : close(state, shown);
+    default:
+      if (shown === null || (turn.to !== null && turn.to !== shown)) return over("not_presented");
+      if (!rights.input(shown)) return over("not_given");
+      return send(state, shown, turn, ticket, rest) ?? over("done");
+  }
+}
+
+function show(state: GateState, vm: VmId, ticket: number, rest: readonly Waiting[]): GateStep {
+  const down = state.owed.get(vm) ?? [];
+  const owed = owing(state.owed, vm, []);
+  const shown = { ...state, shown: vm, down, waiting: rest, owed };
+  const told: readonly GateAction[] = [{ type: "tell", on: true, vm }, answer(ticket, "done")];
+  const freed = letGo(shown, vm);
+  return { state: freed.state, actions: [...told, ...freed.actions] };
+}
+
+/** Leaves a guest; whatever led here stays at the head of the queue. */
+function close(state: GateState, vm: VmId): GateStep {
+  return letGo({ ...state, closing: true }, vm);
+}
+
+/** Tells a guest that everything is up that it believes down; the last key first. */
+function letGo(state: GateState, vm: VmId): GateStep {
+  if (state.down.length === 0) return { state, actions: [] };
+  const keys = [...state.down].reverse();
+  return {
+    state: { ...state, busy: { ticket: null, up: keys } },
+    actions: [{ type: "send", vm, stroke: { down: false, keys } }],
+  };
+}
+
+/** @returns null where the guest is not concerned: it never saw that key go down */
+function send(
+  state: GateState,
+  vm: VmId,
+  turn: InputTurn,
+  ticket: number,
+  rest: readonly Waiting[],
+): GateStep | null {
+  const sending = (stroke: Stroke, down = state.down, up: readonly Key[] = []): GateStep => ({
+    state: { ...state, waiting: rest, down, busy: { ticket, up } },
+    actions: [{ type: "send", vm, stroke }],
+  });
+  if (turn.type === "move") return sending({ place: turn.place });
+  const { key, type } = turn;
+  if (type !== "press" && !state.down.includes(key)) return null;
+  if (type === "release") return sending({ down: false, keys: [key] }, state.down, [key]);
+  const others = state.down.filter((one) => one !== key);
+  return sending({ down: true, keys: [key] }, [...others, key]);
+}
+
+function owing(
+  owed: GateState["owed"],
+  vm: VmId,
+  keys: readonly Key[],
+): ReadonlyMap<VmId, readonly Key[]> {
+  const next = new Map(owed);
+  if (keys.length === 0) next.delete(vm);
+  else next.set(vm, keys);
+  return next;
+}
+
+function answer(ticket: number, outcome: GateOutcome): GateAction {
+  return { type: "answer", ticket, outcome };
+}

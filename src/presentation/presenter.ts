@@ -1,0 +1,158 @@
+/**
+ * The gate at work: takes what is asked, sends what the gate says to the one guest that it says, and waits
+ * for each acknowledgement. It is the only place in the program from which a key or a pointer reaches a
+ * guest; every way to it leads through the gate.
+ */
+
+import type { Emit, GuestState, Subject } from "../event.ts";
+import { asFault, Fault } from "../fault.ts";
+import type { QmpClient } from "../guest/qmp.ts";
+import type { VmId } from "../id.ts";
+import type { DeviceName } from "../plan/device.ts";
+import { hasDevice, type LaunchPlan } from "../plan/launch_plan.ts";
+import {
+  type GateAction,
+  type GateEvent,
+  type GateOutcome,
+  gateStep,
+  NOBODY,
+  type Stroke,
+  type Turn,
+} from "./gate.ts";
+
+/** Milliseconds in which a guest's QEMU must acknowledge what was sent; an idle one takes a few. */
+const ACKNOWLEDGE_MS = 10_000;
+
+/** Keys that are sent together, and milliseconds in which a guest takes them. */
+const PART_KEYS = 8;
+const PART_MS = 40;
+
+/** What the presenter needs of a guest. */
+export interface Presentable {
+  readonly subject: Subject;
+  readonly state: GuestState;
+  /** The plan by which it runs. */
+  readonly plan: LaunchPlan;
+  /** Null where its QEMU cannot be asked. */
+  readonly monitor: QmpClient | null;
+  /** Ends it, since it answers nothing; resolves when it is ended. */
+  readonly endSilent: () => Promise<void>;
+}
+
+export interface PresenterAround {
+  readonly emit: Emit;
+  readonly guest: (vm: VmId) => Presentable | undefined;
+  /** Whether policy and mode let it be shown; that it runs is looked at here. */
+  readonly show: (vm: VmId) => boolean;
+  /** Whether the policy gives it what the user does. */
+  readonly input: (vm: VmId) => boolean;
+}
+
+export class Presenter {
+  #state = NOBODY;
+  #tickets = new Map<number, (outcome: GateOutcome) => void>();
+  #nextTicket = 1;
+  /** Who is told of, so that the last word about a guest names it even when it is gone. */
+  #subject: Subject | null = null;
+
+  constructor(readonly around: PresenterAround, readonly acknowledgeMs = ACKNOWLEDGE_MS) {}
+
+  /** The guest that the user sees. */
+  get shown(): VmId | null {
+    return this.#state.shown;
+  }
+
+  /** Puts something into the queue; resolves when its turn came and was acknowledged. */
+  ask(turn: Turn): Promise<GateOutcome> {
+    const ticket = this.#nextTicket++;
+    return new Promise((resolve) => {
+      this.#tickets.set(ticket, resolve);
+      this.#apply({ type: "turn", ticket, turn });
+    });
+  }
+
+  /** Told of every change of a guest's state. */
+  moved(vm: VmId, from: GuestState, to: GuestState): void {
+    if (to !== "running") this.#apply({ type: "left", vm });
+    if (to === "starting") this.#apply({ type: "began", vm });
+    if (from === "defined" && to !== "starting") this.#apply({ type: "found", vm });
+  }
+
+  /** Hides a guest that may not be shown any more, e.g. by a newer policy. */
+  decideAgain(): void {
+    const { shown } = this.#state;
+    if (shown !== null && !this.#rights.show(shown)) void this.ask({ type: "hide", vm: shown });
+  }
+
+  readonly #rights = {
+    show: (vm: VmId) => this.#runsWith(vm, "gpu") && this.around.show(vm),
+    input: (vm: VmId) => this.#runsWith(vm, "input") && this.around.input(vm),
+  };
+
+  #runsWith(vm: VmId, device: DeviceName): boolean {
+    const guest = this.around.guest(vm);
+    return guest?.state === "running" && hasDevice(guest.plan, device);
+  }
+
+  #apply(event: GateEvent): void {
+    const { state, actions } = gateStep(this.#state, event, this.#rights);
+    this.#state = state;
+    for (const action of actions) this.#act(action);
+  }
+
+  #act(action: GateAction): void {
+    switch (action.type) {
+      case "tell": {
+        this.#subject = this.around.guest(action.vm)?.subject ?? this.#subject;
+        if (this.#subject === null) return;
+        return this.around.emit({ type: "presentation", subject: this.#subject, on: action.on });
+      }
+      case "answer":
+        this.#tickets.get(action.ticket)?.(action.outcome);
+        this.#tickets.delete(action.ticket);
+        return;
+      case "send":
+        void this.#send(action.vm, action.stroke).then((ok) =>
+          this.#apply({ type: "settled", ok })
+        );
+    }
+  }
+
+  /** @returns whether it was acknowledged; else nothing of it is on its way any more */
+  async #send(vm: VmId, stroke: Stroke): Promise<boolean> {
+    const guest = this.around.guest(vm);
+    const monitor = guest?.monitor ?? null;
+    if (guest === undefined || monitor === null) return false;
+    try {
+      for (const [n, part] of partsOf(stroke).entries()) {
+        if (n > 0) await new Promise((resolve) => setTimeout(resolve, PART_MS));
+        await monitor.command("input-send-event", this.acknowledgeMs, part);
+      }
+      return true;
+    } catch (error) {
+      const { code } = asFault(error, "guest", "input.failed");
+      // QEMU said no, or is gone with all that it had taken.
+      if (code === "qmp.refused" || code === "qmp.closed") return false;
+      const why =
+        `${vm}: input was not acknowledged; the guest is ended, since it could take it later`;
+      const fault = new Fault("guest", "input.silent", why);
+      this.around.emit({ type: "fault", stage: fault.stage, code: fault.code, message: why });
+      await guest.endSilent();
+      return false;
+    }
+  }
+}
+
+/**
+ * A device keeps little of what its guest has not taken yet, and drops the rest: 64 events of a virtio
+ * keyboard (QEMU 7.2, hw/input/virtio-input.c), fewer of a PS/2 one.
+ */
+function partsOf(stroke: Stroke): Stroke[] {
+  if ("place" in stroke) return [stroke];
+  const { down, keys } = stroke;
+  const parts: Stroke[] = [];
+  for (let at = 0; at < keys.length; at += PART_KEYS) {
+    parts.push({ down, keys: keys.slice(at, at + PART_KEYS) });
+  }
+  return parts;
+}

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import type { HostEvent } from "../event.ts";
+import { Fault } from "../fault.ts";
+import type { QmpClient } from "../guest/qmp.ts";
+import type { VmId } from "../id.ts";
+import type { MachineState } from "../machine_state.ts";
+import { subjectOf } from "../plan/launch_plan.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
+import { EVERY_KEY } from "./keys.ts";
+import { Presenter } from "./presenter.ts";
+
+const PLAN = samplePlan({
+  devices: [...samplePlan().devices, { device: "gpu", model: "virtio" }, { device: "input" }],
+});
+const { vm } = PLAN;
+const PRESS = { type: "press", key: "key:a", to: vm } as const;
+
+/** One guest whose QEMU acknowledges as the test says; `log` has in order what was sent and told. */
+function desk(acknowledge: () => Promise<unknown> = () => Promise.resolve({})) {
+  const log: string[] = [];
+  const events: HostEvent[] = [];
+  const guest = {
+    plan: PLAN,
+    subject: subjectOf(PLAN),
+    state: "running" as MachineState,
+    monitor: {
+      command: async (name: string, _: number, stroke: { keys?: readonly string[] }) => {
+        log.push(`${name} ${stroke.keys?.join("+")}`);
+        return await acknowledge();
+      },
+    } as unknown as QmpClient,
+    endSilent: () => {
+      log.push("ended");
+      guest.state = "failed";
+      presenter.moved(vm, "running", "failed");
+      return Promise.resolve();
+    },
+  };
+  const rights = { show: true, input: true };
+  const presenter = new Presenter({
+    emit: (event) => {
+      events.push(event);
+      if (event.type === "presentation") log.push(event.on ? "on" : "off");
+    },
+    guest: (id) => id === vm ? guest : undefined,
+    show: () => rights.show,
+    input: () => rights.input,
+  });
+  return { presenter, log, events, guest, rights };
+}
+
+Deno.test("Presenter sends to the guest that is shown, and hides it when it runs no more", async () => {
+  const { presenter, log, guest } = desk();
+  assert.equal(await presenter.ask(PRESS), "not_presented");
+  assert.equal(await presenter.ask({ type: "present", vm }), "done");
+  assert.equal(await presenter.ask(PRESS), "done");
+  guest.state = "paused";
+  presenter.moved(vm, "running", "paused");
+  assert.equal(presenter.shown, null);
+  assert.equal(await presenter.ask(PRESS), "not_presented");
+  assert.deepEqual(log, ["on", "input-send-event key:a", "off"]);
+});
+
+Deno.test("Presenter ends a guest that does not acknowledge, and shows nobody before that", async () => {
+  const silent = new Fault("guest", "qmp.silent", "QMP: no word; see the guest's state");
+  const { presenter, log, events } = desk(() => Promise.reject(silent));
+  await presenter.ask({ type: "present", vm });
+  const sent = presenter.ask(PRESS);
+  const next = presenter.ask({ type: "present", vm: "other" as VmId });
+  assert.equal(await sent, "not_presented");
+  assert.equal(await next, "not_allowed");
+  assert.deepEqual(log, ["on", "input-send-event key:a", "ended", "off"]);
+  const codes = events.flatMap((event) => event.type === "fault" ? [event.code] : []);
+  assert.deepEqual(codes, ["input.silent"]);
+});
+
+Deno.test("Presenter waits for the acknowledgement of what a guest was sent before it left", async () => {
+  const acknowledged = Promise.withResolvers<unknown>();
+  const { presenter, log, guest } = desk(() => acknowledged.promise);
+  await presenter.ask({ type: "present", vm });
+  const sent = presenter.ask(PRESS);
+  guest.state = "paused";
+  presenter.moved(vm, "running", "paused");
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.deepEqual(log, ["on", "input-send-event key:a"]);
+  acknowledged.resolve({});
+  await sent;
+  assert.deepEqual(log.slice(2), ["off"]);
+});
+
+Deno.test("Presenter hides a guest that a newer policy does not show, and sends nothing that one does not give", async () => {
+  const { presenter, log, rights } = desk();
+  await presenter.ask({ type: "present", vm });
+  rights.input = false;
+  assert.equal(await presenter.ask(PRESS), "not_given");
+  rights.show = false;
+  presenter.decideAgain();
+  await presenter.ask({ type: "hide", vm: null });
+  assert.deepEqual(log, ["on", "off"]);
+  assert.equal(await presenter.ask({ type: "present", vm }), "not_allowed");
+});
+
+Deno.test("Presenter lets go of every key of a guest that was there before it was, and of none of a new one", async () => {
+  const { presenter, log } = desk();
+  presenter.moved(vm, "defined", "running");
+  await presenter.ask({ type: "present", vm });
+  await presenter.ask({ type: "hide", vm });
+  assert.deepEqual([log[0], log.at(-1)], ["on", "off"]);
+  const sent = log.slice(1, -1).map((one) => one.replace("input-send-event ", "").split("+"));
+  assert.deepEqual(new Set(sent.flat()), new Set(EVERY_KEY));
+  assert.ok(sent.every((keys) => keys.length <= 8), "a device drops what it cannot keep");
+  const before = log.length;
+  presenter.moved(vm, "stopped", "starting");
+  await presenter.ask({ type: "present", vm });
+  assert.deepEqual(log.slice(before), ["on"]);
+});

@@ -1,0 +1,194 @@
+/**
+ * Keys reach the guest that is presented and no other, on a real machine: two guests write every key they
+ * receive to their own disks, and afterwards each has exactly what was typed while it was presented.
+ */
+import assert from "node:assert/strict";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import { readDataDisk } from "../../tools/data_disk.ts";
+import { askInside, fileInside, insideOverlay, killProgram, rayInside } from "./inside.ts";
+import {
+  assertClean,
+  assertEndedInOrder,
+  finish,
+  FULL,
+  Home,
+  showingLines,
+  startMachine,
+} from "./machine.ts";
+import { severalDisk, tinyNames } from "./several.ts";
+
+const [ONE = "", OTHER = ""] = tinyNames(2);
+
+/** Codes of keys, as the kernel's input-event-codes.h has them. */
+const ROWS: readonly (readonly [first: number, names: string])[] = [
+  [16, "qwertyuiop"],
+  [30, "asdfghjkl"],
+  [44, "zxcvbnm"],
+];
+const CODES = new Map([
+  [29, "ctrl"],
+  [56, "alt"],
+  ...ROWS.flatMap(([first, names]) => [...names].map((name, n) => [first + n, name] as const)),
+]);
+/** Switches while somebody types at the host's keyboard, keys for each, and milliseconds from key to key. */
+const SWITCHES = FULL ? 200 : 20;
+const KEYS_EACH = FULL ? 50 : 25;
+const PACE_MS = 60;
+/** So many of them are typed before the next switch is asked for, the others meanwhile. */
+const CALM = Math.floor(KEYS_EACH / 2);
+const EVENT_BYTES = 24;
+const EV_KEY = 1;
+
+/** What a guest's kernel said of its keyboard: `+a` for a key that went down, `-a` for one that came up. */
+function keysOf(disk: string, vm: string, home: Home): string[] {
+  const image = `${home.path}/keys.img`;
+  Deno.writeFileSync(image, readDataDisk(disk, `vm/linux/${vm}/rootfs.ext4`) ?? new Uint8Array());
+  const bytes = readDataDisk(image, "keys") ?? new Uint8Array();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const said: string[] = [];
+  // struct input_event of a 64-bit machine: two times, type, code, value.
+  for (let at = 0; at + EVENT_BYTES <= bytes.length; at += EVENT_BYTES) {
+    const value = view.getInt32(at + 20, true);
+    // 2: the guest's own kernel repeats a key that is held.
+    if (view.getUint16(at + 16, true) !== EV_KEY || value === 2) continue;
+    const code = view.getUint16(at + 18, true);
+    said.push(`${value === 0 ? "-" : "+"}${CODES.get(code) ?? code}`);
+  }
+  return said;
+}
+
+const taps = (text: string) => [...text].flatMap((one) => [`+${one}`, `-${one}`]);
+
+async function ray(run: BootRun, words: string): Promise<void> {
+  const { code, output } = await rayInside(run, words);
+  assert.equal(code, 0, `${words}: ${output}`);
+}
+
+async function denied(run: BootRun, words: string, rule: string): Promise<void> {
+  const { code, output } = await rayInside(run, words);
+  assert.equal(code, 1, output);
+  assert.ok(output.includes(`denied by ${rule}:`), `${words}: ${output}`);
+}
+
+const LETTERS = [...CODES.values()].filter((name) => name.length === 1);
+
+/** Types so many letters at the host's own keyboard, beginning with that one of the alphabet's order here. */
+async function typeAtHost(run: BootRun, from: number, count: number): Promise<void> {
+  for (let n = from; n < from + count; n++) {
+    const key = { type: "qcode", data: LETTERS[n % LETTERS.length] };
+    for (const down of [true, false]) {
+      await run.qmp("input-send-event", { events: [{ type: "key", data: { down, key } }] });
+    }
+    await new Promise((resolve) => setTimeout(resolve, PACE_MS));
+  }
+}
+
+const lettersFrom = (from: number, count: number) =>
+  Array.from({ length: count }, (_, n) => `+${LETTERS[(from + n) % LETTERS.length]}`);
+
+/**
+ * Holds what two guests received of one typing against how it was switched between them: every key came to
+ * one of the two, in order, and each that was typed while nothing was switched to the right one.
+ *
+ * @param calm keys at the beginning of each turn that were typed before the next switch was asked for
+ */
+function assertSplit(
+  received: readonly (readonly string[])[],
+  switches: number,
+  calm: number,
+): void {
+  const next = [0, 0];
+  let typed = 0;
+  for (let turn = 0; turn < switches; turn++) {
+    for (let n = 0; n < KEYS_EACH; n++, typed++) {
+      const [key] = lettersFrom(typed, 1);
+      const own = turn % 2;
+      // In the window of a switch either of them may have it.
+      const takers = n < calm ? [own] : [own, 1 - own];
+      const taker = takers.find((one) => received[one]?.[next[one] ?? 0] === key);
+      assert.ok(taker !== undefined, `key ${n} of turn ${turn} came to nobody who was presented`);
+      next[taker] = (next[taker] ?? 0) + 1;
+    }
+  }
+  assert.deepEqual(next, received.map((one) => one.length), "and nothing came besides");
+}
+
+const shownIn = (run: BootRun, from = 0) =>
+  run.lines.slice(from).flatMap((line) =>
+    line.event.startsWith("RAYOS_PRESENTATION:")
+      ? [`${line.event.split(":")[1]} ${line.fields["vm"]}`]
+      : []
+  );
+
+Deno.test("keys reach the guest that is presented and no other, over switches, a pause and a killed program", async () => {
+  await using home = await Home.make();
+  const disk = await severalDisk([ONE, OTHER], home, { screen: true });
+  await using run = await startMachine({ disks: [{ path: disk }], overlay: await insideOverlay() });
+  await showingLines(run, async () => {
+    for (const vm of [ONE, OTHER]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
+    await denied(run, `input text ${ONE} abc`, "input.not_presented");
+    await ray(run, `present ${ONE}`);
+    await ray(run, `input text ${ONE} abc`);
+    await denied(run, `input text ${OTHER} abc`, "input.not_presented");
+    // A key that is held is let go of before the other one is shown, which never sees it.
+    await ray(run, `input key ${ONE} ctrl --act press`);
+    await ray(run, `present ${OTHER}`);
+    await ray(run, `input text ${OTHER} xyz`);
+    await denied(run, `input key ${ONE} ctrl --act release`, "input.not_presented");
+    await ray(run, `input key ${OTHER} ctrl --act press`);
+    await ray(run, `vm pause ${OTHER}`);
+    assert.deepEqual(shownIn(run), [`on ${ONE}`, `off ${ONE}`, `on ${OTHER}`, `off ${OTHER}`]);
+    await ray(run, `vm resume ${OTHER}`);
+    await denied(run, `input text ${OTHER} abc`, "input.not_presented");
+    await ray(run, `present ${ONE}`);
+    await ray(run, `input key ${ONE} ctrl --act press`);
+    // Whoever was shown is not shown to a program that was started again.
+    const from = await killProgram(run);
+    await denied(run, `input text ${ONE} abc`, "input.not_presented");
+    assert.deepEqual(shownIn(run, from), []);
+    // What it held is let go of before anything else.
+    await ray(run, `present ${ONE}`);
+    await ray(run, `input text ${ONE} p`);
+    await ray(run, `hide ${ONE}`);
+
+    // From here on somebody types at the host's own keyboard. Nobody is presented: nobody gets it, and the
+    // kernel's own console gives it no meaning.
+    await askInside(run, "do $bb timeout 5 $bb cat /dev/tty1 > /run/typed &", /inside done/u);
+    await typeAtHost(run, 0, 20);
+    await run.qmp("send-key", { keys: [{ type: "qcode", data: "ret" }] });
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    assert.equal((await fileInside(run, "/run/typed")).length, 0);
+    // Half of each turn is typed while the next switch is asked for.
+    await ray(run, `present ${ONE}`);
+    for (let turn = 0; turn < SWITCHES; turn++) {
+      await typeAtHost(run, turn * KEYS_EACH, CALM);
+      const switched = ray(run, `present ${turn % 2 === 0 ? OTHER : ONE}`);
+      await typeAtHost(run, turn * KEYS_EACH + CALM, KEYS_EACH - CALM);
+      await switched;
+    }
+    // The chord takes whoever is presented off the screen, who is told that Ctrl and Alt are up.
+    const told = run.lines.length;
+    for (const down of [true, false]) {
+      for (const data of ["ctrl", "alt", "pause"]) {
+        const key = { type: "qcode", data };
+        await run.qmp("input-send-event", { events: [{ type: "key", data: { down, key } }] });
+      }
+    }
+    await run.waitFor("RAYOS_PRESENTATION:off", 60_000, told);
+    await typeAtHost(run, 0, 5);
+    assertEndedInOrder(await finish(run));
+  });
+  assertClean(disk);
+  const all = [keysOf(disk, ONE, home), keysOf(disk, OTHER, home)];
+  const first = [...taps("abc"), "+ctrl", "-ctrl", "+ctrl", "-ctrl", ...taps("p")];
+  const second = [...taps("xyz"), "+ctrl", "-ctrl"];
+  assert.deepEqual(all[0]?.slice(0, first.length), first);
+  assert.deepEqual(all[1]?.slice(0, second.length), second);
+  const rest = [all[0]?.slice(first.length) ?? [], all[1]?.slice(second.length) ?? []];
+  const chord = ["+ctrl", "+alt", "-alt", "-ctrl"];
+  assert.deepEqual(rest[SWITCHES % 2]?.splice(-chord.length), chord);
+  assertSplit(rest.map((one) => one.filter((key) => key.startsWith("+"))), SWITCHES, CALM);
+  for (const one of rest) {
+    assert.equal(one.filter((key) => key.startsWith("-")).length * 2, one.length, "each came up");
+  }
+});
