@@ -68,6 +68,7 @@ export type HostEvent =
   | { type: "network"; subject: Subject; on: boolean; reason: NetworkReason }
   | { type: "presentation"; subject: Subject; on: boolean }
   | { type: "input_dropped"; count: number }
+  | { type: "uplink_back"; nic: string }
   | { type: "host_event"; op: string; target: string; caller: string }
   | { type: "host_ack"; op: string; ok: boolean; detail: string }
   | { type: "disk_done"; vm: VmId; what: string; path: string; bytes: number; ms: number }

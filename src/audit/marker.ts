@@ -126,6 +126,7 @@ const ROWS: Rows = {
       surface: "none",
     }),
   input_dropped: (e) => warn("presentation", "input_dropped", { count: e.count }),
+  uplink_back: (e) => info("network", "uplink_back", { nic: e.nic }),
   host_event: (e) =>
     info("control", marker("RAYOS_HOST_EVENT_V0", e.op, e.target), { caller: e.caller }),
   host_ack: (e) => info("control", marker("RAYOS_HOST_ACK", e.op, e.ok ? "ok" : "err", e.detail)),

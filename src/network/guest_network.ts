@@ -33,6 +33,7 @@ import {
   writeNetworkRecord,
 } from "./record.ts";
 import { hasCard, takeCard } from "./taking.ts";
+import { isStopped } from "./uplink.ts";
 import { leadsAsFar, macOf, renderWay } from "./way.ts";
 
 /** Milliseconds. */
@@ -259,6 +260,10 @@ export class GuestNetwork {
     if (this.#endsMs !== null && host.clock.monoMs() >= this.#endsMs) return "lease_expired";
     if (passtProcesses(host, slot).length === 0) {
       this.#notice(networkFault("network.passt", "passt has ended", "a lease is over with it"));
+      return "stopped";
+    }
+    if (passtProcesses(host, slot).some((pid) => isStopped(host, pid))) {
+      this.#notice(networkFault("network.passt_stopped", "passt is stopped", "it is ended"));
       return "stopped";
     }
     const now = grant();

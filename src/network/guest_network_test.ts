@@ -264,3 +264,16 @@ Deno.test("GuestNetwork gives nothing that a person took away, neither adopted n
   next.begin(qmp);
   await until(log, "told on policy", 3);
 });
+
+Deno.test("GuestNetwork ends a passt that is stopped, and gives another one", async () => {
+  const { host, log, events, qmp, network } = desk(ON);
+  network().begin(qmp);
+  await until(log, "told on policy");
+  const status = `/run/rayos/proc/${host.passt?.pid}/status`;
+  host.seed(status, "Name:\tpasst\nState:\tT (stopped)\n");
+  await until(log, "net take 0");
+  host.seed(status, "Name:\tpasst\nState:\tS (sleeping)\n");
+  await until(log, "told on policy", 2);
+  const codes = events.flatMap((event) => event.type === "fault" ? [event.code] : []);
+  assert.deepEqual(codes, ["network.passt_stopped"]);
+});

@@ -4,7 +4,7 @@
  */
 
 import { type ConsoleCopy, copyConsole, GuestConsoleLog } from "../audit/guest_console.ts";
-import { asFault, reasonOf } from "../fault.ts";
+import { asFault, reasonOf, type Stage } from "../fault.ts";
 import type { Connection } from "../host/port.ts";
 import { allSlots, guestFolder, type VmId } from "../id.ts";
 import { issue } from "../issue.ts";
@@ -23,14 +23,18 @@ import type { Keeping } from "../supervisor/keeping.ts";
 import { restartAfter } from "../supervisor/restart.ts";
 import { presentAtBoot } from "./presentation_commands.ts";
 import { networkRights } from "./network_rights.ts";
+import { watchUplink } from "./uplink_watch.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
   const { host } = runtime;
+  const watch = (over: typeof watchRoom, stage: Stage, code: string) =>
+    void over(runtime).catch((error) => {
+      const { message } = asFault(error, stage, code);
+      runtime.emit({ type: "fault", stage, code, message });
+    });
   await tidyDisks(runtime);
-  void watchRoom(runtime).catch((error) => {
-    const { stage, code, message } = asFault(error, "data", "data.room");
-    runtime.emit({ type: "fault", stage, code, message });
-  });
+  watch(watchRoom, "data", "data.room");
+  watch(watchUplink, "network", "network.watch");
   syncGuests(runtime);
   await endForbidden(runtime);
   await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));

@@ -36,13 +36,25 @@ export async function takeLeft(
   }
 }
 
-/** Has the DHCP clients begun that are wanted and not there; a policy may want them later than the boot. */
-export async function beginUplink(runtime: Runtime): Promise<void> {
-  const { host, emit, inForce } = runtime;
+/** What the DHCP clients need of the host. */
+export type UplinkAround = Pick<Runtime, "host" | "emit" | "inForce" | "troubles">;
+
+/** Whether the policy in force lets some guest have a network. */
+export function wantsUplink({ inForce }: Pick<Runtime, "inForce">): boolean {
   const profiles = [...inForce?.policy.profiles.values() ?? []];
-  if (!profiles.some((one) => one.enabled && one.networking !== "off")) return;
+  return profiles.some((one) => one.enabled && one.networking !== "off");
+}
+
+/**
+ * Has the DHCP clients begun that are wanted and not there; a policy may want them later than the boot.
+ *
+ * @returns names of NICs that are not in the machine any more
+ */
+export async function beginUplink(runtime: UplinkAround): Promise<readonly string[]> {
+  const { host, emit } = runtime;
+  if (!wantsUplink(runtime)) return [];
   const { code, words } = await host.launch("uplink", ["begin"], TIMEOUT_MS);
-  if (code === 0 && words[0] === "ok") return;
+  if (code === 0 && words[0] === "ok") return words.slice(2);
   const [, rule = "net.silent", ...detail] = words;
   const why = detail.join(" ") || "the launcher says nothing";
   // Guests start without a network; nothing else depends on one.
@@ -53,4 +65,5 @@ export async function beginUplink(runtime: Runtime): Promise<void> {
     text: `uplink: ${why}`,
     hint: "no guest is given a network",
   });
+  return [];
 }

@@ -1,0 +1,50 @@
+/**
+ * The host's NICs and the DHCP client of each, as the kernel shows them: whether the client is there,
+ * runs, and still has its NIC. It starts and ends nothing.
+ */
+
+import type { Host } from "../host/port.ts";
+import { PATHS } from "../permissions.ts";
+
+const TEXT_LIMIT = 64 * 1024;
+/** Below it the launcher `uplink` keeps a folder for each NIC that it has found. */
+const FOLDER = `${PATHS.run}/uplink`;
+
+/** What can be wrong with a NIC's client, and the sentence that a person is told. */
+export const UPLINK_TROUBLES = {
+  "network.no_nic":
+    "the NIC is gone; no guest reaches anything through it until one is there again",
+  "network.dhcp_ended": "its DHCP client has ended; another one is begun",
+  "network.dhcp_stopped": "its DHCP client is stopped; it is ended and another one is begun",
+} as const;
+export type UplinkTrouble = keyof typeof UPLINK_TROUBLES;
+
+/** The folder of the cgroup of a NIC's DHCP client. */
+export function clientCgroup(nic: string): string {
+  return `${PATHS.cgroup}/rayos/net/${nic}`;
+}
+
+/** Whether a process is held by a signal (proc(5), State in status). */
+export function isStopped(host: Host, pid: number): boolean {
+  const status = host.readText(`${PATHS.proc}/${pid}/status`, TEXT_LIMIT) ?? "";
+  return /^State:\t[Tt]/mu.test(status);
+}
+
+/** Each NIC that was ever found, and what is wrong with it; null: nothing. */
+export function lookAtUplinks(host: Host): ReadonlyMap<string, UplinkTrouble | null> {
+  return new Map(host.list(FOLDER).map((nic) => [nic, troubleOf(host, nic)]));
+}
+
+function troubleOf(host: Host, nic: string): UplinkTrouble | null {
+  const text = host.readText(`${clientCgroup(nic)}/cgroup.procs`, TEXT_LIMIT) ?? "";
+  const pids = text.split("\n").filter((line) => line !== "").map(Number);
+  // Any process that is in the client's network namespace sees its NIC.
+  const devices = pids.flatMap((pid) =>
+    host.readText(`${PATHS.proc}/${pid}/net/dev`, TEXT_LIMIT) ?? []
+  );
+  if (devices.length > 0 && !devices.some((one) => one.includes(` ${nic}:`))) {
+    return "network.no_nic";
+  }
+  if (pids.length === 0) return "network.dhcp_ended";
+  return pids.some((pid) => isStopped(host, pid)) ? "network.dhcp_stopped" : null;
+}

@@ -1,0 +1,64 @@
+/**
+ * Watches over the DHCP clients while the host runs: one that has ended or is stopped is reported, and
+ * begun again; so is one whose NIC is gone, as soon as a NIC is there. Guests go on meanwhile.
+ */
+
+import {
+  clientCgroup,
+  lookAtUplinks,
+  UPLINK_TROUBLES,
+  type UplinkTrouble,
+} from "../network/uplink.ts";
+import type { Runtime } from "../runtime.ts";
+import { beginUplink, type UplinkAround, wantsUplink } from "./network.ts";
+
+/** Milliseconds between two looks. */
+const LOOK_MS = 10_000;
+/** Looks that are left out, at most, where beginning them again does not help. */
+const MOST_LEFT_OUT = 5;
+
+/** Looks from time to time until the machine ends. */
+export async function watchUplink(runtime: Runtime): Promise<void> {
+  const told = new Map<string, UplinkTrouble>();
+  let leftOut = 0;
+  let wait = 0;
+  while (!runtime.ending) {
+    await runtime.host.clock.sleep(LOOK_MS);
+    if (!wantsUplink(runtime) || wait-- > 0) continue;
+    const helped = await lookAfterUplinks(runtime, told);
+    leftOut = helped ? 0 : Math.min(leftOut + 1, MOST_LEFT_OUT);
+    wait = leftOut;
+  }
+}
+
+/**
+ * One look, and what is done about it.
+ *
+ * @param told what was reported and not yet mended
+ * @returns whether nothing is wrong
+ */
+export async function lookAfterUplinks(
+  runtime: UplinkAround,
+  told: Map<string, UplinkTrouble>,
+): Promise<boolean> {
+  const { host, emit } = runtime;
+  const found = lookAtUplinks(host);
+  const tell = (nic: string, trouble: UplinkTrouble) => {
+    // Without its NIC no client lasts: that is said once.
+    if (told.get(nic) === trouble || told.get(nic) === "network.no_nic") return;
+    told.set(nic, trouble);
+    const message = `${nic}: ${UPLINK_TROUBLES[trouble]}`;
+    emit({ type: "fault", stage: "network", code: trouble, message });
+  };
+  for (const [nic, trouble] of found) {
+    if (trouble !== null) tell(nic, trouble);
+    else if (told.delete(nic)) emit({ type: "uplink_back", nic });
+    if (trouble === "network.dhcp_stopped") host.put(`${clientCgroup(nic)}/cgroup.kill`, "1");
+  }
+  const whole = found.size > 0 && [...found.values()].every((one) => one === null);
+  if (whole) return true;
+  for (const nic of await beginUplink(runtime)) {
+    if (found.has(nic)) tell(nic, "network.no_nic");
+  }
+  return false;
+}

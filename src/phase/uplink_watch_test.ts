@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { FakeHost } from "../../test/fake_host.ts";
+import type { HostEvent } from "../event.ts";
+import type { UplinkTrouble } from "../network/uplink.ts";
+import type { Runtime, Trouble } from "../runtime.ts";
+import { lookAfterUplinks } from "./uplink_watch.ts";
+
+const CGROUP = "/run/rayos/cg/rayos/net/u0";
+const PROCESS = "/run/rayos/proc/88";
+const DEVICES = "Inter-|   Receive\n face |bytes\n    lo:       0\n    u0:    1000\n";
+
+/** A host with one NIC whose client runs; `says`: the launcher's words. */
+function desk(says: string[] = ["ok", "1"]) {
+  const host = new FakeHost();
+  const asked: string[] = [];
+  const told: string[] = [];
+  host.seed("/run/rayos/uplink/u0/facts", "192.168.1.5/24 192.168.1.1 none\n");
+  host.seed(`${CGROUP}/cgroup.procs`, "88\n");
+  host.seed(`${CGROUP}/cgroup.kill`, "");
+  host.seed(`${PROCESS}/status`, "Name:\tbusybox\nState:\tS (sleeping)\n");
+  host.seed(`${PROCESS}/net/dev`, DEVICES);
+  host.launcher = (name, args) => {
+    asked.push(`${name} ${args.join(" ")}`);
+    return { code: 0, words: says };
+  };
+  const emit = (event: HostEvent) => {
+    if (event.type === "fault") told.push(event.code);
+    else if (event.type === "uplink_back") told.push(`back ${event.nic}`);
+  };
+  const profiles = new Map([["one", { enabled: true, networking: "on" }]]);
+  const inForce = { policy: { profiles } } as unknown as Runtime["inForce"];
+  const around = { host, emit, inForce, troubles: [] as Trouble[] };
+  const known = new Map<string, UplinkTrouble>();
+  return { host, asked, told, look: () => lookAfterUplinks(around, known) };
+}
+
+Deno.test("lookAfterUplinks asks for nothing while a client runs beside its NIC", async () => {
+  const { asked, told, look } = desk();
+  assert.equal(await look(), true);
+  assert.deepEqual([asked, told], [[], []]);
+});
+
+Deno.test("lookAfterUplinks says once that a client has ended, begins it again, and says that it is back", async () => {
+  const { host, asked, told, look } = desk();
+  host.seed(`${CGROUP}/cgroup.procs`, "");
+  assert.equal(await look(), false);
+  assert.equal(await look(), false);
+  assert.deepEqual(asked, ["uplink begin", "uplink begin"]);
+  assert.deepEqual(told, ["network.dhcp_ended"]);
+  host.seed(`${CGROUP}/cgroup.procs`, "88\n");
+  assert.equal(await look(), true);
+  assert.equal(await look(), true);
+  assert.deepEqual(told, ["network.dhcp_ended", "back u0"]);
+});
+
+Deno.test("lookAfterUplinks ends a client that is stopped, and no other", async () => {
+  const { host, told, look } = desk();
+  const kill = () => new TextDecoder().decode(host.files.get(`${CGROUP}/cgroup.kill`));
+  await look();
+  assert.equal(kill(), "");
+  host.seed(`${PROCESS}/status`, "Name:\tbusybox\nState:\tT (stopped)\n");
+  assert.equal(await look(), false);
+  assert.equal(kill(), "1");
+  assert.deepEqual(told, ["network.dhcp_stopped"]);
+});
+
+Deno.test("lookAfterUplinks says that a NIC is gone, by its client's namespace or by the launcher's word", async () => {
+  const seen = desk();
+  seen.host.seed(`${PROCESS}/net/dev`, DEVICES.replace("u0", "u1"));
+  assert.equal(await seen.look(), false);
+  seen.host.seed(`${CGROUP}/cgroup.procs`, "");
+  assert.equal(await seen.look(), false);
+  assert.deepEqual(seen.told, ["network.no_nic"], "one fault, not two");
+
+  const heard = desk(["ok", "0", "u0", "u7"]);
+  heard.host.seed(`${CGROUP}/cgroup.procs`, "");
+  assert.equal(await heard.look(), false);
+  assert.equal(await heard.look(), false);
+  assert.deepEqual(heard.told, ["network.dhcp_ended", "network.no_nic"]);
+});
