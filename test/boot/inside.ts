@@ -58,18 +58,30 @@ while read -r word; do
       echo "inside lines $($bb grep -c -- "$*" $path) end"
       ;;
     "killat "*)
-      # Kills the program in the moment in which the slot's record names the step.
+      # Kills the program in the moment in which the slot's record (in that folder) names the step.
       (
         set -- \${word#killat }
         victims=$(program)
         record= tries=0
         while [ $tries -lt 5000000 ]; do
-          read -r record 2> /dev/null < /run/rayos/guest/$1.json
+          read -r record 2> /dev/null < /run/rayos/\${3:-guest}/$1.json
           case $record in *'"step":"'$2'"'*) break ;; esac
           tries=$((tries + 1))
         done
         kill -9 $victims
         echo "inside killed at $2 \$([ $tries -lt 5000000 ] && echo yes || echo never)"
+      ) &
+      echo "inside armed"
+      ;;
+    "killwhen "*)
+      # The same in the moment in which a condition holds.
+      (
+        set -- \${word#killwhen }
+        name=$1 victims=$(program) tries=0
+        shift
+        until eval "$*" || [ $tries -eq 5000000 ]; do tries=$((tries + 1)); done
+        kill -9 $victims
+        echo "inside killed at $name $([ $tries -lt 5000000 ] && echo yes || echo never)"
       ) &
       echo "inside armed"
       ;;

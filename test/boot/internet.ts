@@ -13,11 +13,28 @@ import { askInside, fileInside, insideOverlay } from "./inside.ts";
 import { type Home, registryRecord, signedPolicy } from "./machine.ts";
 
 const FAR_MAC = "52:54:00:00:00:02";
+const FAR_NIC = [
+  ...["-netdev", "hubport,id=far,hubid=0"],
+  ...["-device", `virtio-net-pci,netdev=far,mac=${FAR_MAC},romfile=`],
+];
 /** QEMU arguments of the outer machine: two NICs at one hub. */
 export const TWO_NICS = [
   ...["-netdev", "hubport,id=near,hubid=0", "-device", "virtio-net-pci,netdev=near,romfile="],
-  ...["-netdev", "hubport,id=far,hubid=0"],
-  ...["-device", `virtio-net-pci,netdev=far,mac=${FAR_MAC},romfile=`],
+  ...FAR_NIC,
+];
+/** What QMP's device_add puts in again after it was taken out. */
+export const NEAR_NIC = {
+  driver: "virtio-net-pci",
+  id: "nic",
+  bus: "slot",
+  netdev: "near",
+  romfile: "",
+};
+/** The same, with a NIC that can be taken out. */
+export const TWO_NICS_ONE_LOOSE = [
+  ...["-netdev", "hubport,id=near,hubid=0", "-device", "pcie-root-port,id=slot,chassis=40,slot=40"],
+  ...["-device", JSON.stringify(NEAR_NIC)],
+  ...FAR_NIC,
 ];
 
 /** What the machine's own NIC gets. */
@@ -79,9 +96,9 @@ $bb nsenter --net=/run/internet $bb udhcpd -f /run/udhcpd.conf > /run/udhcpd.log
 $bb nsenter --net=/run/internet /usr/lib/probe serve tcp:0.0.0.0:80 tcp:0.0.0.0:53 tcp:0.0.0.0:853 udp:${RESOLVER}:53 udp:8.8.8.8:53 > /dev/null 2>&1 < /dev/null &
 `;
 
-/** The probe, compiled into the home. */
-async function probe(home: Home): Promise<Uint8Array> {
-  const target = `${home.path}/probe`;
+/** A program of the folder `network`, compiled into the home. */
+async function compiled(name: "probe" | "raw", home: Home): Promise<Uint8Array> {
+  const target = `${home.path}/${name}`;
   const strict = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"];
   toolRun("gcc", [
     "-static",
@@ -89,7 +106,7 @@ async function probe(home: Home): Promise<Uint8Array> {
     ...strict,
     "-o",
     target,
-    `${PROJECT}/test/boot/network/probe.c`,
+    `${PROJECT}/test/boot/network/${name}.c`,
   ]);
   return await Deno.readFile(target);
 }
@@ -102,7 +119,8 @@ export async function internetOverlay(home: Home): Promise<Record<string, Overla
     "/usr/lib/rayos/uplink": UPLINK,
     "/usr/lib/rayos/uplink.own": await Deno.readTextFile(launcher),
     "/usr/lib/internet": INTERNET,
-    "/usr/lib/probe": { data: await probe(home), mode: 0o755 },
+    "/usr/lib/probe": { data: await compiled("probe", home), mode: 0o755 },
+    "/usr/lib/raw": { data: await compiled("raw", home), mode: 0o755 },
   };
 }
 
@@ -125,7 +143,11 @@ echo "card up"
 /** The test guest with the probe in it. */
 export async function probingGuest(home: Home): Promise<string> {
   const initrd = `${home.path}/probing.img`;
-  const files = { "/card": CARD, "/probe": { data: await probe(home), mode: 0o755 } };
+  const files = {
+    "/card": CARD,
+    "/probe": { data: await compiled("probe", home), mode: 0o755 },
+    "/raw": { data: await compiled("raw", home), mode: 0o755 },
+  };
   await joinOverlay(GUEST_FILES.initrd, files, initrd);
   return initrd;
 }
@@ -136,6 +158,8 @@ export interface NetworkedGuest {
   readonly networking: "off" | "on" | "provisioning_only";
   readonly minutes?: number;
   readonly autoboot?: boolean;
+  /** More words for its kernel. */
+  readonly cmdline?: string;
 }
 
 /** A data disk with those guests, in the order of their slots; names are `net-<slot>`. */
@@ -148,7 +172,10 @@ export async function networkedDisk(
   const root = `${home.path}/root.img`;
   makeDataDisk(root, {}, { sizeMiB: 16, label: "GUEST" });
   const names = guests.map((_, slot) => `net-${slot}`);
-  const profile = ({ networking, minutes, autoboot = true }: NetworkedGuest, slot: number) => `
+  const profile = (
+    { networking, minutes, autoboot = true, cmdline = "" }: NetworkedGuest,
+    slot: number,
+  ) => `
 [profiles.net-${slot}]
 kind = "linux"
 enabled = true
@@ -161,7 +188,7 @@ limits = { cpus = 1, mem_mib = ${MIB} }
 [profiles.net-${slot}.boot]
 kernel = "vm/linux/{vm_id}/vmlinuz"
 initrd = "vm/linux/{vm_id}/initrd.img"
-cmdline = "console=hvc0 quiet panic=-1 cryptomgr.notests nokaslr mitigations=off net.ifnames=0"
+cmdline = "console=hvc0 quiet panic=-1 cryptomgr.notests nokaslr mitigations=off net.ifnames=0 ${cmdline}"
 `;
   const policy = `version = 0
 serial = 7
