@@ -96,8 +96,12 @@ $bb nsenter --net=/run/internet $bb udhcpd -f /run/udhcpd.conf > /run/udhcpd.log
 $bb nsenter --net=/run/internet /usr/lib/probe serve tcp:0.0.0.0:80 tcp:0.0.0.0:53 tcp:0.0.0.0:853 udp:${RESOLVER}:53 udp:8.8.8.8:53 > /dev/null 2>&1 < /dev/null &
 `;
 
-/** A program of the folder `network`, compiled into the home. */
-async function compiled(name: "probe" | "raw", home: Home): Promise<Uint8Array> {
+/** The programs of the folder `network`. */
+const PROGRAMS = ["probe", "raw", "traffic"] as const;
+type Program = typeof PROGRAMS[number];
+
+/** One of them, compiled into the home. */
+async function compiled(name: Program, home: Home): Promise<Uint8Array> {
   const target = `${home.path}/${name}`;
   const strict = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"];
   toolRun("gcc", [
@@ -111,6 +115,13 @@ async function compiled(name: "probe" | "raw", home: Home): Promise<Uint8Array> 
   return await Deno.readFile(target);
 }
 
+async function programsIn(folder: string, home: Home): Promise<Record<string, OverlayFile>> {
+  const files = PROGRAMS.map(async (name) =>
+    [`${folder}/${name}`, { data: await compiled(name, home), mode: 0o755 }] as const
+  );
+  return Object.fromEntries(await Promise.all(files));
+}
+
 /** What is added to the host's image. */
 export async function internetOverlay(home: Home): Promise<Record<string, OverlayFile>> {
   const launcher = `${PROJECT}/initramfs/skeleton/usr/lib/rayos/uplink`;
@@ -119,8 +130,7 @@ export async function internetOverlay(home: Home): Promise<Record<string, Overla
     "/usr/lib/rayos/uplink": UPLINK,
     "/usr/lib/rayos/uplink.own": await Deno.readTextFile(launcher),
     "/usr/lib/internet": INTERNET,
-    "/usr/lib/probe": { data: await compiled("probe", home), mode: 0o755 },
-    "/usr/lib/raw": { data: await compiled("raw", home), mode: 0o755 },
+    ...await programsIn("/usr/lib", home),
   };
 }
 
@@ -145,8 +155,7 @@ export async function probingGuest(home: Home): Promise<string> {
   const initrd = `${home.path}/probing.img`;
   const files = {
     "/card": CARD,
-    "/probe": { data: await compiled("probe", home), mode: 0o755 },
-    "/raw": { data: await compiled("raw", home), mode: 0o755 },
+    ...await programsIn("", home),
   };
   await joinOverlay(GUEST_FILES.initrd, files, initrd);
   return initrd;

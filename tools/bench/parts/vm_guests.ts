@@ -2,11 +2,12 @@
  * The guests of `tools/rayos bench vm`: which there are, and the QEMU command that the program itself
  * plans for one of them, as the peers are given it. It measures nothing.
  */
+import { randomUUID } from "node:crypto";
 import { type Home } from "../../../test/boot/machine.ts";
 import { severalGuests, TINY_MIB, tinyNames } from "../../../test/boot/several.ts";
 import { readOnDesk } from "../../../src/policy/parse.ts";
 import { effectiveGuests } from "../../../src/registry/effective.ts";
-import { parseRegistry } from "../../../src/registry/registry.ts";
+import { parseRegistry, registryFromPolicy } from "../../../src/registry/registry.ts";
 import { launchPlan } from "../../../src/plan/launch_plan.ts";
 import { type DiskFiles, makeDataDisk, POLICY_PATH } from "../../boot_data.ts";
 import type { OverlayFile } from "../../boot_overlay.ts";
@@ -43,30 +44,47 @@ export function guestsDisk(path: string, guests: BenchGuests, more: DiskFiles = 
   return path;
 }
 
-/** QEMU's arguments as the program plans them for that guest. */
-export function plannedFor(guests: BenchGuests, vm: string): readonly string[] {
-  const text = (path: string) => guests.files[path] as string | Uint8Array;
-  const policyText = text(POLICY_PATH);
-  const bytes = typeof policyText === "string" ? new TextEncoder().encode(policyText) : policyText;
-  const { policy } = readOnDesk(bytes);
-  const { registry } = parseRegistry(text("vm/registry.json"));
-  if (policy === null || registry === null) {
-    throw new Error("bench vm: its own documents are wrong");
-  }
-  for (const guest of effectiveGuests(policy, registry).guests.values()) {
-    if (guest.vmId === vm) {
-      return launchPlan(policy, guest, { kvm: true, cpus: 1, memoryMiB: 3072 }).argv;
-    }
-  }
-  throw new Error(`bench vm: ${vm}: no such guest`);
+/** The two documents that a plan comes from. */
+export interface Documents {
+  readonly policy: string | Uint8Array;
+  /** Null: what the policy itself says. */
+  readonly registry: string | Uint8Array | null;
 }
 
-/** The arguments as shell text, with monitor and agent going through the outer machine's ports. */
-export function bareCommand(argv: readonly string[]): string {
-  const words = argv.map((word) => {
-    if (word.startsWith("socket,id=agent,")) return '"pipe,id=agent,path=$agent"';
-    return word.startsWith("socket,id=qmp,") ? '"pipe,id=qmp,path=$monitor"' : shellQuoted(word);
-  });
+/** QEMU's arguments as the program plans them for that guest by those documents. */
+export function plannedBy(documents: Documents, vm: string, kvm: boolean): readonly string[] {
+  const { policy: text } = documents;
+  const { policy } = readOnDesk(typeof text === "string" ? new TextEncoder().encode(text) : text);
+  if (policy === null) throw new Error("bench: its own policy is wrong");
+  const registry = documents.registry === null
+    ? registryFromPolicy(policy, randomUUID)
+    : parseRegistry(documents.registry).registry;
+  if (registry === null) throw new Error("bench: its own registry is wrong");
+  for (const guest of effectiveGuests(policy, registry).guests.values()) {
+    if (guest.vmId === vm) return launchPlan(policy, guest, { kvm, cpus: 1, memoryMiB: 3072 }).argv;
+  }
+  throw new Error(`bench: ${vm}: no such guest`);
+}
+
+/** The same for one of the guests of `bench vm`. */
+export function plannedFor(guests: BenchGuests, vm: string): readonly string[] {
+  const text = (path: string) => guests.files[path] as string | Uint8Array;
+  return plannedBy({ policy: text(POLICY_PATH), registry: text("vm/registry.json") }, vm, true);
+}
+
+/** Where the character devices of a guest that is started by hand lead, by their ids, as shell text. */
+export type Ways = Readonly<Record<string, string>>;
+/** Monitor and agent go through the outer machine's ports. */
+const THROUGH_PORTS: Ways = {
+  agent: '"pipe,id=agent,path=$agent"',
+  qmp: '"pipe,id=qmp,path=$monitor"',
+};
+
+/** The arguments as shell text. */
+export function bareCommand(argv: readonly string[], ways = THROUGH_PORTS): string {
+  const words = argv.map((word) =>
+    ways[/^socket,id=(\w+),/u.exec(word)?.[1] ?? ""] ?? shellQuoted(word)
+  );
   return `\${root:+$bb chroot $root} /usr/bin/qemu-system-x86_64 -no-user-config -nodefaults ${
     words.join(" ")
   }\n`;
