@@ -164,6 +164,8 @@ Deno.test({
       // A resolver that is none is left out, and the rest holds.
       offer({ ip: "192.168.78.9", router: "192.168.78.1", dns: "127.0.0.1 $(reboot)" }, "renew");
       assert.equal(facts(), "192.168.78.9/24 192.168.78.1 none\n");
+      const moved = added.replace("add", "delete") + added.replace("77", "78");
+      assert.equal(fs.readFileSync(at("state/nft"), "utf8"), added + moved, "the wall follows it");
       offer({}, "deconfig");
       assert.equal(facts(), "");
     }),
