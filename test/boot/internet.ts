@@ -26,13 +26,13 @@ export const TWO_NICS = [
 export const NEAR_NIC = {
   driver: "virtio-net-pci",
   id: "nic",
-  bus: "slot",
+  bus: "loose",
   netdev: "near",
   romfile: "",
 };
 /** The same, with a NIC that can be taken out. */
 export const TWO_NICS_ONE_LOOSE = [
-  ...["-netdev", "hubport,id=near,hubid=0", "-device", "pcie-root-port,id=slot,chassis=40,slot=40"],
+  ...["-netdev", "hubport,id=near,hubid=0", "-device", "pcie-root-port,id=loose,chassis=40,slot=40"],
   ...["-device", JSON.stringify(NEAR_NIC)],
   ...FAR_NIC,
 ];
