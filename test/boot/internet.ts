@@ -32,7 +32,12 @@ export const NEAR_NIC = {
 };
 /** The same, with a NIC that can be taken out. */
 export const TWO_NICS_ONE_LOOSE = [
-  ...["-netdev", "hubport,id=near,hubid=0", "-device", "pcie-root-port,id=loose,chassis=40,slot=40"],
+  ...[
+    "-netdev",
+    "hubport,id=near,hubid=0",
+    "-device",
+    "pcie-root-port,id=loose,chassis=40,slot=40",
+  ],
   ...["-device", JSON.stringify(NEAR_NIC)],
   ...FAR_NIC,
 ];
