@@ -17,7 +17,7 @@ import type { DiskFiles } from "../../tools/boot_data.ts";
 import type { OverlayFile } from "../../tools/boot_overlay.ts";
 import { run as toolRun } from "../../tools/build_host.ts";
 import { ALONE } from "../../tools/build_program.ts";
-import { dataDisk, FULL, Home, startMachine } from "./machine.ts";
+import { dataDisk, FULL, fullTest, Home, startMachine } from "./machine.ts";
 import {
   FOREIGN_MODE,
   FOREIGN_UID,
@@ -140,64 +140,69 @@ async function race(): Promise<RaceResult> {
 const isLost = ({ reached }: LateResult) => reached.length > 0;
 
 // Each step's name is what was counted: that is all of a test's output that a run of all tests shows.
-Deno.test("no start reaches a foreign file while its files are swapped, and without the checks one does", async (t) => {
-  const { quiet, tried, guarded, twin, late, blind } = await race();
-  const attempts = Object.values(tried);
-  const sum = (one: (step: typeof attempts[number]) => number) =>
-    attempts.reduce((all, step) => all + one(step), 0);
-  await t.step(
-    `guest's uid: ${sum((one) => one.tried)} attempts, ${sum((one) => one.forbidden)} forbidden, ` +
-      `${quiet.own} of ${quiet.starts} starts with their own files`,
-    () => {
-      assert.equal(quiet.own, quiet.starts);
-      for (const [step, { tried: count, forbidden }] of Object.entries(tried)) {
-        assert.ok(count >= 20, `${step}: tried ${count} times`);
-        assert.equal(forbidden, count, step);
-      }
-    },
-  );
-  await t.step(
-    `root: ${guarded.starts} starts, ${guarded.launched} launches, ${guarded.swapsInWindow} swaps ` +
-      `in the window of ${guarded.windowsWithSwap}, ${guarded.foreign.length} foreign, ` +
-      `${guarded.altered} altered, ${guarded.own} with their own files`,
-    () => {
-      assert.equal(guarded.launched, LAUNCHES);
-      assert.deepEqual(guarded.foreign, []);
-      assert.equal(guarded.altered, 0, "a foreign file was given another owner or mode");
-      assert.ok(guarded.own > 0, "no start at all got through");
-      assert.ok(guarded.swapsInWindow >= 100, `${guarded.swapsInWindow} swaps inside the window`);
-    },
-  );
-  const why = JSON.stringify(guarded.refused);
-  await t.step(
-    `refused: ${why}`,
-    () => {
-      const refused = Object.values(guarded.refused).reduce((all, count) => all + count, 0);
-      assert.equal(refused + guarded.own, guarded.starts);
-      // A guest has ended only when its cgroup is empty: the next start finds nothing there.
-      assert.equal(guarded.refused["jail.running"], undefined);
-    },
-  );
-  await t.step(
-    `launcher that looks at nothing: ${late.disk0.named} and ${late.initrd.named} named`,
-    () =>
-      assert.deepEqual(late, {
-        disk0: { named: ["open_files", "file.disk0", "given.disk0"], reached: [] },
-        initrd: { named: ["given.initrd"], reached: [] },
-      }),
-  );
-  await t.step(
-    `twin without any check: ${Object.values(blind).filter(isLost).length} of 2 lost`,
-    () =>
-      assert.deepEqual(blind, {
-        disk0: { named: [], reached: ["given:disk0", "open"] },
-        initrd: { named: [], reached: ["given:initrd"] },
-      }),
-  );
-  if (twin === null) return;
-  await t.step(
-    `twin by chance: ${twin.launched} launches, ${twin.swapsInWindow} swaps in the window, lost: ` +
-      `${twin.foreign.join() || "never"}`,
-    () => assert.ok(twin.foreign.length > 0, "the twin won every race"),
-  );
-});
+fullTest(
+  "no start reaches a foreign file while its files are swapped, and without the checks one does",
+  async (t) => {
+    const { quiet, tried, guarded, twin, late, blind } = await race();
+    const attempts = Object.values(tried);
+    const sum = (one: (step: typeof attempts[number]) => number) =>
+      attempts.reduce((all, step) => all + one(step), 0);
+    await t.step(
+      `guest's uid: ${sum((one) => one.tried)} attempts, ${
+        sum((one) => one.forbidden)
+      } forbidden, ` +
+        `${quiet.own} of ${quiet.starts} starts with their own files`,
+      () => {
+        assert.equal(quiet.own, quiet.starts);
+        for (const [step, { tried: count, forbidden }] of Object.entries(tried)) {
+          assert.ok(count >= 20, `${step}: tried ${count} times`);
+          assert.equal(forbidden, count, step);
+        }
+      },
+    );
+    await t.step(
+      `root: ${guarded.starts} starts, ${guarded.launched} launches, ${guarded.swapsInWindow} swaps ` +
+        `in the window of ${guarded.windowsWithSwap}, ${guarded.foreign.length} foreign, ` +
+        `${guarded.altered} altered, ${guarded.own} with their own files`,
+      () => {
+        assert.equal(guarded.launched, LAUNCHES);
+        assert.deepEqual(guarded.foreign, []);
+        assert.equal(guarded.altered, 0, "a foreign file was given another owner or mode");
+        assert.ok(guarded.own > 0, "no start at all got through");
+        assert.ok(guarded.swapsInWindow >= 100, `${guarded.swapsInWindow} swaps inside the window`);
+      },
+    );
+    const why = JSON.stringify(guarded.refused);
+    await t.step(
+      `refused: ${why}`,
+      () => {
+        const refused = Object.values(guarded.refused).reduce((all, count) => all + count, 0);
+        assert.equal(refused + guarded.own, guarded.starts);
+        // A guest has ended only when its cgroup is empty: the next start finds nothing there.
+        assert.equal(guarded.refused["jail.running"], undefined);
+      },
+    );
+    await t.step(
+      `launcher that looks at nothing: ${late.disk0.named} and ${late.initrd.named} named`,
+      () =>
+        assert.deepEqual(late, {
+          disk0: { named: ["open_files", "file.disk0", "given.disk0"], reached: [] },
+          initrd: { named: ["given.initrd"], reached: [] },
+        }),
+    );
+    await t.step(
+      `twin without any check: ${Object.values(blind).filter(isLost).length} of 2 lost`,
+      () =>
+        assert.deepEqual(blind, {
+          disk0: { named: [], reached: ["given:disk0", "open"] },
+          initrd: { named: [], reached: ["given:initrd"] },
+        }),
+    );
+    if (twin === null) return;
+    await t.step(
+      `twin by chance: ${twin.launched} launches, ${twin.swapsInWindow} swaps in the window, lost: ` +
+        `${twin.foreign.join() || "never"}`,
+      () => assert.ok(twin.foreign.length > 0, "the twin won every race"),
+    );
+  },
+);
