@@ -26,17 +26,34 @@ import { docs, type Json, jsonFlag } from "./flags.ts";
 import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
 import { printable } from "./policy_result.ts";
 import { networkRoutes } from "./network_routes.ts";
+import { watchStatus } from "./status_watch.ts";
 import { hide, inputRoutes, present } from "./presentation_routes.ts";
 import { policyRoutes } from "./policy_routes.ts";
 import { vmCommand, vmStart } from "./vm_commands.ts";
 import { vmConsole } from "./vm_console.ts";
 import { plan as vmPlan } from "./vm_routes.ts";
 
-const status = buildCommand<Json, [], CliContext>({
-  docs: docs("The host: mode, policy, guests, and what is wrong", "ray status --json"),
-  parameters: { flags: { json: jsonFlag } },
-  func(flags) {
-    return guarded(this, () => hostCommand(this, "status", {}, flags.json, renderStatus));
+interface Watch extends Json {
+  readonly watch: boolean;
+}
+
+const status = buildCommand<Watch, [], CliContext>({
+  docs: docs(
+    "The host: mode, policy, guests, and what is wrong",
+    "ray status --json",
+    "ray status --watch",
+  ),
+  parameters: {
+    flags: {
+      json: jsonFlag,
+      watch: { kind: "boolean", brief: "go on until it is interrupted", default: false },
+    },
+  },
+  func({ json, watch }) {
+    return guarded(
+      this,
+      () => watch ? watchStatus(this, json) : hostCommand(this, "status", {}, json, renderStatus),
+    );
   },
 });
 

@@ -8,6 +8,7 @@ export class FakeTerminal implements Terminal {
   input = false;
   output = false;
   messages = false;
+  cursor = true;
   /** What came to the screen. */
   shown = "";
   /** `raw`, `plain`, `caught`, `free`, in the order in which they were asked for. */

@@ -15,6 +15,9 @@ const GUEST = v.looseObject({
   kind: v.optional(v.string(), "-"),
   slot: v.optional(v.number()),
   agent: v.optional(v.boolean(), false),
+  network: v.optional(v.string(), "-"),
+  lease_left_s: v.optional(v.nullable(v.number()), null),
+  presented: v.optional(v.boolean(), false),
   emulated: v.optional(v.boolean(), false),
   memory_mib: v.optional(v.number()),
   violations: v.array(v.string()),
@@ -103,15 +106,18 @@ export function renderGuests(result: unknown): string {
   if (!guests.success) return "rayos: vm list: the host answered in another shape; use --json\n";
   if (guests.output.length === 0) return "no guests\n";
   const rows = [
-    ["guest", "kind", "slot", "state", "agent", "memory", ""],
+    ["guest", "kind", "slot", "state", "agent", "network", "memory", ""],
     ...guests.output.map((one) => [
       one.vm,
       one.kind,
       one.slot === undefined ? "-" : String(one.slot),
       one.state,
       one.agent ? "ready" : "-",
+      one.lease_left_s === null ? one.network : `${one.network}, ${one.lease_left_s} s left`,
       one.memory_mib === undefined ? "-" : `${one.memory_mib} MiB`,
-      [one.emulated ? "emulated" : "", ...one.violations].filter((word) => word !== "").join(" "),
+      [one.presented ? "presented" : "", one.emulated ? "emulated" : "", ...one.violations].filter((
+        word,
+      ) => word !== "").join(" "),
     ]),
   ];
   const widths = rows[0]?.map((_, column) =>

@@ -42,7 +42,7 @@ Deno.test("renderStatus says mode, trouble with its mend, and guests, escaping t
   const text = renderStatus(STATUS);
   assert.match(text, /^mode {11}safe\n/);
   assert.match(text, /! sig\.mismatch: found \\u001b\[2J\n {2}-> sign again\n/);
-  assert.match(text, /demo +linux +0 +running +ready +256 MiB/);
+  assert.match(text, /demo +linux +0 +running +ready +- +256 MiB/);
   assert.match(text, /broken +- +- +failed .*path\.missing/);
   assert.ok(text.split("\n").every((line) => line.length <= 80), text);
 });

@@ -70,6 +70,8 @@ export interface Terminal {
   readonly output: boolean;
   /** Whether standard error is. */
   readonly messages: boolean;
+  /** Whether its screen knows how to move its cursor (TERM); one that says nothing of itself does not. */
+  readonly cursor: boolean;
   /** Characters in a line of the screen, 80 where it is not known. */
   columns(): number;
   /** The next bytes of standard input, or null at its end. */
@@ -101,6 +103,7 @@ export function linuxTerminal(): Terminal {
     input: Deno.stdin.isTerminal(),
     output: Deno.stdout.isTerminal(),
     messages: Deno.stderr.isTerminal(),
+    cursor: !["", "dumb"].includes(Deno.env.get("TERM") ?? ""),
     columns() {
       try {
         return Deno.consoleSize().columns || 80;

@@ -89,6 +89,12 @@ export class GuestNetwork {
     return this.#record.lease ? "lease" : "on";
   }
 
+  /** Seconds until the kernel ends its lease; null: it has none. */
+  get leaseLeftS(): number | null {
+    if (this.state !== "lease" || this.#endsMs === null) return null;
+    return Math.max(0, Math.ceil((this.#endsMs - this.around.host.clock.monoMs()) / 1000));
+  }
+
   /**
    * Gives it what the policy says as soon as there is an uplink, and watches over it; not where a person
    * has taken it away.

@@ -49,6 +49,7 @@ export function listGuests(runtime: Runtime): Record<string, unknown>[] {
     state: guest.state,
     agent: guest.agentReady,
     network: guest.network.state,
+    lease_left_s: guest.network.leaseLeftS,
     presented: runtime.presenter.shown === guest.plan.vm,
     emulated: guest.plan.emulated,
     memory_mib: guest.plan.memoryMiB,
