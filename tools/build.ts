@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
 import { renderHardening, renderSysfsShown } from "../src/boot/hardening.ts";
+import { DHCP_FILTER } from "../src/seccomp/dhcp.ts";
 import { DISK_FILTER } from "../src/seccomp/disk.ts";
 import { PASST_FILTER } from "../src/seccomp/passt.ts";
 import { QEMU_FILTER } from "../src/seccomp/qemu.ts";
@@ -188,6 +189,7 @@ export function buildImage(options: BuildOptions): BuildFacts {
     ["disk.bpf", DISK_FILTER],
     ["swtpm.bpf", SWTPM_FILTER],
     ["passt.bpf", PASST_FILTER],
+    ["dhcp.bpf", DHCP_FILTER],
     ["hardening", text(renderHardening())],
     ["sysfs", text(renderSysfsShown())],
     ["void.kmap", voidKeymap()],

@@ -1,8 +1,10 @@
 /**
  * Whole lives of guests under strace on this machine, emulated: every device set that a plan can have,
- * from setpriv to the end, with a pause, a reset, saved state out and in, and a migration given up.
+ * from setpriv to the end, with a pause, a reset, saved state out and in, and a migration given up; in one
+ * of them a TPM and a network card, whose processes beside QEMU are recorded too.
  * Each runs in a jail of bubblewrap's behind the filter that lets pass and records.
  */
+import { type HotDevice, NETDEV, plugArguments, unplugArguments } from "../src/guest/hotplug.ts";
 import { seccompFilter } from "../src/seccomp/filter.ts";
 import { QEMU_CALLS } from "../src/seccomp/qemu.ts";
 import type { DeviceRequest } from "../src/plan/device.ts";
@@ -10,9 +12,11 @@ import { samplePlan } from "../src/plan/sample_plan.ts";
 import { makeDataDisk } from "./boot_data.ts";
 import type { GuestFiles } from "./boot_prepare.ts";
 import { run } from "./build_host.ts";
+import { programBelow } from "./seccomp_jail.ts";
 import { OuterQmp } from "./outer_qmp.ts";
 import { qcow2Of } from "./qcow2.ts";
-import { STRACE_OPTIONS, type TracedCall, tracedCalls } from "./seccomp_trace.ts";
+import { type Beside, FAR, startBeside } from "./seccomp_beside.ts";
+import { FREQUENT, straceOptions, type TracedCall, tracedCalls } from "./seccomp_trace.ts";
 
 const SETPRIV = "/usr/bin/setpriv";
 /** A slot's uid, as in the real jail: libc and setpriv ask for other calls as root. */
@@ -29,6 +33,8 @@ interface Life {
   readonly kernel: boolean;
   readonly agent: boolean;
   readonly incoming?: boolean;
+  /** A TPM, and a network card that is plugged in and out. */
+  readonly beside?: true;
   readonly steps: (guest: Running) => Promise<void>;
 }
 
@@ -36,9 +42,13 @@ interface Running {
   readonly qmp: OuterQmp;
   /** Waits until the console shows it. */
   readonly console: (wanted: RegExp) => Promise<void>;
+  /** Types a line at the guest's console. */
+  readonly type: (line: string) => Promise<void>;
   readonly work: string;
   readonly ended: Promise<unknown>;
 }
+
+const CARD: HotDevice = { kind: "network", mac: "52:54:00:12:34:56" };
 
 const LIVES: readonly Life[] = [
   {
@@ -92,6 +102,47 @@ const LIVES: readonly Life[] = [
     },
   },
   {
+    name: "a TPM; a network card in and out, and what a guest does with it",
+    format: "raw",
+    kernel: true,
+    agent: true,
+    beside: true,
+    async steps({ qmp, console, type }) {
+      await console(/tpm keeps [0-9a-f]{16} made[^]*count \d+/);
+      const path = "/n/passt.sock";
+      await qmp.command("netdev_add", {
+        type: "stream",
+        id: NETDEV,
+        server: false,
+        addr: { type: "unix", path },
+      });
+      await qmp.command("device_add", plugArguments(CARD));
+      await type(
+        "run until [ -d /sys/class/net/eth0 ]; do $bb usleep 100000; done; " +
+          "$bb ip link set dev eth0 up; $bb udhcpc -i eth0 -n -q -f -s /usr/bin/busybox; " +
+          `$bb ip addr add ${FAR.guest}/24 dev eth0; $bb ip route add default via ${FAR.gateway}; ` +
+          // Each has a limit of its own: some of them nobody answers.
+          [
+            `wget -q -O /dev/null http://${FAR.server}/large`,
+            `nc ${FAR.server} 81 < /proc/kallsyms`,
+            `wget -q -O - http://${FAR.server}:82/`,
+            `wget -q -O - http://${FAR.nobody}/`,
+            `nslookup name.test ${FAR.server}`,
+            `ping -c 2 ${FAR.server}`,
+            `ping -c 1 ${FAR.nobody}`,
+          ].map((words) => `$bb timeout 5 $bb ${words}; `).join("") +
+          "echo all of it",
+      );
+      await console(/^all of it/m);
+      await qmp.command("device_del", unplugArguments("network"));
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      await qmp.command("netdev_del", { id: NETDEV });
+      await qmp.command("system_reset");
+      await console(/tpm keeps [0-9a-f]{16} found/);
+      await qmp.command("quit");
+    },
+  },
+  {
     name: "boot from an empty disk",
     format: "raw",
     kernel: false,
@@ -138,6 +189,7 @@ function argvOf(life: Life): string[] {
     { device: "console" },
     ...(life.agent ? [{ device: "agent" } as const] : []),
     { device: "disk", file: "disk0", format: life.format },
+    ...(life.beside ? [{ device: "network-port" }, { device: "vtpm" }] as const : []),
   ];
   const plan = samplePlan({
     emulated: true,
@@ -163,7 +215,8 @@ function jailOf(work: string): string[] {
     ...links,
     ..."--ro-bind /etc/ld.so.cache /etc/ld.so.cache".split(" "),
     ..."--dir /dev --dev-bind /dev/null /dev/null --tmpfs /tmp".split(" "),
-    ...["--bind", `${work}/g`, "/g", "--bind", `${work}/s`, "/s", "--chdir", "/"],
+    ...["--bind", `${work}/g`, "/g", "--bind", `${work}/s`, "/s"],
+    ...["--ro-bind", `${work}/t`, "/t", "--ro-bind", `${work}/n`, "/n", "--chdir", "/"],
     ...[
       SETPRIV,
       "--reuid",
@@ -181,29 +234,49 @@ function jailOf(work: string): string[] {
   ];
 }
 
-/** Records every life; gives all calls. */
+/** What QEMU called in all lives, and what the processes beside it did in theirs. */
+export interface Lives {
+  readonly qemu: readonly TracedCall[];
+  readonly swtpm: readonly TracedCall[];
+  readonly passt: readonly TracedCall[];
+}
+
+/**
+ * Records every life; gives all calls.
+ *
+ * @param roots where the jails' roots lie
+ * @param only the lives with a TPM and a network
+ */
 export async function recordLives(
   guest: GuestFiles,
+  roots: string,
+  only: boolean,
   say: (line: string) => void,
-): Promise<TracedCall[]> {
+): Promise<Lives> {
   const work = await Deno.makeTempDir({ prefix: "rayos-record-" });
   try {
-    await Deno.mkdir(`${work}/g`);
+    for (const one of ["g", "t", "n"]) await Deno.mkdir(`${work}/${one}`);
     await Deno.copyFile(guest.kernel, `${work}/g/kernel`);
     await Deno.copyFile(guest.initrd, `${work}/g/initrd`);
     await Deno.writeFile(`${work}/filter`, seccompFilter(QEMU_CALLS, "log"));
-    const calls: TracedCall[] = [];
+    const qemu: TracedCall[] = [];
+    let beside = { swtpm: [] as readonly TracedCall[], passt: [] as readonly TracedCall[] };
     for (const life of LIVES) {
+      if (only && !life.beside) continue;
       say(life.name);
-      calls.push(...await recordLife(life, work));
+      await using others = life.beside ? await startBeside(roots, work, Number(UID)) : null;
+      qemu.push(...await recordLife(life, work, others));
+      if (others !== null) {
+        beside = { swtpm: await others.swtpm.calls(), passt: await others.passt.calls() };
+      }
     }
-    return calls;
+    return { qemu, ...beside };
   } finally {
     await Deno.remove(work, { recursive: true });
   }
 }
 
-async function recordLife(life: Life, work: string): Promise<TracedCall[]> {
+async function recordLife(life: Life, work: string, others: Beside | null): Promise<TracedCall[]> {
   await Deno.remove(`${work}/s`, { recursive: true }).catch(() => {});
   await Deno.mkdir(`${work}/s`);
   if (life.incoming !== true) {
@@ -218,7 +291,7 @@ async function recordLife(life: Life, work: string): Promise<TracedCall[]> {
       "-c",
       'exec 9< "$0/filter"; exec strace -o "$0/trace" "$@"',
       work,
-      ...STRACE_OPTIONS,
+      ...straceOptions(FREQUENT),
       "bwrap",
       ...jailOf(work),
       ...argvOf(life),
@@ -228,20 +301,19 @@ async function recordLife(life: Life, work: string): Promise<TracedCall[]> {
     stderr: "piped",
   }).spawn();
   const ended = process.output();
-  const limit = AbortSignal.timeout(PATIENCE_S * 1000);
-  const end = () => {
-    try {
-      process.kill("SIGTERM");
-    } catch {
-      // It has ended by itself.
-    }
-  };
-  limit.addEventListener("abort", end);
   let gone = false;
   void ended.then(() => gone = true);
+  const limit = AbortSignal.timeout(PATIENCE_S * 1000);
+  // The tracer would let QEMU go on.
+  const end = () => {
+    const qemu = gone ? 0 : programBelow(process.pid);
+    if (qemu !== 0) Deno.kill(qemu, "SIGKILL");
+  };
+  limit.addEventListener("abort", end);
   const check = () => {
     limit.throwIfAborted();
     if (gone) throw new Error("QEMU ended");
+    if (others !== null && !others.swtpm.running()) throw new Error("the TPM ended");
   };
   let consoleText = "";
   try {
@@ -256,6 +328,11 @@ async function recordLife(life: Life, work: string): Promise<TracedCall[]> {
       qmp,
       work,
       ended,
+      async type(line) {
+        const writer = consoleLine.writable.getWriter();
+        await writer.write(new TextEncoder().encode(`${line}\n`));
+        writer.releaseLock();
+      },
       async console(wanted) {
         consoleText = "";
         while (!wanted.test(consoleText)) {
@@ -267,7 +344,8 @@ async function recordLife(life: Life, work: string): Promise<TracedCall[]> {
   } catch (error) {
     end();
     const { stderr } = await ended;
-    throw new Error(`${life.name}: ${error}; ${new TextDecoder().decode(stderr)}`);
+    const words = `${new TextDecoder().decode(stderr)}\n${consoleText.slice(-2000)}`;
+    throw new Error(`${life.name}: ${error}; ${words}`);
   }
   const { success, stderr } = await ended;
   if (!success) throw new Error(`${life.name}: ${new TextDecoder().decode(stderr)}`);

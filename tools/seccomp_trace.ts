@@ -1,5 +1,5 @@
 /**
- * Reads what strace(1) wrote of a QEMU in its jail, and says which of its calls a list allows. Pure.
+ * Reads what strace(1) wrote of a program in its jail, and says which of its calls a list allows. Pure.
  */
 import { ANSWER, ARCH_X86_64, type CallList, seccompFilter } from "../src/seccomp/filter.ts";
 import { SYSCALLS } from "../src/seccomp/syscall.ts";
@@ -11,18 +11,14 @@ export interface TracedCall {
   readonly args: readonly bigint[];
 }
 
-/** `strace` options that this reads. Calls that come by the million are listed as used beforehand. */
+/** What QEMU calls by the million: taken for used beforehand, and not traced. */
 export const FREQUENT = ["futex", "ppoll", "read", "write", "clock_nanosleep", "epoll_wait"];
-export const STRACE_OPTIONS = [
-  "-f",
-  "--seccomp-bpf",
-  "-X",
-  "raw",
-  "-e",
-  `trace=!${FREQUENT.join(",")}`,
-  "-e",
-  "signal=none",
-];
+
+/** `strace` options that this reads, with calls that are not traced. */
+export function straceOptions(untraced: readonly string[]): string[] {
+  const chosen = ["--seccomp-bpf", "-e", `trace=!${untraced.join(",")}`];
+  return ["-f", ...untraced.length === 0 ? [] : chosen, "-X", "raw", "-e", "signal=none"];
+}
 
 const LINE = /^(\d+) +([a-z][a-z0-9_]*)\((.*)$/;
 
@@ -50,7 +46,11 @@ export function tracedCalls(text: string, program: string): TracedCall[] {
 
 function argumentsOf(name: string, rest: string): bigint[] {
   // strace writes clone's arguments by name, and in an order of its own.
-  if (name === "clone") return [numberOf(/flags=([^,)]*)/.exec(rest)?.[1] ?? "")];
+  if (name === "clone") {
+    // The signal at a child's end is written behind the flags.
+    const flags = /flags=([^,)]*)/.exec(rest)?.[1] ?? "";
+    return [flags.split("|").reduce((all, flag) => all | numberOf(flag), 0n)];
+  }
   return rest.replace(/["{[(].*$/, "").split(",").map(numberOf);
 }
 
@@ -77,11 +77,19 @@ export interface Finding {
   readonly unseen: readonly string[];
 }
 
-/** Holds a recording against a list. */
-export function compare(list: CallList, calls: readonly TracedCall[]): Finding {
+/**
+ * Holds a recording against a list.
+ *
+ * @param untraced what was left out of the recording and is taken for seen
+ */
+export function compare(
+  list: CallList,
+  calls: readonly TracedCall[],
+  untraced: readonly string[] = [],
+): Finding {
   const filter = seccompFilter(list, "log");
   const lacking = new Set<string>();
-  const seen = new Set(FREQUENT);
+  const seen = new Set(untraced);
   for (const call of calls) {
     const nr = SYSCALLS.get(call.name);
     const answer = nr === undefined

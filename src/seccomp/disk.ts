@@ -1,11 +1,13 @@
 /**
- * The system calls that qemu-img may make where the host makes, converts, checks or grows a guest's disk:
- * those that strace(1) showed of each of the launcher's four uses, from setpriv's first instruction on, and
- * a few marked as rare. It works on two open files and nothing else, so it needs less than QEMU. Data
+ * The system calls that qemu-img may make where the host makes, converts, checks or grows a guest's disk,
+ * from setpriv's first instruction on: recorded by `tools/seccomp_disk.ts`, under strace on a machine of
+ * the builder's, in the image's own root and by the launcher's own lines, with each of the launcher's four
+ * uses and a damaged image; and a few marked as rare. It works on two open files and nothing else, so it needs less than QEMU. Data
  * alone.
  */
 
 import { type AllowedCall, type CallList, seccompFilter } from "./filter.ts";
+import { any, plain, rare, setprivCalls } from "./rows.ts";
 
 /** linux/sched.h. */
 const CLONE_THREAD = 0x00010000;
@@ -21,7 +23,7 @@ const TESTED: readonly AllowedCall[] = [
   {
     name: "fcntl",
     why: "flags of descriptors (F_GETFD to F_SETFL) and image locks (F_OFD_GETLK, F_OFD_SETLK)",
-    when: [1, 2, 3, 4, 36, 37].map((equals) => ({ argument: 1, equals })),
+    when: any(1, [1, 2, 3, 4, 36, 37]),
   },
   {
     name: "prctl",
@@ -29,29 +31,24 @@ const TESTED: readonly AllowedCall[] = [
       "setpriv's drop of capabilities and no_new_privs, and names of threads: PR_SET_KEEPCAPS, " +
       "PR_SET_NAME, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_GET_SECUREBITS, PR_SET_TIMERSLACK, " +
       "PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_CAP_AMBIENT",
-    when: [8, 15, 23, 24, 27, 29, 38, 39, 47].map((equals) => ({ argument: 0, equals })),
+    when: any(0, [8, 15, 23, 24, 27, 29, 38, 39, 47]),
   },
 ];
 
-const plain = (why: string, names: string): AllowedCall[] =>
-  names.split(" ").map((name) => ({ name, why }));
-const rare = (why: string, names: string): AllowedCall[] =>
-  plain(why, names).map((call) => ({ ...call, rare: true }));
-
 const PLAIN: readonly AllowedCall[] = [
-  ...plain("setpriv starts qemu-img", "execve"),
-  ...plain("setpriv takes the ids", "setresuid setresgid setgroups"),
-  ...plain("setpriv and libcap-ng drop capabilities", "capget capset"),
-  ...plain("setpriv looks whether it must change ids", "getresuid getresgid"),
+  // qemu-img has no filter of its own.
+  ...setprivCalls("qemu-img").filter(({ name }) => name !== "seccomp"),
   ...plain(
     "the C library starts a program or thread",
     "arch_prctl set_tid_address set_robust_list rseq prlimit64 getrandom",
   ),
   ...plain("memory", "brk mmap munmap mprotect"),
-  ...rare("memory: a large piece comes back or grows", "madvise mremap"),
+  ...plain("memory: a large piece comes back", "madvise"),
+  ...rare("memory: a large piece grows", "mremap"),
   ...plain("threads: waiting and waking, and how many CPUs there are", "futex sched_getaffinity"),
   ...plain("threads: identity and end", "gettid exit_group"),
-  ...rare("threads: one that had nothing to do ends; a crash says so", "exit getpid tgkill"),
+  ...plain("glib's numbers, where there is no /dev/urandom to begin them with", "getpid getppid"),
+  ...rare("threads: one that had nothing to do ends; a crash says so", "exit tgkill"),
   ...plain("signals of its own", "rt_sigaction rt_sigprocmask signalfd4"),
   ...rare("a wait goes on after a signal", "rt_sigreturn restart_syscall"),
   ...plain("its progress is drawn no more often than it moved", "clock_nanosleep"),
@@ -65,7 +62,8 @@ const PLAIN: readonly AllowedCall[] = [
   ...plain("the image gets its size, and is brought to the disk", "ftruncate fdatasync"),
   ...rare("zeroes that take no room", "fallocate"),
   ...plain("waiting for descriptors", "ppoll eventfd2"),
-  ...rare("waiting for many descriptors", "poll epoll_create1 epoll_ctl epoll_wait"),
+  ...plain("waiting for many descriptors is got ready", "epoll_create1"),
+  ...rare("waiting for many descriptors", "poll epoll_ctl epoll_wait"),
 ];
 
 /** What qemu-img, setpriv and their libraries were seen to try and do without. */

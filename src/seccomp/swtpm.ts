@@ -1,7 +1,8 @@
 /**
- * The system calls that a guest's TPM (swtpm) may make, each with what it is needed for: seen under
- * strace(1) from setpriv's first instruction to its end, with a guest that uses its TPM, and a few marked
- * as rare. It has no thread, no KVM and no disk. Data alone.
+ * The system calls that a guest's TPM (swtpm) may make, each with what it is needed for, from setpriv's
+ * first instruction to its end: recorded by `tools/seccomp_beside.ts`, under strace on a machine of the
+ * builder's, in the image's own root and by the launcher's own lines, with a guest that uses its TPM and is
+ * reset; and a few marked as rare. It has no thread, no KVM and no disk. Data alone.
  */
 
 import { type AllowedCall, type CallList, filterHash, seccompFilter } from "./filter.ts";
