@@ -8,6 +8,7 @@ import { type Slot, uidOf, type VmId } from "../../src/id.ts";
 import type { DataPath } from "../../src/data_path.ts";
 import { renderPlan } from "../../src/jail/render.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
+import { SWTPM_FILTER_SHA256 } from "../../src/seccomp/swtpm.ts";
 import type { OverlayFile } from "../../tools/boot_overlay.ts";
 import { PROJECT } from "../../tools/boot_prepare.ts";
 import type { Jail } from "../hostile/escape_rows.ts";
@@ -35,12 +36,24 @@ function hardeningWithout(...ids: string[]): string {
 const TOLD = "@TOLD@";
 
 /** The plan as the program writes it, but for one value that QEMU's stand-in reads. */
-function planText(): string {
+function planText(tpm: boolean): string {
   const plan = samplePlan({
     vm: HOSTILE as VmId,
     slot: SLOT,
     uid: uidOf("qemu", SLOT),
     memoryMiB: 32,
+    devices: [
+      ...samplePlan().devices,
+      { device: "network-port" },
+      ...tpm ? [{ device: "vtpm" }] as const : [],
+    ],
+    tpm: tpm
+      ? {
+        uid: uidOf("swtpm", SLOT),
+        stateDir: `vm/linux/${HOSTILE}/tpm` as DataPath,
+        seccomp: SWTPM_FILTER_SHA256,
+      }
+      : null,
     files: [
       { access: "rw", path: `vm/linux/${HOSTILE}/rootfs.ext4` as DataPath, name: "disk0" },
       { access: "ro", path: `vm/linux/${HOSTILE}/vmlinuz` as DataPath, name: "kernel" },
@@ -82,15 +95,33 @@ set -- $($bb stat -c '0x%t 0x%T' /dev/vda)
 device=$((($1 << 8) | $2))
 [ -n "$supervisor" ] && [ -n "$guest" ] && [ -n "$vm" ] || failed "no supervisor, guest or VM"
 
+# The namespace for NICs, of which this machine has none, and a slot's way to a network, as the launcher
+# makes it where a guest may have one.
+/usr/lib/rayos/uplink park > /dev/null || failed "no namespace of an uplink"
+$bb mkdir -p /run/rayos/n/00
+$bb chown 64000:61000 /run/rayos/n/00
+$bb chmod 2750 /run/rayos/n/00
 $bb ip link set lo up
 $bb ip address add 192.0.2.1/32 dev lo
 $here/escape host > /run/escape-cookie &
 until read -r cookie < /run/escape-cookie; do $bb sleep 0.05; done
-$bb mkdir -p $folder/state $folder/logs $folder/backup
-for one in state/saved logs/console.log backup/nvram; do
-  [ -e $folder/$one ] || echo secret > $folder/$one
-  $bb chmod 0600 $folder/$one
+$bb chown 64000:61000 /run/rayos/n/00/passt.sock
+$bb chmod 0770 /run/rayos/n/00/passt.sock
+secret() { # each that is not there is made, of root's alone
+  for one; do
+    $bb mkdir -p \${one%/*}
+    [ -e $one ] || echo secret > $one
+    $bb chmod 0600 $one
+  done
+}
+secret $folder/state/saved $folder/logs/console.log $folder/backup/nvram /run/rayos/net/00.json
+for one in $folder /var/rayos/vm/linux/${OTHER}; do
+  secret $one/state/network_lease $one/inbox/image $one/outbox/image $one/backup/1/manifest.json
 done
+$bb mkdir -m 0700 $folder/tpm /run/rayos/uplink/u0
+$bb chown 62001:62001 $folder/tpm
+secret /run/rayos/uplink/u0/facts
+$bb chown -R 60900:60900 /run/rayos/uplink/u0
 $bb mv $jail/usr/bin/qemu-system-x86_64 $jail/usr/bin/qemu
 $bb cp $here/escape $jail/usr/bin/qemu-system-x86_64
 $bb cp $here/escape $jail/usr/bin/escape-setuid
@@ -105,7 +136,9 @@ run() { # $1 = number of the jail, $2 = rows, $3 = size of the log's file system
   /usr/bin/mount -t tmpfs -o mode=1777 t ${TWIN_TMP.large}
   $bb truncate -s ${DISK_BYTES} $folder/rootfs.ext4
   $bb chown 0:0 $folder/rootfs.ext4 $folder/vmlinuz
-  $bb sed "s/${TOLD}/$2 $supervisor $guest $vm $device $cookie/" $here/plan > /run/rayos/plan/01
+  plan=plan
+  [ "$2" = own_tpm_socket ] && plan=plan.tpm
+  $bb sed "s/${TOLD}/$2 $supervisor $guest $vm $device $cookie/" $here/$plan > /run/rayos/plan/01
   said=$($here/jail.$1 1)
   [ "$said" = ok ] || echo "escape-failed jail $1: $said"
   $here/escape poke $sockets/qmp.sock
@@ -150,7 +183,8 @@ export async function escapeOverlay(
     "/etc/rayos/hardening": hardeningWithout("ptrace", "user_namespaces"),
     "/etc/inittab": `${inittab}::once:/usr/lib/escape/begin\n`,
     "/usr/lib/escape/begin": `${SCRIPT}\n${runs.join("\n")}\necho escape-done\n`,
-    "/usr/lib/escape/plan": planText(),
+    "/usr/lib/escape/plan": planText(false),
+    "/usr/lib/escape/plan.tpm": planText(true),
     "/usr/lib/escape/escape": { data: program, mode: 0o755 },
     ...Object.fromEntries(launchers),
   };

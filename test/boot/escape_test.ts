@@ -36,6 +36,7 @@ cpu_percent = 100
 kind = "linux"
 enabled = true
 autoboot = true
+devices = { vtpm = true }
 
 [profiles.runs.limits]
 mem_mib = 128
@@ -54,8 +55,9 @@ mem_mib = 32
 `;
 
 async function filesOnDisk(home: Home): Promise<DiskFiles> {
+  const other = registryRecord(OTHER, 0, "runs", 128);
   const vms = {
-    [OTHER]: registryRecord(OTHER, 0, "runs", 128),
+    [OTHER]: { ...other, devices: { ...other.devices, vtpm: true } },
     [HOSTILE]: registryRecord(HOSTILE, 1, "waits", 32),
   };
   return {

@@ -22,7 +22,7 @@ export const WALLS = {
   ipc: ["IPC namespace", "the host's"],
   uts: ["UTS namespace", "the host's"],
   cgroup_ns: ["cgroup namespace", "the host's"],
-  read_only: ["root, /g and kernel mounted read-only", "writable"],
+  read_only: ["root, /g, /n, /t and kernel mounted read-only", "writable"],
   nodev: ["/tmp mounted nodev", "device nodes work there"],
   nosymfollow: ["the guest's socket folder mounted nosymfollow", "links are followed"],
   descriptors: ["no descriptor but the three is handed on", "one of the host's is left open"],
@@ -52,7 +52,7 @@ export interface Row {
   readonly name: string;
   readonly tries: string;
   readonly walls: readonly (readonly [Answer, ...Together])[];
-  /** Ends the program, or may: it is run by itself, and only where it has a meaning. */
+  /** Ends the program, or wants another plan: it is run by itself, and only where it has a meaning. */
   readonly alone?: true;
   /** Too long for every run. */
   readonly full?: true;
@@ -110,12 +110,31 @@ export const ROWS: readonly Row[] = [
   hidden("own_saved_state", "open its own saved state"),
   hidden("own_log", "open its own console log"),
   hidden("own_backup", "open the backup of its NVRAM"),
+  hidden("own_lease", "open the record that its network's lease is spent"),
+  hidden("own_inbox", "open an image that is to be imported for it"),
+  hidden("own_outbox", "open an image that was exported of it"),
+  row("own_tpm_state", "open the folder with its TPM's state", NOT_THERE, NOT_ROOTS),
+  hidden("lease_of_other_guest", "open the record that another guest's lease is spent"),
+  hidden("backup_of_other_guest", "open another guest's backup"),
+  hidden("inbox_of_other_guest", "open an image that is to be imported for another guest"),
+  hidden("outbox_of_other_guest", "open an image that was exported of another guest"),
+  row("tpm_state_of_other_guest", "open the state of another guest's TPM", NOT_THERE, NOT_ROOTS),
   hidden("policy", "open the policy for writing"),
   hidden("registry", "open the registry for writing"),
   hidden("host_log", "open the host's log for writing"),
   row("host_file_read", "read a file of the host that all may read", NOT_THERE),
   hidden("host_file_write", "open a file of the host's image for writing"),
   hidden("plan_of_other_guest", "open another guest's launch plan"),
+  hidden("network_record", "open the host's record of another guest's network"),
+  row("uplink_facts", "open what the DHCP client says of the uplink", NOT_THERE, NOT_ROOTS),
+  row(
+    "uplink_namespace",
+    "join the namespace with the host's NIC by its file",
+    NOT_THERE,
+    NOT_OWNER,
+    SECCOMP,
+    CAPS,
+  ),
   hidden("host_disk", "open the host's disk as a device"),
   row("physical_memory", "open /dev/mem", NOT_THERE, NOT_OWNER, CAPS),
   row("proc_memory", "open /proc/…/mem of another guest's QEMU", NOT_THERE, NOT_ROOTS),
@@ -133,6 +152,8 @@ export const ROWS: readonly Row[] = [
 
   row("qmp_of_other_guest", "connect to another guest's QMP socket", NOT_THERE, NOT_ROOTS),
   row("agent_of_other_guest", "connect to another guest's agent socket", NOT_THERE, NOT_ROOTS),
+  row("tpm_of_other_guest", "connect to another guest's TPM (swtpm)", NOT_THERE, NOT_ROOTS),
+  row("passt_of_other_guest", "connect to another guest's network (passt)", NOT_THERE, NOT_ROOTS),
   hidden("control_socket", "connect to the host's control socket"),
   row(
     "socket_left_for_host",
@@ -180,6 +201,12 @@ export const ROWS: readonly Row[] = [
   ),
   row("own_kernel", "open its read-only kernel for writing", NOT_OWNER, ["EROFS", "read_only"]),
   row("file_beside_disk", "make a file beside its disks", ["EROFS", "read_only"], NOT_OWNER),
+  row(
+    "file_beside_passt",
+    "make a file beside its network's socket",
+    ["EROFS", "read_only"],
+    NOT_ROOTS,
+  ),
 
   row("tcp", "connect to a port of the host", SECCOMP, ["ENETUNREACH", "net"]),
   row("udp", "take the host's address", SECCOMP, ["EADDRNOTAVAIL", "net"]),
@@ -237,6 +264,15 @@ export const ROWS: readonly Row[] = [
   { ...row("inodes", "make 150,000 files in /tmp", ["killed", "memory"]), alone: true, full: true },
   {
     ...row("i386_numbers", "a socket by i386's system call", ["killed", "seccomp"]),
+    alone: true,
+  },
+  {
+    ...row(
+      "own_tpm_socket",
+      "take its TPM's socket away, for one of its own",
+      ["EROFS", "read_only"],
+      NOT_ROOTS,
+    ),
     alone: true,
   },
   {

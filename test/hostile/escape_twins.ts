@@ -37,6 +37,9 @@ const CHANGES: { readonly [One in Wall]?: readonly Change[] } = {
     ["--ro-bind $jailroot /", "--bind $jailroot /"],
     ["--remount-ro /g ", ""],
     ['binds="$binds --ro-bind', 'binds="$binds --bind'],
+    ['way_bind="--ro-bind', 'way_bind="--bind'],
+    // It comes from the launcher's part for a TPM.
+    ["/s $tpm_bind ", "/s ${tpm_bind/--ro-bind/--bind} "],
   ],
   nosymfollow: [["noexec,nosymfollow,", "noexec,"]],
   descriptors: [["  ulimit -c 0\n", "  exec 5< /etc/inittab\n  ulimit -c 0\n"]],

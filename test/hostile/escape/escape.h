@@ -38,6 +38,8 @@ extern const struct attempt attempts[];
 #define HOST_SOCKET "rayos-escape"
 #define HOST_QUEUE "rayos-escape"
 #define HOST_MEMORY 0x7261796f
+/* In the place of another guest's passt: the test's machine has no uplink. */
+#define HOST_PASST "/run/rayos/n/00/passt.sock"
 unsigned long net_cookie(int socket);
 int hold_out(void);
 int connect_path(const char *path);
@@ -49,6 +51,7 @@ int open_of_supervisor(const struct attempt *);
 int connect_to(const struct attempt *);
 int bind_at(const struct attempt *);
 int make_file(const struct attempt *);
+int take_away(const struct attempt *);
 int plant_link(const struct attempt *);
 int plant_fifo(const struct attempt *);
 int plant_hard_link(const struct attempt *);
@@ -65,6 +68,7 @@ int trace_guest(const struct attempt *);
 int read_guest_memory(const struct attempt *);
 int take_vm(const struct attempt *);
 int join_namespaces(const struct attempt *);
+int join_network(const struct attempt *);
 int unshare_flags(const struct attempt *);
 int clone_user(const struct attempt *);
 int clone3_user(const struct attempt *);

@@ -222,20 +222,23 @@ int other_numbers(const struct attempt *row) {
 }
 
 /*
- * The host's side: a listener, an abstract socket, shared memory and a queue, each for anybody. Prints
+ * The host's side: a listener, an abstract socket, shared memory and a queue, each for anybody, and a
+ * socket in the place of another guest's passt. Prints
  * its network namespace's number once all is there, and stays.
  */
 int hold_out(void) {
   struct sockaddr_in address = host_address();
-  struct sockaddr_un abstract;
+  struct sockaddr_un abstract, passt = {.sun_family = AF_UNIX, .sun_path = HOST_PASST};
   socklen_t length = abstract_address(&abstract);
   int tcp = socket(AF_INET, SOCK_STREAM, 0);
   int local = socket(AF_UNIX, SOCK_STREAM, 0);
+  int way = socket(AF_UNIX, SOCK_STREAM, 0);
   mode_t none = 0;
   syscall(SYS_umask, none);
   struct mq_attr queue = {.mq_maxmsg = 1, .mq_msgsize = 1};
   if (bind(tcp, (struct sockaddr *)&address, sizeof address) != 0 || listen(tcp, 100) != 0) return 2;
   if (bind(local, (struct sockaddr *)&abstract, length) != 0 || listen(local, 100) != 0) return 3;
+  if (bind(way, (struct sockaddr *)&passt, sizeof passt) != 0 || listen(way, 100) != 0) return 7;
   if (shmget(HOST_MEMORY, 4096, IPC_CREAT | 0666) < 0) return 4;
   if (syscall(SYS_mq_open, HOST_QUEUE, O_RDWR | O_CREAT, 0666, &queue) < 0) return 5;
   char text[32];

@@ -75,6 +75,9 @@ int make_file(const struct attempt *row) {
   return code;
 }
 
+/* What stands in its place afterwards would be spoken to. */
+int take_away(const struct attempt *row) { return unlink(row->path) == 0 ? OUT : errno; }
+
 /* The link stays: the host looks afterwards whether it would follow it. */
 int plant_link(const struct attempt *row) {
   return symlink("/etc/inittab", row->path) == 0 ? OUT : errno;
