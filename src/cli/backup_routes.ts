@@ -18,6 +18,7 @@ const MADE = v.looseObject({
   folder: v.string(),
   bytes: v.number(),
   ms: v.number(),
+  consistent: v.string(),
   state: v.string(),
   ...ROOM,
 });
@@ -43,9 +44,10 @@ const SHAPE = "rayos: vm: the host answered in another shape; use --json\n";
 export function renderBackup(result: unknown): string {
   const made = v.safeParse(MADE, result);
   if (!made.success) return SHAPE;
-  const { vm, backup, folder, bytes, ms, state } = made.output;
+  const { vm, backup, folder, bytes, ms, consistent, state } = made.output;
   return `${escapeUnsafe(`${vm}: backup ${backup} in ${PATHS.dataRoot}/${folder}`)}, ` +
-    `${sizeText(bytes)}, in ${(ms / 1000).toFixed(1)} s; the guest is ${escapeUnsafe(state)}\n` +
+    `${sizeText(bytes)}, ${escapeUnsafe(consistent)}, in ${(ms / 1000).toFixed(1)} s; ` +
+    `the guest is ${escapeUnsafe(state)}\n` +
     roomText(made.output);
 }
 

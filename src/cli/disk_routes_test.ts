@@ -84,11 +84,12 @@ Deno.test("renderBackup says how the guest is afterwards", () => {
     folder: "f",
     bytes: 1024,
     ms: 1234,
+    consistent: "frozen+paused",
     state: "running",
     ...ROOM,
   };
   assert.match(
     renderBackup(made),
-    /backup 1 in \/var\/rayos\/f, 1 KiB, in 1\.2 s; the guest is running\n/,
+    /backup 1 in \/var\/rayos\/f, 1 KiB, frozen\+paused, in 1\.2 s; the guest is running\n/,
   );
 });

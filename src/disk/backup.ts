@@ -23,6 +23,14 @@ export const MAX_MANIFEST_BYTES = 64 * 1024;
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const bytes = z.int().check(z.minimum(0));
 
+/**
+ * How a backup's files come to belong to one moment. `stopped`: nothing ran. `suspended`: its memory was
+ * saved and its machine ended. `paused`: its vCPUs were held, so that the disks are what a power cut leaves.
+ * `frozen+paused`: besides, the guest says that it had written down everything before; only the guest knows.
+ */
+export const CONSISTENT = ["stopped", "suspended", "frozen+paused", "paused"] as const;
+export type Consistent = typeof CONSISTENT[number];
+
 const MANIFEST = z.strictObject({
   version: z.literal(0),
   vm_id: z.string(),
@@ -31,8 +39,10 @@ const MANIFEST = z.strictObject({
   made_at: z.string(),
   /** SHA-256 of the policy that was in force. */
   policy: z.nullable(sha256),
-  /** The guest's state while it was copied. */
+  /** The guest's state before it was copied. */
   state: z.string(),
+  /** How its files were kept from changing meanwhile; not there in backups of before this was written. */
+  consistent: z.optional(z.enum(CONSISTENT)),
   files: z.array(z.strictObject({
     name: z.string().check(z.regex(FILE_NAME)),
     path: z.string(),
@@ -119,8 +129,13 @@ export function listBackups(host: Host, of: Of) {
   return wholeBackups(host, of).map((count) => {
     const read = readBackup(host, of, count);
     if ("rule" in read) return { backup: count, rule: read.rule };
-    const { made_at, files } = read.manifest;
-    return { backup: count, made_at, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+    const { made_at, files, consistent = null } = read.manifest;
+    return {
+      backup: count,
+      made_at,
+      consistent,
+      bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+    };
   });
 }
 

@@ -1,10 +1,11 @@
 /**
- * Asks a guest's agent whether it is up and whether the guest is set up, and tells it the time after a
- * resume. The agent is the guest's own word and can only say that this guest is ready, and needs no lease
- * any more; nothing else it sends is used.
+ * Asks a guest's agent whether it is up and whether the guest is set up, tells it the time after a resume,
+ * and has it hold its file systems for a backup. The agent is the guest's own word and can only say that
+ * this guest is ready, needs no lease any more, and what a backup's manifest says of it; nothing else it
+ * sends is used.
  *
- * Source: QEMU guest agent protocol, guest-sync, guest-set-time and guest-file-open (qemu-ga(8),
- * qapi-schema.json).
+ * Source: QEMU guest agent protocol, guest-sync, guest-set-time, guest-file-open and guest-fsfreeze-*
+ * (qemu-ga(8), qapi-schema.json).
  */
 
 import * as v from "valibot";
@@ -17,6 +18,8 @@ const SYNC_REPLY = v.strictObject({ return: v.number() });
 const DONE_REPLY = v.strictObject({ return: v.strictObject({}) });
 /** The reply that names an open file. */
 const HANDLE_REPLY = v.strictObject({ return: v.pipe(v.number(), v.integer()) });
+/** The reply of those that hold file systems and let them go: how many. */
+const COUNT_REPLY = v.strictObject({ return: v.pipe(v.number(), v.integer(), v.minValue(0)) });
 const ERROR_REPLY = v.looseObject({ error: v.looseObject({}) });
 /** Where a guest puts a file when it is set up; what is in it is never read. */
 export const PROVISIONED_FILE = {
@@ -80,6 +83,26 @@ export class AgentClient {
     const request = `{"execute":"guest-set-time","arguments":{"time":${wall.getTime()}000000}}`;
     const reads = (message: unknown) => v.is(DONE_REPLY, message) ? true : null;
     return await this.#ask(request, reads, timeoutMs);
+  }
+
+  /**
+   * Has the guest write down what it has in memory and hold its file systems. To be asked of an agent that
+   * has answered, and nothing else meanwhile. A guest that says no, or nothing in time, may hold them all the
+   * same: `thaw` is always asked for afterwards.
+   *
+   * @returns whether it says that it holds at least one
+   */
+  async freeze(timeoutMs: number): Promise<boolean> {
+    const reads = (message: unknown) =>
+      v.is(COUNT_REPLY, message) ? message.return > 0 : v.is(ERROR_REPLY, message) ? false : null;
+    return await this.#ask('{"execute":"guest-fsfreeze-freeze"}', reads, timeoutMs);
+  }
+
+  /** Lets its file systems go on. @returns whether it says that it did */
+  async thaw(timeoutMs: number): Promise<boolean> {
+    const reads = (message: unknown) =>
+      v.is(COUNT_REPLY, message) ? true : v.is(ERROR_REPLY, message) ? false : null;
+    return await this.#ask('{"execute":"guest-fsfreeze-thaw"}', reads, timeoutMs);
   }
 
   async #ask(

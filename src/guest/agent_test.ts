@@ -51,6 +51,31 @@ Deno.test("AgentClient sets the time in nanoseconds, and believes no other answe
   }
 });
 
+Deno.test("AgentClient takes a count for the answer of freeze and thaw, and nothing else", async () => {
+  const answers: readonly [answer: string, freezes: boolean, thaws: boolean][] = [
+    ['{"return":2}', true, true],
+    ['{"return":0}', false, true],
+    ['{"error":{"class":"GenericError","desc":"no"}}', false, false],
+    ['{"return":-1}', false, false],
+    ['{"return":1.5}', false, false],
+    ['{"return":"frozen"}', false, false],
+    ['{"return":{}}', false, false],
+    ['{"return":2,"more":1}', false, false],
+    ["[2]", false, false],
+    ["", false, false],
+  ];
+  for (const [answer, freezes, thaws] of answers) {
+    const connection = new FakeConnection();
+    connection.onWrite = () => connection.feed(`${answer}\n`);
+    const client = new AgentClient(connection);
+    assert.equal(await client.freeze(20), freezes, answer);
+    assert.equal(await client.thaw(20), thaws, answer);
+    assert.match(connection.written[0] ?? "", /\{"execute":"guest-fsfreeze-freeze"\}\n$/u);
+    assert.match(connection.written[1] ?? "", /\{"execute":"guest-fsfreeze-thaw"\}\n$/u);
+    client.close();
+  }
+});
+
 Deno.test("AgentClient stops listening to a guest that floods its port, with lines or with one that has no end", async () => {
   for (const flood of ["x\n".repeat(5_000), "x".repeat(1024 * 1024)]) {
     const connection = new FakeConnection();

@@ -33,12 +33,13 @@ import { guestFolder } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
 import { TPM_STATE } from "../plan/device.ts";
-import { type Allowed, authorize } from "../policy/authorize.ts";
+import type { Allowed } from "../policy/authorize.ts";
 import { effectiveGuests } from "../registry/effective.ts";
 import { firstFault } from "../registry/change.ts";
 import type { GuestRecord } from "../registry/guest.ts";
 import { documentOf } from "../registry/registry.ts";
 import type { Runtime } from "../runtime.ts";
+import { type Held, holdGuest } from "./backup_hold.ts";
 import {
   type Args,
   checkUnused,
@@ -63,70 +64,29 @@ const full = (path: string) => `${PATHS.dataRoot}/${path}`;
 
 export function backUp(runtime: Runtime, permit: Allowed<"vm.backup">): Promise<Outcome> {
   return workOnGuest(runtime, permit, true, async (work) => {
-    const guest = runtime.guests.get(work.owner.vm);
-    const ran = guest?.state === "running";
+    const { vm } = work.owner;
+    const before = runtime.guests.get(vm)?.state ?? "unknown";
     const started = runtime.host.clock.monoMs();
-    if (ran) await hold(work);
-    else if (guest?.state !== "suspended") checkUnused(work);
+    const held = await holdGuest(work);
     let made: Awaited<ReturnType<typeof copyAll>>;
     try {
-      made = await copyAll(work, ran);
+      made = await copyAll(work, held, before);
     } catch (error) {
       dropUnfinishedBackups(runtime.host, work.owner);
       throw error;
     } finally {
-      if (ran) await letGo(work);
+      await held.letGo();
     }
     const ms = Math.round(runtime.host.clock.monoMs() - started);
-    const { vm } = work.owner;
     const { folder: path, bytes } = made;
     runtime.emit({ type: "disk_done", vm, what: permit.op, path, bytes, ms });
     const state = runtime.guests.get(vm)?.state ?? "unknown";
-    return { vm, ...made, ms, state, ...roomLeft(runtime) };
+    return { vm, ...made, consistent: held.consistent, ms, state, ...roomLeft(runtime) };
   });
 }
 
-/** Suspends it, so that nothing writes its disks. @throws Refused where it is not suspended then */
-async function hold({ runtime, permit, owner }: GuestWork): Promise<void> {
-  const { vm } = owner;
-  const policy = runtime.inForce?.policy ?? null;
-  const asked = { op: "vm.suspend", vm } as const;
-  const decision = authorize(policy, runtime.state(), permit.caller, asked);
-  const guest = runtime.guests.get(vm);
-  if (!decision.allow || guest === undefined) return notHeld(vm, "not allowed");
-  await guest.suspend(decision.permit, "backup");
-  if (guest.state !== "suspended") notHeld(vm, guest.refusal?.detail ?? guest.state);
-}
-
-function notHeld(vm: string, found: string): never {
-  throw new Refused(issue("backup.not_held", {
-    expected: `${vm} suspended while it is copied`,
-    found,
-    hint: "stop it first, then back it up",
-  }));
-}
-
-/** Lets a guest that was suspended for its backup go on. What stands in the way is in its state. */
-async function letGo({ runtime, permit, owner }: GuestWork): Promise<void> {
-  const { vm } = owner;
-  const guest = runtime.guests.get(vm);
-  // The next start of the host, or a person, lets it go on.
-  if (runtime.ending || guest === undefined || guest.state !== "suspended") return;
-  runtime.busy.delete(vm);
-  const policy = runtime.inForce?.policy ?? null;
-  const asked = { op: "vm.start", vm } as const;
-  const decision = authorize(policy, runtime.state(), permit.caller, asked);
-  if (decision.allow) await guest.start(decision.permit);
-  else {runtime.emit({
-      type: "fault",
-      stage: "guest",
-      code: decision.rule,
-      message: `${vm}: it stays suspended after its backup: ${decision.detail}; start it by hand`,
-    });}
-}
-
-async function copyAll(work: GuestWork, ran: boolean) {
-  const { runtime, owner, record, permit } = work;
+async function copyAll(work: GuestWork, held: Held, state: string) {
+  const { runtime, owner, record } = work;
   const { host, inForce } = runtime;
   const files = filesOf(runtime, record).map((file) => ({
     ...file,
@@ -149,6 +109,8 @@ async function copyAll(work: GuestWork, ran: boolean) {
     before += content.bytes;
   }
   const folder = `${guestFolder(owner.kind, owner.vm)}/backup/${backup}`;
+  const boot = await bootFiles(work);
+  held.check();
   finishBackup(host, owner, backup, {
     version: 0,
     vm_id: owner.vm,
@@ -156,9 +118,10 @@ async function copyAll(work: GuestWork, ran: boolean) {
     uuid: record.uuid,
     made_at: host.clock.wall().toISOString(),
     policy: inForce?.sha256 ?? null,
-    state: ran ? "running" : runtime.guests.get(permit.vm ?? owner.vm)?.state ?? "unknown",
+    state,
+    consistent: held.consistent,
     files: copied,
-    boot: await bootFiles(work),
+    boot,
     record: documentOf(record),
   });
   return { backup, folder, files: copied.map((file) => file.name), bytes: before };

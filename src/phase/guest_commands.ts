@@ -6,6 +6,7 @@
 
 import type { Outcome } from "../control/protocol.ts";
 import { escapeUnsafe } from "../escape.ts";
+import type { Host } from "../host/port.ts";
 import { guestFolder } from "../id.ts";
 import { renderPlan } from "../jail/render.ts";
 import { jailSpec, tpmSpec } from "../jail/spec.ts";
@@ -15,6 +16,7 @@ import type { MachineState } from "../machine_state.ts";
 import { AT_REST, type LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 import type { Guest } from "../supervisor/guest.ts";
+import { thawGuest } from "./backup_hold.ts";
 
 /** Bytes of a guest's console log that are looked at, and the lines of it that are given. */
 const LOG_TAIL_BYTES = 64 * 1024;
@@ -22,7 +24,7 @@ const LOG_LINES = 40;
 const MOST_LOG_LINES = 500;
 
 interface Command {
-  readonly run: (guest: Guest, permit: Allowed) => Promise<unknown>;
+  readonly run: (guest: Guest, permit: Allowed, host: Host) => Promise<unknown>;
   /** Where it leads; anything else means that something came between. */
   readonly to: readonly MachineState[];
 }
@@ -53,7 +55,11 @@ const COMMANDS: Partial<Record<LiveOp, Command>> = {
     to: AT_REST,
   },
   "vm.resume": {
-    run: (guest, permit) => guest.resume(permit as Allowed<"vm.resume">),
+    async run(guest, permit, host) {
+      await guest.resume(permit as Allowed<"vm.resume">);
+      // A program that died in the middle of its backup has left it so.
+      if (guest.agentReady) void thawGuest(host, guest.plan);
+    },
     to: ["running"],
   },
 };
@@ -85,7 +91,7 @@ async function carryOut(runtime: Runtime, permit: Allowed, command: Command): Pr
   if (LEAVES.includes(permit.op)) {
     await runtime.presenter.ask({ type: "hide", vm: guest.plan.vm });
   }
-  await command.run(guest, permit);
+  await command.run(guest, permit, runtime.host);
   const { refusal, state } = guest;
   if (refusal !== null) return { ok: false, ...refusal };
   if (command.to.includes(state)) return { ok: true, result: { state } };

@@ -13,6 +13,7 @@ import type { LaunchPlan } from "../plan/launch_plan.ts";
 import { AT_REST } from "../policy/ops.ts";
 import { authorize } from "../policy/authorize.ts";
 import type { Runtime } from "../runtime.ts";
+import { thawTakenUp } from "./backup_hold.ts";
 import { tidyDisks, watchRoom } from "./disk_tidy.ts";
 import { takeLeft } from "./network.ts";
 import { hostKey } from "../saved/host_key.ts";
@@ -38,6 +39,7 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
   syncGuests(runtime);
   await endForbidden(runtime);
   await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
+  thawTakenUp(runtime);
   const waiting = [...runtime.guests.values()].filter((guest) => AT_REST.includes(guest.state));
   const startAll = async () => {
     for (let guest = waiting.shift(); guest !== undefined; guest = waiting.shift()) {

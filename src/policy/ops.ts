@@ -213,7 +213,8 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "vm.stop": { ...atRest, states: STOPPABLE },
   "vm.kill": { ...atRest, states: ALIVE },
   "vm.pause": { ...atRest, states: RUNNING },
-  "vm.resume": { ...atRest, needs: given("state"), states: ["paused"], exposes: true },
+  // One that is held for its backup goes on when that is done.
+  "vm.resume": { ...atRest, needs: given("state", "free"), states: ["paused"], exposes: true },
   "vm.suspend": { ...atRest, states: RUNNING_OR_PAUSED },
   "vm.reset_state": unused,
   "vm.plan": { ...plain, needs: ["named", "in_force", "known"] },

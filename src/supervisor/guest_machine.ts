@@ -37,6 +37,8 @@ export abstract class GuestMachine {
   readonly network: GuestNetwork;
   protected qmp: QmpClient | null = null;
   #sawShutdown = false;
+  /** How often its vCPUs were let go on. */
+  resumes = 0;
   /** Whether the agent answered since the machine began. */
   protected answered = false;
   /** A command of ours that QEMU's next word of its vCPUs answers. */
@@ -293,6 +295,7 @@ export abstract class GuestMachine {
 
   #onQmpEvent(event: QmpEvent): void {
     if (event.name === "SHUTDOWN") this.#sawShutdown = true;
+    if (event.name === "RESUME") this.resumes++;
     // Held by QEMU itself, e.g. since a disk is full; what was asked is followed by its reply.
     if (event.name === "STOP" && this.#asked === null && this.progress.is("running")) {
       void this.#heldByItself().catch((error) => this.#lost("status", error));

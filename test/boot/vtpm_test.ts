@@ -1,7 +1,7 @@
 /**
  * A guest's own TPM on a real machine: the guest reads it and keeps something in it, which is there after
  * its next start and nowhere else; what becomes of the guest when its TPM dies, when the program does, and
- * when somebody asks for its memory to be saved.
+ * when somebody asks for its memory to be saved, or for a backup, for which its own agent holds its disk.
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
@@ -12,6 +12,7 @@ import {
   fileInside,
   insideOverlay,
   killProgram,
+  linesInside,
   rayInside,
   statesOf,
   vmCommand,
@@ -82,6 +83,28 @@ async function kept(run: BootRun, vm: string, start: number): Promise<string> {
   throw new Error(`${vm} did not say what its TPM keeps at start ${start}`);
 }
 
+/** A guest that cannot be suspended is held for its backup, and goes on with its disk. */
+async function backUp(run: BootRun): Promise<void> {
+  await run.waitFor(`RAYOS_LINUX_VM_READY vm=${FIRST}`, READY_MS);
+  const from = run.lines.length;
+  const { code, output } = await rayInside(run, `vm backup ${FIRST} --json`);
+  assert.equal(code, 0, output);
+  const folder = `/var/rayos/vm/linux/${FIRST}`;
+  const manifest = await fileInside(run, `${folder}/backup/1/manifest.json`);
+  const { consistent, files } = JSON.parse(new TextDecoder().decode(manifest));
+  assert.equal(consistent, "frozen+paused");
+  assert.deepEqual(files.map((file: { name: string }) => file.name), [
+    "disk-root",
+    "tpm-tpm2-00.permall",
+  ]);
+  assert.deepEqual(statesOf(run, FIRST, from), ["running:paused", "paused:running"]);
+  // It counts on its disk: one that is still held would wait there.
+  const counts = () => linesInside(run, `${folder}/logs/console.log`, "^count");
+  const before = await counts();
+  const until = Date.now() + READY_MS;
+  while (await counts() < before + 3) assert.ok(Date.now() < until, "it does not count any more");
+}
+
 /** Does it on the machine and gives what it wrote. */
 async function inside(run: BootRun, command: string): Promise<string> {
   await askInside(run, `do ${command} > /run/said 2>&1`, /inside done/u);
@@ -124,6 +147,8 @@ Deno.test("a guest's TPM is its own, lasts from start to start, and its end is t
     assert.equal(code, 1);
     assert.match(output, /saved\.tpm/u);
     assert.equal(statesOf(run, FIRST).at(-1), "paused:running");
+
+    await backUp(run);
 
     // The program dies: both jails of each guest are read back, and both guests are left alone.
     const adopted = await killProgram(run);

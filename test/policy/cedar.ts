@@ -132,7 +132,7 @@ function forProfile(policy: Policy, profile: Profile, hostMemoryMiB: number): st
     const suspended = 'resource.state == "suspended"';
     out.push(rule('principal == Caller::"policy"', ["vm.start"], ...start, suspended));
   }
-  out.push(rule(PERSON, ["vm.resume"], 'resource.state == "paused"'));
+  out.push(rule(PERSON, ["vm.resume"], "!resource.busy", 'resource.state == "paused"'));
   out.push(
     rule(USER, ["vm.console"], `${set("", "running", "paused")}.contains(resource.state)`),
     rule(
