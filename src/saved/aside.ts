@@ -4,11 +4,33 @@
  * disks.
  */
 
+import { Fault } from "../fault.ts";
 import type { Host } from "../host/port.ts";
 import type { Issue } from "../issue.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 import { nextGeneration } from "./generation.ts";
 import { savedPlaces } from "./places.ts";
+
+/** So many may lie aside; each is as large as the guest's memory, and none is ever removed by the host. */
+export const MOST_ASIDE = 8;
+
+/**
+ * Looked at before a state is saved: what is set aside was saved before, so that they stay bounded.
+ *
+ * @throws Fault `saved.asides` where no further one has room
+ */
+export function checkAsides(host: Host, plan: LaunchPlan): void {
+  const { aside } = savedPlaces(plan);
+  if (host.lstat(aside) === null) return;
+  const kept = host.list(aside).filter((name) => host.lstat(`${aside}/${name}/saved`) !== null);
+  if (kept.length < MOST_ASIDE) return;
+  throw new Fault(
+    "guest",
+    "saved.asides",
+    `saving a guest: ${kept.length} saved states of it lie aside, of at most ${MOST_ASIDE}; ` +
+      `remove those in ${aside} that nobody needs`,
+  );
+}
 
 /**
  * Moves the state to `state/aside/<n>/`, with the reasons beside it, and removes an unfinished one.

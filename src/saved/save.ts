@@ -25,7 +25,7 @@ import { issue } from "../issue.ts";
 import { guestCgroup, PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 import { within } from "../within.ts";
-import { setAside } from "./aside.ts";
+import { checkAsides, setAside } from "./aside.ts";
 import { nextGeneration, retireSaved } from "./generation.ts";
 import { savedPlaces } from "./places.ts";
 import { fileDifferences, filesOf, presentOf, qemuFacts } from "./present.ts";
@@ -114,6 +114,7 @@ async function save(request: SuspendRequest): Promise<SavedState> {
   const places = savedPlaces(plan);
   // What a TPM has in memory would have to be saved with the machine's, to the same instant.
   if (plan.tpm !== null) throw failure("saved.tpm", "one with a TPM cannot be saved; shut it down");
+  checkAsides(host, plan);
   checkRoom(host, plan);
   await qmp.command("stop");
   for (const folder of [places.guest, places.folder]) host.makeDirectory(folder);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Slot, VmId } from "../../src/id.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
 import type { LaunchPlan } from "../../src/plan/launch_plan.ts";
-import { setAside } from "../../src/saved/aside.ts";
+import { MOST_ASIDE, setAside } from "../../src/saved/aside.ts";
 import { type Checked, checkSaved } from "../../src/saved/check.ts";
 import { hostKey } from "../../src/saved/host_key.ts";
 import { loadSaved } from "../../src/saved/load.ts";
@@ -165,6 +165,31 @@ Deno.test("setAside keeps each state in a folder of its own, with the reasons, f
     host.seed(STATE, bytes ?? "");
     assert.equal(await verdict(host), "vm.saved_used:generation");
   }
+});
+
+Deno.test("suspendGuest refuses to save where too many states lie aside, and removes none of them", async () => {
+  const host = cutHost();
+  const folders: string[] = [];
+  for (let n = 0; n < MOST_ASIDE; n++) {
+    const { result } = await suspend(host);
+    assert.ok(result.ok, `${n}`);
+    folders.push(setAside(host, plan, []) ?? "");
+  }
+  const { qemu, result } = await suspend(host);
+  assert.equal(result.ok, false);
+  if (result.ok) return;
+  assert.equal(result.fault.code, "saved.asides");
+  assert.match(result.fault.message, /8 saved states .* remove those in .*\/state\/aside/u);
+  // Nobody has held it: it goes on, or is shut down.
+  assert.deepEqual([result.guest, qemu.status], ["paused", "running"]);
+  assert.ok(folders.every((folder) => host.contentOf(`${folder}/saved`) !== null));
+  assert.equal(await verdict(host), "none");
+  // A folder that has no state any more is none; one that is gone makes room for one.
+  host.remove(`${folders[3]}/saved`);
+  assert.ok((await suspend(host)).result.ok);
+  assert.equal(await verdict(host), "good");
+  // What is there can always be set aside: a bad one never keeps the guest from its start.
+  assert.notEqual(setAside(host, plan, []), null);
 });
 
 Deno.test("suspendGuest that fails leaves the guest paused, no file, and a guest that can be saved again", async () => {
