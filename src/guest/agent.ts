@@ -27,6 +27,11 @@ export const PROVISIONED_FILE = {
   windows: "C:\\ProgramData\\RayOS\\provisioned",
 } as const;
 const LINE_CAP = 64 * 1024;
+/**
+ * The byte 0xFF makes the agent drop what half a request may have left in its parser. It says an error to
+ * that, which is no answer to what follows: so only a sync begins with it, whose answer has a number.
+ */
+const DROP = "\u00ff";
 /** Lines in a row that answer nothing: what an agent had left to say before, and no more. */
 const MOST_STRAYS = 1_000;
 
@@ -57,7 +62,7 @@ export class AgentClient {
       const parsed = v.safeParse(SYNC_REPLY, message);
       return parsed.success && parsed.output.return === id ? true : null;
     };
-    return await this.#ask(request, reads, timeoutMs);
+    return await this.#ask(`${DROP}${request}`, reads, timeoutMs);
   }
 
   /**
@@ -115,8 +120,7 @@ export class AgentClient {
       return await within(timeoutMs, "guest agent", this.#writing).then(() => false, () => false);
     }
     const answered = new Promise<boolean>((resolve) => this.#waiting = { reads, resolve });
-    // 0xFF makes the agent drop what half a request may have left in its parser.
-    const bytes = new Uint8Array([0xff, ...new TextEncoder().encode(request), 0x0a]);
+    const bytes = Uint8Array.from(`${request}\n`, (character) => character.charCodeAt(0));
     try {
       this.#writing = this.connection.write(bytes).finally(() => this.#writing = null);
       this.#writing.catch(() => {});

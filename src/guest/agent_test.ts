@@ -51,6 +51,24 @@ Deno.test("AgentClient sets the time in nanoseconds, and believes no other answe
   }
 });
 
+Deno.test("AgentClient takes the agent's error at the byte that clears its parser for no answer", async () => {
+  const connection = new FakeConnection();
+  // As qemu-ga 7.2 answers: each 0xFF is an error of its own, before the answer.
+  connection.onWrite = (text) => {
+    if (text.startsWith("\u00ff")) {
+      connection.feed('{"error":{"class":"GenericError","desc":"JSON parse error, stray"}}\n');
+    }
+    const { execute, arguments: { id } = { id: 0 } } = JSON.parse(text.replace(/^\u00ff/u, ""));
+    connection.feed(`{"return":${execute === "guest-sync" ? id : 1}}\n`);
+  };
+  const client = new AgentClient(connection);
+  assert.equal(await client.answers(1000), true);
+  assert.equal(await client.freeze(1000), true);
+  assert.equal(await client.thaw(1000), true);
+  assert.equal(await client.isProvisioned("linux", 1000), true);
+  client.close();
+});
+
 Deno.test("AgentClient takes a count for the answer of freeze and thaw, and nothing else", async () => {
   const answers: readonly [answer: string, freezes: boolean, thaws: boolean][] = [
     ['{"return":2}', true, true],
