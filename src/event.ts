@@ -21,6 +21,9 @@ export interface Subject {
 /** Why a guest has a network from now on, or has none any more. */
 export type NetworkReason = "policy" | "provisioning" | "provisioned" | "lease_expired" | "stopped";
 
+/** Why a guest sees a shared folder from now on, or does not any more. */
+export type ShareReason = "policy" | "asked" | "stopped" | "suspending" | "died";
+
 export type HostEvent =
   | {
     type: "init_start";
@@ -69,6 +72,7 @@ export type HostEvent =
   | { type: "presentation"; subject: Subject; on: boolean }
   | { type: "input_dropped"; count: number }
   | { type: "uplink_back"; nic: string }
+  | { type: "share"; subject: Subject; tag: string; on: boolean; reason: ShareReason }
   | { type: "host_event"; op: string; target: string; caller: string }
   | { type: "host_ack"; op: string; ok: boolean; detail: string }
   | { type: "disk_done"; vm: VmId; what: string; path: string; bytes: number; ms: number }

@@ -14,6 +14,7 @@ export type Stage =
   | "registry"
   | "plan"
   | "network"
+  | "share"
   | "launch"
   | "ready"
   | "guest"

@@ -18,6 +18,7 @@ import { networkOperations } from "./phase/network_rights.ts";
 import { installPolicy } from "./phase/policy_install.ts";
 import { presentationOperations } from "./phase/presentation_commands.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
+import { shareOperations } from "./phase/share_rights.ts";
 import { acceptSerial } from "./phase/serial_accept.ts";
 import type { Allowed } from "./policy/authorize.ts";
 import { POWER_BUTTON_NOTE, STARTS_FILE } from "./phase/session.ts";
@@ -83,6 +84,7 @@ export function composeOperations(runtime: Runtime): void {
     ...diskOperations(runtime, launcher),
     ...networkOperations(runtime),
     ...presentationOperations(runtime),
+    ...shareOperations(runtime),
   ];
   for (const [op, operation] of inFiles) {
     operations.set(op, operation);

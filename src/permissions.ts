@@ -35,8 +35,22 @@ export function networkCgroup(slot: Slot): string {
   return `${PATHS.cgroup}/rayos/net/${slotName(slot)}`;
 }
 
+/** The directory of the cgroup of what serves one of a slot's shares, within the guest's own. */
+export function shareCgroup(slot: Slot, share: number): string {
+  return `${guestCgroup(slot)}/share${share}`;
+}
+
 /** The launchers: the only programs that the program may start. */
-export const LAUNCHERS = ["jail", "uplink", "net", "mount", "fsck", "power", "disk"] as const;
+export const LAUNCHERS = [
+  "jail",
+  "uplink",
+  "net",
+  "share",
+  "mount",
+  "fsck",
+  "power",
+  "disk",
+] as const;
 export type Launcher = typeof LAUNCHERS[number];
 
 export function launcherPath(name: Launcher): string {

@@ -8,7 +8,7 @@ import type { LogSinks } from "./audit/sinks.ts";
 import { type Cmdline, CMDLINE_DEFAULTS } from "./boot/cmdline.ts";
 import type { ImageFacts, Starts } from "./boot/session.ts";
 import { GuestConsoles } from "./control/guest_console.ts";
-import type { Outcome } from "./control/protocol.ts";
+import { type Outcome, requestOf } from "./control/protocol.ts";
 import type { HostEvent } from "./event.ts";
 import { asFault } from "./fault.ts";
 import type { Host, Listener } from "./host/port.ts";
@@ -221,12 +221,8 @@ export class Runtime {
     if (caller === "socket" && !this.ready && !WHILE_BOOTING.includes(op)) {
       return { ok: false, rule: "op.not_ready", detail: "the boot is not over; ask again then" };
     }
-    const decision = authorize(
-      this.inForce?.policy ?? null,
-      this.state(),
-      caller,
-      vm === null ? { op } : { op, vm },
-    );
+    const policy = this.inForce?.policy ?? null;
+    const decision = authorize(policy, this.state(), caller, requestOf(op, vm, args));
     if (!decision.allow) return { ok: false, rule: decision.rule, detail: decision.detail };
     const permit = decision.permit as Allowed;
     switch (permit.op) {

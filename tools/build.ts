@@ -11,6 +11,8 @@ import { renderHardening, renderSysfsShown } from "../src/boot/hardening.ts";
 import { DHCP_FILTER } from "../src/seccomp/dhcp.ts";
 import { DISK_FILTER } from "../src/seccomp/disk.ts";
 import { PASST_FILTER } from "../src/seccomp/passt.ts";
+import { QEMU_SHARED_FILTER } from "../src/seccomp/qemu_shared.ts";
+import { VIRTIOFSD_FILTER } from "../src/seccomp/virtiofsd.ts";
 import { QEMU_FILTER } from "../src/seccomp/qemu.ts";
 import { SWTPM_FILTER } from "../src/seccomp/swtpm.ts";
 import type { Sources } from "./build_closure.ts";
@@ -190,6 +192,8 @@ export function buildImage(options: BuildOptions): BuildFacts {
     ["swtpm.bpf", SWTPM_FILTER],
     ["passt.bpf", PASST_FILTER],
     ["dhcp.bpf", DHCP_FILTER],
+    ["qemu.shared.bpf", QEMU_SHARED_FILTER],
+    ["virtiofsd.bpf", VIRTIOFSD_FILTER],
     ["hardening", text(renderHardening())],
     ["sysfs", text(renderSysfsShown())],
     ["void.kmap", voidKeymap()],

@@ -31,6 +31,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["jail"],
   ["guest"],
   ["network"],
+  ["share"],
   ["saved"],
   ["disk"],
   ["supervisor"],

@@ -134,7 +134,7 @@ const LIVES: readonly Life[] = [
           "echo all of it",
       );
       await console(/^all of it/m);
-      await qmp.command("device_del", unplugArguments("network"));
+      await qmp.command("device_del", unplugArguments({ kind: "network" }));
       await new Promise((resolve) => setTimeout(resolve, 3000));
       await qmp.command("netdev_del", { id: NETDEV });
       await qmp.command("system_reset");

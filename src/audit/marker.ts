@@ -127,6 +127,12 @@ const ROWS: Rows = {
     }),
   input_dropped: (e) => warn("presentation", "input_dropped", { count: e.count }),
   uplink_back: (e) => info("network", "uplink_back", { nic: e.nic }),
+  share: (e) =>
+    info("share", e.on ? "share_on" : "share_off", {
+      ...of(e.subject),
+      tag: e.tag,
+      reason: e.reason,
+    }),
   host_event: (e) =>
     info("control", marker("RAYOS_HOST_EVENT_V0", e.op, e.target), { caller: e.caller }),
   host_ack: (e) => info("control", marker("RAYOS_HOST_ACK", e.op, e.ok ? "ok" : "err", e.detail)),

@@ -28,6 +28,7 @@ import { printable } from "./policy_result.ts";
 import { networkRoutes } from "./network_routes.ts";
 import { watchStatus } from "./status_watch.ts";
 import { hide, inputRoutes, present } from "./presentation_routes.ts";
+import { shareRoutes } from "./share_routes.ts";
 import { policyRoutes } from "./policy_routes.ts";
 import { vmCommand, vmStart } from "./vm_commands.ts";
 import { vmConsole } from "./vm_console.ts";
@@ -165,6 +166,7 @@ export function rayApplication(version: string): Application<CliContext & Comman
       present,
       hide,
       input: inputRoutes,
+      share: shareRoutes,
       policy: policyRoutes,
       power: buildRouteMap({
         docs: { brief: "The machine" },

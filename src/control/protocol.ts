@@ -4,6 +4,8 @@
  */
 
 import * as v from "valibot";
+import type { VmId } from "../id.ts";
+import type { Request } from "../policy/authorize.ts";
 import type { ControlStream } from "./stream.ts";
 
 /** A longer line gets an error and is dropped. */
@@ -63,6 +65,16 @@ export function parseResponse(line: string): ControlResponse | null {
   } catch {
     return null;
   }
+}
+
+/** The request as `authorize` is asked; whatever else it carries is the operation's own matter. */
+export function requestOf(
+  op: string,
+  vm: VmId | null,
+  { tag }: Readonly<Record<string, unknown>>,
+): Request {
+  const share = op.startsWith("share.") && typeof tag === "string" ? { share: tag } : {};
+  return vm === null ? { op, ...share } : { op, vm, ...share };
 }
 
 /** A request's or a response's line, with its newline. */

@@ -7,15 +7,28 @@
  */
 
 /** What is plugged in, and what of it is not the same for every guest. */
-export type HotDevice = {
-  readonly kind: "network";
-  /** Of the guest alone; behind passt no other machine sees it. */
-  readonly mac: string;
-};
+export type HotDevice =
+  | {
+    readonly kind: "network";
+    /** Of the guest alone; behind passt no other machine sees it. */
+    readonly mac: string;
+  }
+  | {
+    readonly kind: "share";
+    /** Which of the guest's shares, from 0. */
+    readonly share: number;
+    /** What the guest mounts it by. */
+    readonly tag: string;
+  };
 export type HotKind = HotDevice["kind"];
+/** Which device it is, without what only its beginning needs. */
+export type HotPlace = { readonly kind: "network" } | {
+  readonly kind: "share";
+  readonly share: number;
+};
 
 interface HotRow<Kind extends HotKind> {
-  /** Its name in QEMU's tree, below `/machine/peripheral`. */
+  /** Its name in QEMU's tree, below `/machine/peripheral`; of more than one, what its number follows. */
   readonly id: string;
   readonly policyKey: string;
   readonly exposes: string;
@@ -37,6 +50,17 @@ export const HOT_DEVICES: { readonly [Kind in HotKind]: HotRow<Kind> } = {
       romfile: "",
     }),
   },
+  share: {
+    id: "share",
+    policyKey: "<profile>.storage.shares",
+    exposes: "a folder of RayOS Data, served by a process of its own",
+    properties: ({ share, tag }) => ({
+      driver: "vhost-user-fs-pci",
+      chardev: shareId(share),
+      tag,
+      bus: `port-${shareId(share)}`,
+    }),
+  },
 };
 
 /** The port that a launch plan leaves free for it (`plan/device.ts`). */
@@ -44,13 +68,30 @@ export const NETWORK_PORT = "port-network";
 /** The other end of the network card, inside QEMU. */
 export const NETDEV = "n0";
 
+/** The name of a share's device, and of the connection behind it, in QEMU. */
+function shareId(share: number): string {
+  return `${HOT_DEVICES.share.id}${share}`;
+}
+
+/** A device's name in QEMU's tree. */
+export function hotId(place: HotPlace): string {
+  return place.kind === "share" ? shareId(place.share) : HOT_DEVICES.network.id;
+}
+
 /** The arguments of `device_add`. */
 export function plugArguments(device: HotDevice): Record<string, unknown> {
-  const { id, properties } = HOT_DEVICES[device.kind];
-  return { id, ...properties(device) };
+  // The table's row for a kind takes that kind's device: the compiler cannot see the pairing.
+  const { properties } = HOT_DEVICES[device.kind] as HotRow<HotKind>;
+  return { id: hotId(device), ...properties(device) };
 }
 
 /** The arguments of `device_del`. */
-export function unplugArguments(kind: HotKind): Record<string, unknown> {
-  return { id: HOT_DEVICES[kind].id };
+export function unplugArguments(place: HotPlace): Record<string, unknown> {
+  return { id: hotId(place) };
+}
+
+/** The arguments of `chardev-add`: the socket of who serves a share, as QEMU's jail shows it. */
+export function shareSocketArguments(share: number): Record<string, unknown> {
+  const addr = { type: "unix", data: { path: `/v/${share}/fs.sock` } };
+  return { id: shareId(share), backend: { type: "socket", data: { addr, server: false } } };
 }

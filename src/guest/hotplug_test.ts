@@ -13,7 +13,7 @@ Deno.test("plugArguments makes a card in the port that the plan leaves free, wit
     mac: "52:54:00:01:02:03",
     romfile: "",
   });
-  assert.deepEqual(unplugArguments("network"), { id: "nic0" });
+  assert.deepEqual(unplugArguments({ kind: "network" }), { id: "nic0" });
   const [[, port = ""] = []] = DEVICES["network-port"].options({ device: "network-port" });
   assert.equal(JSON.parse(port).id, NETWORK_PORT);
 });
@@ -24,7 +24,9 @@ Deno.test("QmpClient sends a network's commands with words of its own: one socke
   connection.onWrite = (text) => connection.feed(`{"return":{},"id":${JSON.parse(text).id}}\n`);
   const qmp = await QmpClient.open(connection, () => {});
   for (const name of ["netdev_add", "set_link", "netdev_del", "device_del"] as const) {
-    const sent = name === "device_del" ? qmp.command(name, 50, "network") : qmp.command(name, 50);
+    const sent = name === "device_del"
+      ? qmp.command(name, 50, { kind: "network" })
+      : qmp.command(name, 50);
     await sent.catch(() => {});
   }
   const words = connection.written.slice(1).map((line) => JSON.parse(line));

@@ -13,9 +13,11 @@ import { Fault } from "../fault.ts";
 import {
   HOT_DEVICES,
   type HotDevice,
-  type HotKind,
+  hotId,
+  type HotPlace,
   NETDEV,
   plugArguments,
+  shareSocketArguments,
   unplugArguments,
 } from "./hotplug.ts";
 import { inputArguments, type InputStroke } from "./input.ts";
@@ -55,6 +57,8 @@ const COMMANDS = {
   device_add: v.looseObject({}),
   device_del: v.looseObject({}),
   "input-send-event": v.looseObject({}),
+  "chardev-add": v.looseObject({}),
+  "chardev-remove": v.looseObject({}),
 } as const;
 export type QmpCommand = keyof typeof COMMANDS;
 type Returned<C extends QmpCommand> = v.InferOutput<typeof COMMANDS[C]>;
@@ -72,8 +76,11 @@ interface Arguments {
   };
   "migrate-set-parameters": { readonly "max-bandwidth": number };
   device_add: HotDevice;
-  device_del: HotKind;
   "input-send-event": InputStroke;
+  device_del: HotPlace;
+  /** The number of a share: what serves it is the one other end that QEMU can be told of. */
+  "chardev-add": number;
+  "chardev-remove": number;
 }
 type ArgumentsOf<C extends QmpCommand> = C extends keyof Arguments ? [Arguments[C]] : [];
 /** What these are given is never a caller's to choose. */
@@ -95,8 +102,10 @@ const FIXED: Partial<Record<QmpCommand, unknown>> = {
 /** The arguments of a command as the wire has them. */
 function wireArguments(name: QmpCommand, given: unknown): unknown {
   if (name === "device_add") return plugArguments(given as HotDevice);
-  if (name === "device_del") return unplugArguments(given as HotKind);
   if (name === "input-send-event") return inputArguments(given as InputStroke);
+  if (name === "device_del") return unplugArguments(given as HotPlace);
+  if (name === "chardev-add") return shareSocketArguments(given as number);
+  if (name === "chardev-remove") return { id: hotId({ kind: "share", share: given as number }) };
   return given ?? FIXED[name];
 }
 

@@ -263,3 +263,36 @@ Deno.test("confinementOf finds nothing in a TPM's jail that is as planned, and n
   const files = [{ fd: 9, target: "/state/x", device: DISK.device, inode: 99 }];
   assert.deepEqual(tpmFields("", "", { files }), ["tpm.open_files"]);
 });
+
+const ODD = "0000000000040100";
+const ODD_STATUS = STATUS
+  .replaceAll(/^(Cap\w+:\t).*$/gm, `$1${ODD}`)
+  .replace("Seccomp_filters:\t2", "Seccomp_filters:\t1");
+
+Deno.test("confinementOf lets one task beside the first be otherwise, in exactly what the spec says", () => {
+  const odd = { ...spec, oddTask: { capabilities: ODD, seccompFilters: 1 } };
+  const named = (...texts: string[]) =>
+    confinementOf(
+      odd,
+      observed({
+        processes: [process({ tasks: texts.map((text, n) => ({ tid: 7 + n, status: text })) })],
+      }),
+    ).issues.length > 0;
+  assert.equal(named(STATUS, ODD_STATUS), false);
+  assert.equal(named(STATUS, STATUS), false);
+  assert.equal(named(ODD_STATUS, STATUS), true, "the first task");
+  assert.equal(named(STATUS, ODD_STATUS, ODD_STATUS), true, "a second one");
+  assert.equal(named(STATUS, ODD_STATUS.replace(ODD, "0000000000240100")), true, "one more");
+  assert.equal(named(STATUS, ODD_STATUS.replace("Seccomp:\t2", "Seccomp:\t0")), true, "no filter");
+  assert.equal(named(STATUS, ODD_STATUS.replace("Uid:\t61000", "Uid:\t0")), true, "another uid");
+  assert.equal(
+    fields(
+      observed({
+        processes: [
+          process({ tasks: [{ tid: 7, status: STATUS }, { tid: 8, status: ODD_STATUS }] }),
+        ],
+      }),
+    ).length > 0,
+    true,
+  );
+});

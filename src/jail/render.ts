@@ -26,6 +26,7 @@ export function renderPlan(plan: LaunchPlan): string {
     `io_max ${plan.limits.ioMaxBytesS ?? "max"}`,
     `kvm ${plan.emulated ? 0 : 1}`,
     `network ${hasNetworkPort(plan) ? 1 : 0}`,
+    ...(plan.shares.length === 0 ? [] : [`shares ${plan.shares.length}`]),
     `seccomp ${plan.seccomp}`,
     ...(plan.tpm === null ? [] : [`tpm ${plan.tpm.seccomp} ${plan.tpm.stateDir}`]),
     ...plan.files.map((file) => `${file.access} ${file.path} ${file.name}`),

@@ -14,8 +14,10 @@ export interface JailMount {
   readonly place: string;
   readonly root: string | null;
   readonly access: "ro" | "rw";
-  /** `data`: of RayOS Data's own file system. */
-  readonly of: "image" | "data" | "tmpfs" | "devtmpfs";
+  /** `data`: of RayOS Data's own file system; `share`: of the file that holds what a guest writes. */
+  readonly of: "image" | "data" | "tmpfs" | "devtmpfs" | "proc" | "share";
+  /** Nothing in it is executed, and no link in it is followed. */
+  readonly inert?: true;
 }
 
 /** A file that the process must have open, by what it is on RayOS Data. */
@@ -34,21 +36,33 @@ export type JailLimits = Pick<
   "cpuMaxUs" | "memoryMaxBytes" | "pidsMax" | "ioMaxBytesS"
 >;
 
-export interface JailSpec {
+/** What a task may do. */
+export interface TaskRights {
+  readonly seccompFilters: number;
+  /** All five sets, as proc(5) writes them; left out: none at all. */
+  readonly capabilities?: string;
+}
+
+export interface JailSpec extends TaskRights {
   readonly vm: VmId;
   /** What its findings begin with, where it is not QEMU's. */
-  readonly prefix: "" | "tpm." | "passt.";
+  readonly prefix: "" | "tpm." | "passt." | "share.";
   readonly slotName: string;
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
-  readonly seccompFilters: number;
+  /** How one task beside the first may be instead, in exactly these fields. */
+  readonly oddTask?: TaskRights;
   readonly mounts: readonly JailMount[];
   readonly files: readonly JailFile[];
   /** Files of the jail's own root that the process keeps open. */
   readonly imageFiles: readonly string[];
   /** Whether the largest file that it may make is limited: not where a disk's format grows by itself. */
   readonly fileSizeLimited: boolean;
+  /** So large any file may be, whatever the disks are; left out: the launcher's least. */
+  readonly fileBytes?: number;
+  /** What it may have open besides, as the kernel names it. */
+  readonly opens?: RegExp;
   /** Null: the cgroup lies in that of another jail of the guest's, whose limits hold for both. */
   readonly limits: JailLimits | null;
 }
@@ -65,7 +79,7 @@ const device = (name: string): JailMount => ({
   access: "rw",
   of: "devtmpfs",
 });
-const ownRoot = (name: string): JailMount[] => [
+export const ownRoot = (name: string): JailMount[] => [
   { place: "/", root: `${ROOTS}/${name}`, access: "ro", of: "image" },
   { place: "/dev", root: "/", access: "ro", of: "tmpfs" },
   device("null"),
@@ -98,6 +112,10 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
         : []),
       { place: "/s", root: `/${slotName(plan.slot)}`, access: "rw", of: "tmpfs" },
       ...(plan.tpm === null ? [] : [tpmSocket(plan, "ro")]),
+      // Where those who serve its shares make their sockets.
+      ...(plan.shares.length > 0
+        ? [{ place: "/v", root: `/${slotName(plan.slot)}`, access: "ro", of: "tmpfs" } as const]
+        : []),
       { place: "/tmp", root: "/", access: "rw", of: "tmpfs" },
     ],
     files: plan.files.map((file) => ({
@@ -110,6 +128,8 @@ export function jailSpec(plan: LaunchPlan): JailSpec {
       one.device === "firmware" ? [firmwareCode(one.secureBoot)] : []
     ),
     fileSizeLimited: !plan.devices.some((one) => one.device === "disk" && one.format === "qcow2"),
+    // Memory that is shared is a file in memory.
+    ...(plan.shares.length > 0 ? { fileBytes: plan.limits.memoryMaxBytes } : {}),
     limits: plan.limits,
   };
 }

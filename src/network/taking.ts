@@ -53,7 +53,7 @@ export async function takeCard(
     await qmp.command("netdev_del", QMP_MS).catch(quietly);
     return true;
   }
-  await qmp.command("device_del", QMP_MS, "network").catch(quietly);
+  await qmp.command("device_del", QMP_MS, { kind: "network" }).catch(quietly);
   if (held && !force) {
     // Nothing passes while it helps.
     await qmp.command("set_link", QMP_MS).catch(quietly);

@@ -74,7 +74,7 @@ Deno.test("takeCard before a save resets nobody: a guest that is held is let go 
 
 Deno.test("takeCard never sets a link up, and where no card is deletes what may stand behind it", async () => {
   const { qmp, said } = qemu({ helpsAfter: 0, resetHelps: false });
-  await qmp.command("device_del", undefined, "network");
+  await qmp.command("device_del", undefined, { kind: "network" });
   assert.equal(await takeCard(qmp, clock(), RUNS), true);
   assert.deepEqual(said, ["device_del", "netdev_del"]);
 });

@@ -51,7 +51,7 @@ export async function holdGuest(work: GuestWork, limits: Limits = AGENT_LIMITS):
   }
   // While it still takes what it is told: that every key is up again.
   await runtime.presenter.ask({ type: "hide", vm: owner.vm });
-  const saves = guest.plan.tpm === null && guest.network.state === "off";
+  const saves = guest.plan.tpm === null && guest.given.network.state === "off";
   return saves ? await suspended(work, guest) : await paused(work, guest, limits);
 }
 

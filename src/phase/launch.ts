@@ -25,6 +25,7 @@ import { restartAfter } from "../supervisor/restart.ts";
 import { presentAtBoot } from "./presentation_commands.ts";
 import { networkRights } from "./network_rights.ts";
 import { watchUplink } from "./uplink_watch.ts";
+import { shareRights, takeLeftShares } from "./share_rights.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
   const { host } = runtime;
@@ -62,6 +63,7 @@ async function endForbidden(runtime: Runtime): Promise<void> {
   await Promise.all(left.map((slot) => endStranger(runtime.host, slot)));
   // No guest of ours holds them, so nobody else would end their passt.
   await takeLeft(runtime, left);
+  await takeLeftShares(runtime.host);
 }
 
 /**
@@ -79,8 +81,9 @@ export function syncGuests(runtime: Runtime): VmId[] {
     wall: () => runtime.timeTrusted ? host.clock.wall() : null,
   };
   const networkOf = (vm: VmId) => networkRights(runtime, vm);
+  const sharesOf = (vm: VmId) => shareRights(runtime, vm);
   const onMove = runtime.presenter.moved.bind(runtime.presenter);
-  const around = { host, emit, takeConsole, onCrash, onMove, keeping, networkOf };
+  const around = { host, emit, takeConsole, onCrash, onMove, keeping, networkOf, sharesOf };
   const later: VmId[] = [];
   for (const plan of runtime.plans) {
     const guest = guests.get(plan.vm);

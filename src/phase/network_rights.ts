@@ -55,7 +55,7 @@ export function networkOperations(runtime: Runtime): [LiveOp, Operation][] {
     };
   const answer = (guest: Guest, done: boolean): Outcome =>
     done
-      ? { ok: true, result: { network: guest.network.state } }
+      ? { ok: true, result: { network: guest.given.network.state } }
       : { ok: false, rule: "network.left", detail: "something of it is left; see `ray logs`" };
   return [
     [

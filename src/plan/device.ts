@@ -13,6 +13,12 @@ export type DeviceRequest =
   | { readonly device: "console" }
   | { readonly device: "agent" }
   | { readonly device: "network-port" }
+  | { readonly device: "shared-memory"; readonly memoryMiB: number }
+  | {
+    readonly device: "share-port";
+    /** Which of the guest's shares, from 0. */
+    readonly share: number;
+  }
   | {
     readonly device: "disk";
     /** The file's name in the jail, e.g. `disk0`. */
@@ -112,6 +118,40 @@ export const DEVICES: { readonly [Name in DeviceName]: DeviceRow<Name> } = {
         slot: 1,
         // Beyond those that QEMU gives to disks by itself.
         addr: "0x10",
+      }),
+    ]],
+  },
+  "shared-memory": {
+    policyKey: "<profile>.storage.shares",
+    exposes: "the guest's memory, to the process that serves a shared folder while there is one",
+    options: ({ memoryMiB }) => [
+      [
+        "-object",
+        json({
+          "qom-type": "memory-backend-memfd",
+          id: "ram",
+          size: memoryMiB * 1024 * 1024,
+          share: true,
+        }),
+      ],
+      ["-machine", "memory-backend=ram"],
+    ],
+  },
+  "share-port": {
+    policyKey: "<profile>.storage.shares",
+    exposes: "an empty slot, into which a shared folder is plugged while the policy gives one",
+    options: ({ share }) => [[
+      "-device",
+      json({
+        driver: "pcie-root-port",
+        // `sharePort` of guest/hotplug.ts.
+        id: `port-share${share}`,
+        bus: "pcie.0",
+        chassis: 1,
+        slot: 2 + share,
+        // Eight functions of a device each, behind the network's.
+        addr: `0x${(17 + Math.floor(share / 8)).toString(16)}.${share % 8}`,
+        multifunction: true,
       }),
     ]],
   },

@@ -87,6 +87,27 @@ export function checkGuestFile(host: Host, path: string, uid: number): FileFacts
   return checkOwner(facts, uid, refuse) ?? facts;
 }
 
+/**
+ * Looks at one folder of a guest's that is there; what lies in it is looked at by whoever gives it away.
+ *
+ * @param path under the data root
+ * @param uid beside root the only one that may own it
+ */
+export function checkGuestFolder(host: Host, path: string, uid: number): FileFacts | Issue {
+  const refuse = refusing(path);
+  const above = checkParents(host, path, refuse);
+  if (above !== null) return above;
+  const facts = host.lstat(`${PATHS.dataRoot}/${path}`);
+  if (facts === null) return refuse("path.missing", "a folder", "nothing", `make a folder ${path}`);
+  if (facts.type !== "directory") {
+    return refuse("path.type", "a folder", `a ${facts.type}`, "put the folder itself there");
+  }
+  if (facts.device !== dataDevice(host)) {
+    return refuse("path.mount", "a folder of RayOS Data", "another file system", "unmount it");
+  }
+  return checkOwner(facts, uid, refuse) ?? facts;
+}
+
 type Refuse = (rule: string, expected: string, found: string, hint: string) => Issue;
 
 const refusing = (path: string): Refuse => (rule, expected, found, hint) =>

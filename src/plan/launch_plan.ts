@@ -9,6 +9,7 @@ import type { Subject } from "../event.ts";
 import { memoryForGuests, type Policy } from "../policy/policy.ts";
 import type { EffectiveGuest } from "../registry/guest.ts";
 import { QEMU_FILTER_SHA256 } from "../seccomp/qemu.ts";
+import { QEMU_SHARED_FILTER_SHA256 } from "../seccomp/qemu_shared.ts";
 import { SWTPM_FILTER_SHA256 } from "../seccomp/swtpm.ts";
 import { type DeviceName, type DeviceRequest, NVRAM, SCREEN_MEMORY_MIB } from "./device.ts";
 import { qemuArgv, TCG_CACHE_MIB } from "./qemu_argv.ts";
@@ -37,6 +38,17 @@ export interface TpmPlan {
   readonly seccomp: string;
 }
 
+/** A folder that the guest sees while virtiofsd, in a jail of its own, serves it. */
+export interface PlannedShare {
+  /** What the guest mounts it by. */
+  readonly tag: string;
+  /** The folder; of a share that is written, the file with a file system of its own. */
+  readonly path: DataPath;
+  readonly readOnly: boolean;
+  /** The size of a share that is written. */
+  readonly quotaMib: number;
+}
+
 /** Everything about one start. */
 export interface LaunchPlan {
   readonly vm: VmId;
@@ -56,6 +68,7 @@ export interface LaunchPlan {
   readonly seccomp: string;
   /** Null: the guest has no TPM. */
   readonly tpm: TpmPlan | null;
+  readonly shares: readonly PlannedShare[];
   /** QEMU's arguments without those that the launcher itself puts in front. */
   readonly argv: readonly string[];
 }
@@ -77,6 +90,8 @@ const QEMU_OVERHEAD_MIB = 192;
 const TPM_OVERHEAD_MIB = 32;
 /** What QEMU keeps of a screen, at most, and as much again where it is shown. */
 const SCREEN_MIB = 2 * SCREEN_MEMORY_MIB;
+/** virtiofsd's memory for one share: measured 5 MiB; the rest is room for files' data on their way. */
+const SHARE_OVERHEAD_MIB = 32;
 /** QEMU's own threads (main loop, block I/O) may use this much of a CPU beside the vCPUs. */
 const QEMU_CPU_US = 25_000;
 const PIDS_MAX = 64;
@@ -119,8 +134,12 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
     devices.push({ device: "gpu", model: guest.kind === "windows" ? "vga" : "virtio" });
   }
   if (guest.input) devices.push({ device: "input" });
+  const { shares, memoryMiB } = guest;
+  if (shares.length > 0) devices.push({ device: "shared-memory", memoryMiB });
+  for (const share of shares.keys()) devices.push({ device: "share-port", share });
   const besideMiB = QEMU_OVERHEAD_MIB + (emulated ? TCG_CACHE_MIB : 0) +
-    (tpm === null ? 0 : TPM_OVERHEAD_MIB) + (guest.gpu === "none" ? 0 : SCREEN_MIB);
+    (tpm === null ? 0 : TPM_OVERHEAD_MIB) + (guest.gpu === "none" ? 0 : SCREEN_MIB) +
+    shares.length * SHARE_OVERHEAD_MIB;
   const values = {
     vm: guest.vmId,
     kind: guest.kind,
@@ -129,19 +148,20 @@ export function launchPlan(policy: Policy, guest: EffectiveGuest, host: HostFact
     uid: uidOf("qemu", guest.slot),
     emulated,
     vcpus: guest.vcpus,
-    memoryMiB: guest.memoryMiB,
+    memoryMiB,
     kernelCmdline: guest.kernel === null ? null : guest.cmdline ?? "",
     files,
     devices,
     limits: {
       cpuMaxUs: guest.vcpus * 100_000 + QEMU_CPU_US,
-      memoryMaxBytes: (guest.memoryMiB + besideMiB) * MIB,
+      memoryMaxBytes: (memoryMiB + besideMiB) * MIB,
       pidsMax: PIDS_MAX,
       ioMaxBytesS: guest.ioMibS === null ? null : guest.ioMibS * MIB,
       consoleKibS: guest.consoleKibS,
     },
-    seccomp: QEMU_FILTER_SHA256,
+    seccomp: shares.length > 0 ? QEMU_SHARED_FILTER_SHA256 : QEMU_FILTER_SHA256,
     tpm,
+    shares: shares.map(({ tag, path, readOnly, quotaMib }) => ({ tag, path, readOnly, quotaMib })),
   };
   return { ...values, argv: qemuArgv(values) };
 }

@@ -40,6 +40,7 @@ export function samplePlan(changes: Partial<Omit<LaunchPlan, "argv">> = {}): Lau
     },
     seccomp: QEMU_FILTER_SHA256,
     tpm: null,
+    shares: [],
     ...changes,
   };
   return { ...values, argv: qemuArgv(values) };

@@ -54,7 +54,13 @@ export interface Request {
 /** A request that was allowed. Nothing acts without one. */
 class Permit<O extends LiveOp> {
   readonly #made = true;
-  constructor(readonly op: O, readonly caller: Caller, readonly vm: VmId | null) {}
+  constructor(
+    readonly op: O,
+    readonly caller: Caller,
+    readonly vm: VmId | null,
+    /** The tag of the share that it is about; null: it is about none. */
+    readonly share: string | null,
+  ) {}
   /** Keeps a permit nominal: an object of the same shape is none. */
   get made(): boolean {
     return this.#made;
@@ -102,6 +108,7 @@ function decide(
     op as LiveOp,
     caller,
     row?.needs.includes("named") ? request.vm ?? null : null,
+    op.startsWith("share.") ? request.share ?? null : null,
   );
   return { allow: true, permit: permit as Allowed };
 }

@@ -16,7 +16,6 @@ const DOCUMENT_KEYS: readonly (readonly [TomlPath, (document: PolicyDocument) =>
 
 /** The same for the keys of a profile. */
 const PROFILE_KEYS: readonly (readonly [TomlPath, (entry: ProfileEntry) => boolean])[] = [
-  [["storage", "shares"], (e) => e.document.storage.shares.length > 0],
   // A guest with a TPM is shut down instead.
   [["on_shutdown"], (e) => e.document.on_shutdown === "suspend" && e.document.devices.vtpm],
 ];

@@ -100,6 +100,8 @@ export const LIVE_OPS = [
   "input.key",
   "input.text",
   "input.pointer",
+  "share.attach",
+  "share.detach",
   "power.off",
   "power.reboot",
 ] as const;
@@ -245,7 +247,7 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   },
   "device.detach": { ...atRest, states: RUNNING_OR_PAUSED },
   "share.attach": {
-    callers: USER,
+    callers: ["policy", ...USER],
     needs: given("state", "share_given"),
     states: RUNNING,
     exposes: true,

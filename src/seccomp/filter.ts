@@ -41,8 +41,11 @@ export interface CallList {
   readonly allowed: readonly AllowedCall[];
   /** Answered with ENOSYS, so that libc falls back to an older call whose arguments can be tested. */
   readonly absent: readonly string[];
-  /** Answered with success and not carried out: steps of a sandbox of its own that the jail stands for. */
-  readonly pretended?: readonly { readonly name: string; readonly why: string }[];
+  /**
+   * Answered with success and not carried out: steps of a sandbox of its own that the jail stands for.
+   * With tests only where one of these holds; the call may then stand among the allowed ones as well.
+   */
+  readonly pretended?: readonly Omit<AllowedCall, "rare">[];
   /** Refused like all that is not named, and known: seen to be tried, and done without. */
   readonly without: readonly { readonly name: string; readonly why: string }[];
 }
@@ -107,7 +110,9 @@ export function seccompFilter(
   otherwise: "refuse" | "log" = "refuse",
 ): Uint8Array<ArrayBuffer> {
   const without = list.without.map((call) => call.name);
-  const pretended = (list.pretended ?? []).map((call) => call.name);
+  const partly = (list.pretended ?? []).filter((call) => call.when !== undefined);
+  const pretended = (list.pretended ?? []).filter((call) => !partly.includes(call))
+    .map((call) => call.name);
   const allowed = list.allowed.map((call) => call.name);
   const names = [...allowed, ...list.absent, ...pretended, ...without];
   const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -120,6 +125,7 @@ export function seccompFilter(
     { code: CODE.atLeast, jt: 0, jf: 1, k: X32_BIT },
     answer(ANSWER.endProcess),
   ];
+  for (const call of partly) program.push(...pretendedWhere(call.name, call.when ?? []));
   // Calls with tests first: all others are answered from the kernel's table of constant answers
   // without running the program at all (since Linux 5.11).
   for (const call of list.allowed) {
@@ -166,6 +172,21 @@ function tested(
     throw new TypeError(`seccomp list: ${call.name} has too many tests; shorten them`);
   }
   return [ifEqual(syscallNumber(call.name), 0, body.length), ...body];
+}
+
+/** Where none of the tests holds, the program goes on behind it, with the call's number loaded again. */
+function pretendedWhere(name: string, tests: readonly ArgumentTest[]): Instruction[] {
+  const body = tests.flatMap(({ argument, mask, equals }): Instruction[] => [
+    load(DATA.args + 8 * argument),
+    ...(mask === undefined ? [] : [{ code: CODE.and, jt: 0, jf: 0, k: mask >>> 0 }]),
+    ifEqual(equals, 0, 1),
+    answer(ANSWER.pretend),
+  ]);
+  body.push(load(DATA.nr));
+  if (body.length > MAX_JUMP) {
+    throw new TypeError(`seccomp list: ${name} has too many tests; shorten them`);
+  }
+  return [ifEqual(syscallNumber(name), 0, body.length), ...body];
 }
 
 /** Bytes of one instruction. */

@@ -112,17 +112,17 @@ export class Guest extends GuestMachine {
 
   /** Gives it the network that the policy gives, as soon as there is an uplink. */
   enableNetwork(permit: Allowed<"network.enable">): void {
-    if (permit.vm === this.plan.vm && this.qmp !== null) this.network.enable(this.qmp);
+    if (permit.vm === this.plan.vm && this.qmp !== null) this.given.network.enable(this.qmp);
   }
 
   /** Takes its network away until its next start, or until it is enabled again. */
   async disableNetwork(permit: Allowed<"network.disable">): Promise<boolean> {
-    return permit.vm === this.plan.vm && await this.network.disable();
+    return permit.vm === this.plan.vm && await this.given.network.disable();
   }
 
   /** It is set up: the network that it had for that is taken away. */
   async endProvisioning(permit: Allowed<"network.end_provisioning">): Promise<boolean> {
-    return permit.vm === this.plan.vm && await this.network.endLease("provisioned");
+    return permit.vm === this.plan.vm && await this.given.network.endLease("provisioned");
   }
 
   /** Ends it at once; resolves when no process is left. */
@@ -172,7 +172,7 @@ export class Guest extends GuestMachine {
     const { host, emit } = this.around;
     const there = await settle(host, this.plan.slot);
     if (there.length === 0) {
-      await this.network.gone();
+      await this.given.gone();
       dropRecord(host, this.plan.slot);
       // Its TPM may be left, where the launcher or QEMU ended alone.
       await this.killAll();

@@ -9,7 +9,6 @@ import { asFault, Fault } from "../fault.ts";
 import type { QmpClient, QmpEvent } from "../guest/qmp.ts";
 import type { FileFacts } from "../host/port.ts";
 import type { Issue } from "../issue.ts";
-import { GuestNetwork } from "../network/guest_network.ts";
 import { DEVICES } from "../plan/device.ts";
 import { type LaunchPlan, subjectOf } from "../plan/launch_plan.ts";
 import type { GoodState } from "../saved/check.ts";
@@ -18,6 +17,7 @@ import { correctClock, loadSaved } from "../saved/load.ts";
 import { incomingPlan } from "../saved/plan_hash.ts";
 import { attendGuest } from "./attending.ts";
 import { killGuest } from "./ending.ts";
+import { Given } from "./given.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
 import { type KeepingOf, putAside, unwanted } from "./keeping.ts";
 import { readyFiles } from "./lasting.ts";
@@ -34,7 +34,7 @@ const KILL_TIMEOUT_MS = 5_000;
 export abstract class GuestMachine {
   readonly subject: Subject;
   protected readonly progress: Progress;
-  readonly network: GuestNetwork;
+  readonly given: Given;
   protected qmp: QmpClient | null = null;
   #sawShutdown = false;
   /** How often its vCPUs were let go on. */
@@ -61,10 +61,9 @@ export abstract class GuestMachine {
     this.#launched = plan;
     this.subject = subjectOf(plan);
     this.progress = new Progress(this.subject, around.emit, around.onMove);
-    const { host, emit, keeping, networkOf } = around;
-    this.network = new GuestNetwork({
-      ...networkOf(plan.vm),
-      ...{ host, emit, subject: this.subject, plan: () => this.#plan, key: keeping.key },
+    this.given = new Given(around, {
+      subject: this.subject,
+      plan: () => this.#plan,
       held: () => this.state === "paused",
       answered: () => this.answered,
       kill: () => this.killAll(),
@@ -182,13 +181,13 @@ export abstract class GuestMachine {
 
   async #save(ran: boolean, reason: string): Promise<void> {
     const { emit, keeping } = this.around;
-    const { network, qmp } = this;
+    const { given, qmp } = this;
     try {
       this.note("saving", ran);
       const kill = () => this.killAll();
       this.saveAbort = new AbortController();
       const { signal } = this.saveAbort;
-      const done = await saveMachine({ ...this.of(), qmp, keeping, network, kill, signal });
+      const done = await saveMachine({ ...this.of(), qmp, keeping, given, kill, signal });
       if (!this.progress.is("suspending")) {
         // It was killed meanwhile, and is not to come back from what was saved all the same.
         if (done.ok) putAside(this.of(), [unwanted("it was killed while it was saved")]);
@@ -202,7 +201,7 @@ export abstract class GuestMachine {
       if (done.guest === "gone") return await this.fail(done.fault);
       await this.apply("save_failed", done.fault.code);
       if (ran) await this.apply("resume", "save_failed");
-      if (qmp !== null && this.progress.is("running")) network.begin(qmp);
+      if (qmp !== null && this.progress.is("running")) given.begin(qmp);
       this.progress.failed(done.fault, "");
     } catch (error) {
       await this.fail(asFault(error, "guest", "saved.failed"));
@@ -288,7 +287,7 @@ export abstract class GuestMachine {
       return;
     }
     this.qmp?.close();
-    await this.network.gone();
+    await this.given.gone();
     dropRecord(host, this.plan.slot);
     await this.apply(event, how);
   }
@@ -313,8 +312,8 @@ export abstract class GuestMachine {
     const { qmp } = this;
     if (qmp === null) return;
     void qmp.closed.then(() => this.#onQmpClosed(qmp));
-    if (!adopted) this.network.begin(qmp);
-    else void this.network.adopt(qmp).catch((error) => this.#lost("network", error));
+    if (!adopted) this.given.begin(qmp);
+    else void this.given.adopt(qmp).catch((error) => this.#lost("given", error));
     const wanted = () => this.qmp === qmp && this.progress.is("running", "paused");
     void watchTpm(this.around, this.plan, wanted, (fault) => this.fail(fault));
     attendGuest({
@@ -352,7 +351,7 @@ export abstract class GuestMachine {
   /** Kills it; where nothing is left, nothing is to be taken up. @returns whether nothing is left */
   async #killed(): Promise<boolean> {
     const gone = await this.killAll();
-    if (gone) await this.network.gone();
+    if (gone) await this.given.gone();
     if (gone) dropRecord(this.around.host, this.plan.slot);
     return gone;
   }

@@ -1,18 +1,18 @@
 /**
- * A running machine that is to be saved: its network is taken away first, since no lease and no card
- * outlives a save, then its memory is written. What becomes of the guest is the machine's matter.
+ * A running machine that is to be saved: its network and its shares are taken away first, since no lease
+ * and no card outlives a save and a share stands against one, then its memory is written. What becomes of the guest is the machine's matter.
  */
 
 import { Fault } from "../fault.ts";
 import type { QmpClient } from "../guest/qmp.ts";
-import type { GuestNetwork } from "../network/guest_network.ts";
 import { suspendGuest, type SuspendResult } from "../saved/save.ts";
+import type { Given } from "./given.ts";
 import type { Keeping, KeepingOf } from "./keeping.ts";
 
 export interface SavingOf extends KeepingOf {
   readonly qmp: QmpClient | null;
   readonly keeping: Keeping;
-  readonly network: GuestNetwork;
+  readonly given: Given;
   readonly kill: () => Promise<boolean>;
   /** Gives the save up; the guest stays paused. */
   readonly signal: AbortSignal;
@@ -24,14 +24,14 @@ export interface SavingOf extends KeepingOf {
  * @throws Fault `guest.no_monitor`; whatever the keys and facts of the host throw
  */
 export async function saveMachine(of: SavingOf): Promise<SuspendResult> {
-  const { host, plan, qmp, keeping, network, kill, signal } = of;
+  const { host, plan, qmp, keeping, given, kill, signal } = of;
   if (qmp === null) {
     throw new Fault("guest", "guest.no_monitor", "save: nobody to ask; start it anew");
   }
-  if (!await network.end("stopped", true)) {
-    const why = "its network card does not go; shut it down instead";
+  const fault = await given.endForSave();
+  if (fault !== null) {
     await qmp.command("stop");
-    return { ok: false, fault: new Fault("guest", "network.unproved", why), guest: "paused" };
+    return { ok: false, fault, guest: "paused" };
   }
   return await suspendGuest({
     host,

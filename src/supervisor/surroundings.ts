@@ -8,6 +8,7 @@ import type { Connection, Host } from "../host/port.ts";
 import type { VmId } from "../id.ts";
 import type { NetworkRights } from "../network/guest_network.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
+import type { ShareRights } from "../share/guest_shares.ts";
 import type { Keeping } from "./keeping.ts";
 
 /** What a guest needs from whoever holds it. */
@@ -22,4 +23,5 @@ export interface GuestSurroundings {
   readonly onMove: (vm: VmId, from: GuestState, to: GuestState) => void;
   readonly keeping: Keeping;
   readonly networkOf: (vm: VmId) => NetworkRights;
+  readonly sharesOf: (vm: VmId) => ShareRights;
 }

@@ -172,6 +172,7 @@ const ALONE = {
   onMove: () => {},
   keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
   networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
+  sharesOf: () => ({ gives: () => false, permit: () => null }),
 };
 
 /** Waits until the attacker is at it; within a phase it need not. */

@@ -64,7 +64,7 @@ async function running(agent: Agent, network = "off", vtpm = true): Promise<Worl
     violations: [],
     refusal: null,
     resumes: 0,
-    network: { state: network },
+    given: { network: { state: network } },
     replan: () => false,
     pause: () => {
       done.push("pause");

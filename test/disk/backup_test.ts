@@ -205,7 +205,7 @@ function running(host: CutHost, runtime: Runtime, holds = true) {
     agentReady: true,
     violations: [],
     refusal: null,
-    network: { state: "off" },
+    given: { network: { state: "off" } },
     replan: () => false,
     suspend: (permit: { op: string }) => {
       calls.push(permit.op);

@@ -159,6 +159,7 @@ function forProfile(policy: Policy, profile: Profile, hostMemoryMiB: number): st
     const when = [running, `context.share == ${text(share.tag)}`];
     if (share.readOnly) when.push("!context.writable");
     out.push(rule(USER, ["share.attach"], ...when));
+    out.push(rule('principal == Caller::"policy"', ["share.attach"], ...when));
   }
   for (const who of policy.presentation.allow) {
     out.push(rule(`principal == Caller::${text(who)}`, ["present"], running));

@@ -96,10 +96,15 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
       "guest/qmp.ts",
       // A guest that is held and about to be saved, so that it lets go of its network card.
       "network/taking.ts",
+      // The same, so that it lets go of its shares.
+      "share/unplug.ts",
     ]],
     [/\.launch\(\s*"net"/, ["network/guest_network.ts", "phase/network.ts"]],
     [/\.launch\(\s*"uplink"/, ["phase/network.ts"]],
-    [/"(device|netdev)_add"/, ["network/guest_network.ts", "guest/qmp.ts"]],
+    [/\.launch\(\s*"share"/, ["share/guest_shares.ts", "phase/share_rights.ts"]],
+    [/"netdev_add"/, ["network/guest_network.ts", "guest/qmp.ts"]],
+    [/"chardev-add"/, ["share/guest_shares.ts", "guest/qmp.ts"]],
+    [/"device_add"/, ["network/guest_network.ts", "share/guest_shares.ts", "guest/qmp.ts"]],
   ];
   for (const { name, text } of sources()) {
     for (const [call, files] of acts) {
@@ -116,6 +121,10 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
       ),
       method,
     );
+  }
+  const shares = fs.readFileSync(path.join(SRC, "share", "guest_shares.ts"), "utf8");
+  for (const method of ["attach", "detach"]) {
+    assert.match(shares, new RegExp(`^ {2}async ${method}\\(permit: Allowed<`, "m"), method);
   }
   const runtime = fs.readFileSync(path.join(SRC, "runtime.ts"), "utf8");
   assert.match(runtime, /async end\(permit: Allowed<"power\.off" \| "power\.reboot">/);

@@ -1,0 +1,348 @@
+/**
+ * One guest's shared folders: given and taken, one step after the other, with each step written down
+ * before it is taken. Nothing is reported as gone before it is proved: the device is not in QEMU's tree,
+ * virtiofsd has ended, its cgroup and its mount are away. What a guest does with a share is never the
+ * guest's end: where one cannot be given, or ends, the guest goes on without it.
+ */
+
+import type { Emit, ShareReason, Subject } from "../event.ts";
+import { asFault, Fault } from "../fault.ts";
+import { HOT_DEVICES } from "../guest/hotplug.ts";
+import type { QmpClient } from "../guest/qmp.ts";
+import type { FileFacts, Host } from "../host/port.ts";
+import { slotName, uidOf } from "../id.ts";
+import { PATHS } from "../permissions.ts";
+import { checkGuestFile, checkGuestFolder } from "../plan/file_check.ts";
+import type { LaunchPlan, PlannedShare } from "../plan/launch_plan.ts";
+import type { Allowed } from "../policy/authorize.ts";
+import { dropShares, readShares, type ShareRecord, writeShares } from "./record.ts";
+import { hasShare, unplugShare } from "./unplug.ts";
+import { renderShare } from "./values.ts";
+import { isServing, leftOfShare, readShareBack, shareProcesses } from "./virtiofsd.ts";
+
+/** Milliseconds. */
+const LAUNCH_TIMEOUT_MS = 60_000;
+const SERVE_TIMEOUT_MS = 20_000;
+const SERVE_POLL_MS = 50;
+const WATCH_MS = 1_000;
+/** The uid of the host's root. */
+const ROOT = 0;
+
+/** What the policy says of one guest's shares, asked anew each time. */
+export interface ShareRights {
+  /** Whether the policy gives it that share now, as it stands in the plan. */
+  readonly gives: (share: PlannedShare) => boolean;
+  /** The policy's own right to give it at a start, if there is one now. */
+  readonly permit: (tag: string) => Allowed<"share.attach"> | null;
+}
+
+/** What a guest's shares need of whoever holds the guest. */
+export interface SharesAround extends ShareRights {
+  readonly host: Host;
+  readonly emit: Emit;
+  readonly subject: Subject;
+  readonly plan: () => LaunchPlan;
+  readonly held: () => boolean;
+}
+
+export class GuestShares {
+  /** What there is, by the share's number. */
+  readonly #there = new Map<number, ShareRecord>();
+  #qmp: QmpClient | null = null;
+  /** One step after the other. */
+  #work: Promise<unknown> = Promise.resolve();
+  /** Counts what was wished, so that who waits sees that it is outdated. */
+  #wish = 0;
+
+  constructor(readonly around: SharesAround) {}
+
+  /** The tags of those that it sees, for `vm.list`. */
+  get tags(): string[] {
+    return [...this.#there.values()].filter((one) => one.step === "on").map((one) => one.tag);
+  }
+
+  /** Gives it what the policy says, and watches over it. */
+  begin(qmp: QmpClient): void {
+    this.#qmp = qmp;
+    if (this.#planned.length === 0) return;
+    for (const [share, { tag }] of this.#planned.entries()) {
+      if (!this.#there.has(share)) {
+        this.#there.set(share, { share, tag, step: "wanted", told: false });
+      }
+    }
+    this.#write();
+    this.#attend();
+  }
+
+  /** Gives what is still to be given, then watches over all of it. */
+  #attend(): void {
+    const wish = ++this.#wish;
+    const work = async () => {
+      for (const { step, tag } of [...this.#there.values()]) {
+        const permit = step === "wanted" ? this.around.permit(tag) : null;
+        if (wish === this.#wish && permit !== null) await this.#attach(permit, "policy");
+      }
+      await this.#watch(wish);
+    };
+    void work().catch((error) => this.#notice(error));
+  }
+
+  /** Takes up what was there before the program was started again. */
+  async adopt(qmp: QmpClient): Promise<void> {
+    this.#qmp = qmp;
+    const { host } = this.around;
+    const { slot } = this.around.plan();
+    const decided = this.#recall();
+    for (const [share, { tag }] of this.#planned.entries()) {
+      const record = this.#there.get(share);
+      const found = record !== undefined || leftOfShare(host, slot, share).length > 0;
+      if (!found || await this.#holds(share)) continue;
+      const gone = await this.#next(() => this.#take(share, "stopped", false));
+      // What the dead program was giving is given; what it was taking is not.
+      if (gone && record !== undefined && record.step !== "taking") {
+        this.#note({ share, tag, step: "wanted", told: false });
+      }
+    }
+    if (decided) this.#attend();
+    else this.begin(qmp);
+  }
+
+  /** Gives the guest one of its shares. @returns whether it has it */
+  async attach(permit: Allowed<"share.attach">): Promise<boolean> {
+    return await this.#attach(permit, "asked");
+  }
+
+  /** Takes one away until it is given again, or the guest starts anew. @returns whether it is gone */
+  async detach(permit: Allowed<"share.detach">): Promise<boolean> {
+    const share = this.#numberOf(permit);
+    return share >= 0 && await this.#next(() => this.#take(share, "asked", false));
+  }
+
+  /**
+   * Takes all of them away.
+   *
+   * @param keep whether one that the guest does not let go stays as it is
+   * @returns whether nothing is left of any
+   */
+  async end(reason: ShareReason, keep = false): Promise<boolean> {
+    this.#wish++;
+    let gone = true;
+    for (const share of this.#planned.keys()) {
+      gone = await this.#next(() => this.#take(share, reason, keep)) && gone;
+    }
+    return gone;
+  }
+
+  /** The guest's process is gone: what there was for it goes too. */
+  async gone(): Promise<void> {
+    this.#qmp = null;
+    // It may have gone while no program ran.
+    if (this.#there.size === 0) this.#recall();
+    await this.end("stopped");
+    dropShares(this.around.host, this.around.plan().slot);
+  }
+
+  get #planned(): readonly PlannedShare[] {
+    return this.around.plan().shares;
+  }
+
+  /** Which of its shares a permit is for; -1: none, or another guest's. */
+  #numberOf({ vm, share }: Allowed<"share.attach" | "share.detach">): number {
+    if (vm !== this.around.plan().vm) return -1;
+    return this.#planned.findIndex((one) => one.tag === share);
+  }
+
+  /** @returns whether there was anything to believe */
+  #recall(): boolean {
+    const read = readShares(this.around.host, this.around.plan());
+    for (const one of read ?? []) {
+      if (this.#planned[one.share]?.tag === one.tag) this.#there.set(one.share, one);
+    }
+    return read !== null;
+  }
+
+  #next<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#work.then(step);
+    this.#work = done.catch(() => {});
+    return done;
+  }
+
+  async #attach(permit: Allowed<"share.attach">, reason: ShareReason): Promise<boolean> {
+    const share = this.#numberOf(permit);
+    if (share < 0) return false;
+    return await this.#next(async () => {
+      try {
+        const qmp = this.#qmp;
+        const { step } = this.#there.get(share) ?? { step: "wanted" };
+        if (step === "on" && qmp !== null && await hasShare(qmp, share)) return true;
+        // What was begun before comes to its end first.
+        if (step !== "wanted") await this.#take(share, "stopped", false);
+        await this.#give(share, reason);
+        return true;
+      } catch (error) {
+        this.#notice(error);
+        await this.#take(share, "stopped", false);
+        return false;
+      }
+    });
+  }
+
+  async #give(share: number, reason: ShareReason): Promise<void> {
+    const { host, emit, subject } = this.around;
+    const plan = this.around.plan();
+    const qmp = this.#qmp;
+    const planned = this.#planned[share];
+    if (planned === undefined || qmp === null || await hasShare(qmp, share)) {
+      throw fault("share.device", "a device of it is there already", "the guest has not let it go");
+    }
+    const folder = this.#check(planned);
+    const { tag } = planned;
+    this.#note({ share, tag, step: "giving", told: false });
+    const { exposes } = HOT_DEVICES.share;
+    emit({ type: "device", subject, device: `share.${tag}`, exposes });
+    host.put(
+      `${PATHS.plans}/${slotName(plan.slot)}.share${share}`,
+      renderShare(plan, planned),
+    );
+    await this.#launch("give", share);
+    this.#readBack(share, planned, "started", folder);
+    await qmp.command("chardev-add", undefined, share);
+    // QEMU has come: virtiofsd shuts itself in before it serves.
+    const end = host.clock.monoMs() + SERVE_TIMEOUT_MS;
+    while (!isServing(host, plan.slot, share) && host.clock.monoMs() < end) {
+      await host.clock.sleep(SERVE_POLL_MS);
+    }
+    this.#readBack(share, planned, "serving", folder);
+    await qmp.command("device_add", undefined, { kind: "share", share, tag });
+    this.#note({ share, tag, step: "on", told: true });
+    emit({ type: "share", subject, tag, on: true, reason });
+  }
+
+  /** The folder as it is now, or the file of a share that is written, which the launcher may have to make. */
+  #check({ path, readOnly }: PlannedShare): FileFacts | null {
+    const { host } = this.around;
+    const { slot, vm } = this.around.plan();
+    if (!readOnly && host.lstat(`${PATHS.dataRoot}/${path}`) === null) return null;
+    const facts = readOnly
+      ? checkGuestFolder(host, path, uidOf("virtiofsd", slot))
+      : checkGuestFile(host, path, ROOT);
+    // The guest's root is another one: that of the file system in the file.
+    if (!("rule" in facts)) return readOnly ? facts : null;
+    this.around.emit({ type: "violation", issue: facts, vm });
+    throw fault(facts.rule, `${path}: ${facts.found}`, "the guest goes on without it");
+  }
+
+  #readBack(
+    share: number,
+    planned: PlannedShare,
+    when: "started" | "serving",
+    folder: FileFacts | null,
+  ): void {
+    const { host, emit } = this.around;
+    const plan = this.around.plan();
+    const { issues } = readShareBack(host, { plan, share, planned }, when, folder);
+    for (const one of issues) emit({ type: "violation", issue: one, vm: plan.vm });
+    if (issues.length > 0) {
+      throw fault("share.jail", "virtiofsd's jail is another than planned", "see above");
+    }
+  }
+
+  /** Whether what was found is a share that the policy gives, whole and in its jail. */
+  async #holds(share: number): Promise<boolean> {
+    const { host, gives } = this.around;
+    const plan = this.around.plan();
+    const planned = this.#planned[share];
+    const record = this.#there.get(share);
+    if (planned === undefined || record?.step !== "on" || !gives(planned)) return false;
+    const { issues } = readShareBack(host, { plan, share, planned }, "serving", null);
+    return issues.length === 0 && this.#qmp !== null && await hasShare(this.#qmp, share);
+  }
+
+  async #watch(wish: number): Promise<void> {
+    const { clock } = this.around.host;
+    while (wish === this.#wish) {
+      for (const [share, { step }] of [...this.#there]) {
+        const reason = step === "on" ? this.#reasonToEnd(share) : null;
+        if (reason === null || wish !== this.#wish) continue;
+        await this.#next(() => this.#take(share, reason, false));
+      }
+      await clock.sleep(WATCH_MS);
+    }
+  }
+
+  #reasonToEnd(share: number): ShareReason | null {
+    const { host, gives, plan } = this.around;
+    const planned = this.#planned[share];
+    if (planned === undefined || !gives(planned)) return "policy";
+    if (shareProcesses(host, plan().slot, share).length > 0) return null;
+    this.#notice(
+      fault("share.gone", `virtiofsd of ${planned.tag} has ended`, "the guest goes on without it"),
+    );
+    return "died";
+  }
+
+  /** Takes it away, proves it and says so. @returns whether nothing is left of it */
+  async #take(share: number, reason: ShareReason, keep: boolean): Promise<boolean> {
+    const { host, emit, subject, held } = this.around;
+    const { slot } = this.around.plan();
+    const qmp = this.#qmp;
+    const record = this.#there.get(share);
+    const begun = record !== undefined && record.step !== "wanted";
+    if (!begun && leftOfShare(host, slot, share).length === 0) {
+      if (qmp !== null && await hasShare(qmp, share).catch(() => false)) return false;
+      if (this.#there.delete(share)) this.#write();
+      return true;
+    }
+    if (record !== undefined) this.#note({ ...record, step: "taking" });
+    const unplugged = qmp === null ||
+      await unplugShare(qmp, host.clock, share, { held: held(), keep }).catch(() => false);
+    if (!unplugged && keep) {
+      if (record !== undefined) this.#note(record);
+      return false;
+    }
+    // Whatever the guest does: nothing is behind the device from here on.
+    await this.#launch("take", share).catch((error) => this.#notice(error));
+    const left = [...(unplugged ? [] : ["its device"]), ...leftOfShare(host, slot, share)];
+    if (left.length > 0) {
+      const tag = this.#planned[share]?.tag ?? share;
+      const todo = "nobody serves it; the guest is rid of the rest when it is started again";
+      this.#notice(fault("share.left", `${left.join(", ")} of ${tag} is left`, todo));
+      return false;
+    }
+    await qmp?.command("chardev-remove", undefined, share).catch(() => {});
+    this.#there.delete(share);
+    this.#write();
+    if (record?.told) {
+      emit({ type: "share", subject, tag: record.tag, on: false, reason });
+    }
+    return true;
+  }
+
+  async #launch(verb: "give" | "take", share: number): Promise<void> {
+    const { slot } = this.around.plan();
+    const args = [verb, String(slot), String(share)];
+    const { code, words } = await this.around.host.launch("share", args, LAUNCH_TIMEOUT_MS);
+    if (code === 0 && words[0] === "ok") return;
+    const [, rule = "share.silent", ...detail] = words;
+    throw fault(rule, `the launcher says ${detail.join(" ") || "nothing"}`, "see what it refuses");
+  }
+
+  #note(record: ShareRecord): void {
+    this.#there.set(record.share, record);
+    this.#write();
+  }
+
+  #write(): void {
+    writeShares(this.around.host, this.around.plan(), [...this.#there.values()]);
+  }
+
+  #notice(error: unknown): void {
+    const { stage, code, message } = asFault(error, "share", "share.failed");
+    const { vm } = this.around.subject;
+    this.around.emit({ type: "fault", stage, code, message: `${vm}: ${message}` });
+  }
+}
+
+function fault(code: string, why: string, what: string): Fault {
+  return new Fault("share", code, `share: ${why}; ${what}`);
+}

@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import type { DataPath } from "../data_path.ts";
+import type { HostEvent } from "../event.ts";
+import type { QmpClient } from "../guest/qmp.ts";
+import type { Host } from "../host/port.ts";
+import { subjectOf } from "../plan/launch_plan.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
+import { GuestShares } from "./guest_shares.ts";
+import { renderShare } from "./values.ts";
+
+const SHARE = {
+  tag: "docs",
+  path: "vm/linux/demo/docs" as DataPath,
+  readOnly: true,
+  quotaMib: 64,
+};
+const PLAN = samplePlan({ shares: [SHARE] });
+
+const RECORD = "/run/rayos/share/00.json";
+
+interface World {
+  readonly events: HostEvent[];
+  readonly launched: string[];
+  readonly said: string[];
+  readonly shares: GuestShares;
+  readonly qmp: QmpClient;
+}
+
+/** A host on which a folder is there and the launcher says that; the guest lets a device go, or not. */
+function world(
+  {
+    folder = "directory",
+    launcher = ["ok"],
+    helps = true,
+    plugged = false,
+    server = false,
+    record = "",
+  } = {},
+): World {
+  const events: HostEvent[] = [];
+  const launched: string[] = [];
+  const said: string[] = [];
+  let now = 0;
+  let there = plugged;
+  const files = new Map<string, string>();
+  if (record !== "") files.set(RECORD, record);
+  const facts = (type: string) => ({ type, uid: 0, links: 1, device: 1, inode: 2, size: 0 });
+  const host = {
+    clock: {
+      monoMs: () => now,
+      // Whoever watches over a share waits for a second, which never passes here.
+      sleep: (ms: number) => {
+        now += ms;
+        return ms === 1_000 ? new Promise<void>(() => {}) : Promise.resolve();
+      },
+    },
+    readText: (path: string) => {
+      if (path.endsWith("/cgroup.procs")) return server ? "77\n" : null;
+      return files.get(path) ?? null;
+    },
+    lstat: (path: string) => {
+      if (path.endsWith("/docs")) return facts(folder);
+      if (path.startsWith("/var/rayos")) return facts("directory");
+      return files.has(path) ? facts("file") : null;
+    },
+    processFacts: () => null,
+    list: () => [],
+    put: () => {},
+    makeDirectory: () => {},
+    replace: (path: string, text: string) => void files.set(path, text),
+    remove: (path: string) => void files.delete(path),
+    launch: (name: string, args: string[]) => {
+      launched.push([name, ...args].join(" "));
+      const words = args[0] === "give" ? launcher : ["ok"];
+      if (args[0] === "take") server = false;
+      return Promise.resolve({ code: words[0] === "ok" ? 0 : 1, words });
+    },
+  } as unknown as Host;
+  const qmp = {
+    command: (name: string) => {
+      said.push(name);
+      if (name === "device_add") there = true;
+      if (name === "device_del" && helps) there = false;
+      return Promise.resolve(name === "qom-list" ? (there ? [{ name: "share0" }] : []) : {});
+    },
+  } as unknown as QmpClient;
+  const shares = new GuestShares({
+    host,
+    emit: (event) => events.push(event),
+    subject: subjectOf(PLAN),
+    plan: () => PLAN,
+    held: () => false,
+    gives: () => true,
+    permit: (tag) => record === "" ? null : ({ vm: "demo", share: tag }) as never,
+  });
+  return { events, launched, said, shares, qmp };
+}
+
+const attach = (vm = "demo", share = "docs") => ({ op: "share.attach", vm, share }) as never;
+const detach = (vm = "demo", share = "docs") => ({ op: "share.detach", vm, share }) as never;
+const codes = (events: readonly HostEvent[]) =>
+  events.flatMap((event) => event.type === "fault" ? [event.code] : []);
+
+Deno.test("GuestShares gives nothing by another guest's permit, nor a share that is not in the plan", async () => {
+  const { shares, qmp, launched } = world();
+  shares.begin(qmp);
+  assert.equal(await shares.attach(attach("other")), false);
+  assert.equal(await shares.attach(attach("demo", "work")), false);
+  assert.equal(await shares.detach(detach("other")), false);
+  assert.deepEqual(launched, []);
+});
+
+Deno.test("GuestShares refuses a folder that is a link, and asks no launcher for it", async () => {
+  const { shares, qmp, launched, events } = world({ folder: "symlink" });
+  shares.begin(qmp);
+  assert.equal(await shares.attach(attach()), false);
+  assert.deepEqual(launched, []);
+  assert.deepEqual(codes(events), ["path.type"]);
+  assert.ok(events.some((event) => event.type === "violation"));
+});
+
+Deno.test("GuestShares plugs nothing whose jail was not read back, and takes away what there is of it", async () => {
+  const { shares, qmp, launched, events, said } = world({ server: true });
+  shares.begin(qmp);
+  assert.equal(await shares.attach(attach()), false);
+  assert.ok(!said.includes("device_add"), said.join());
+  assert.deepEqual(launched, ["share give 0 0", "share take 0 0"]);
+  assert.ok(codes(events).includes("share.jail"));
+  assert.deepEqual(events.filter((event) => event.type === "share"), []);
+});
+
+Deno.test("GuestShares passes a launcher's refusal on and leaves nothing", async () => {
+  const { shares, qmp, events } = world({ launcher: ["fault", "share.hardlink", "docs/x"] });
+  shares.begin(qmp);
+  assert.equal(await shares.attach(attach()), false);
+  assert.deepEqual(codes(events), ["share.hardlink"]);
+  assert.deepEqual(shares.tags, []);
+});
+
+Deno.test("GuestShares ends who serves a share whose device the guest does not let go, and says that it is left", async () => {
+  const { shares, qmp, launched, events } = world({ plugged: true, helps: false, server: true });
+  shares.begin(qmp);
+  assert.equal(await shares.detach(detach()), false);
+  assert.deepEqual(launched, ["share take 0 0"]);
+  assert.deepEqual(codes(events), ["share.left"]);
+});
+
+Deno.test("GuestShares leaves a share as it is where the guest's memory would be lost by it", async () => {
+  const { shares, qmp, launched } = world({ plugged: true, helps: false, server: true });
+  shares.begin(qmp);
+  assert.equal(await shares.end("suspending", true), false);
+  assert.deepEqual(launched, []);
+});
+
+/** What is launched for a guest that a dead program left with that record. */
+async function adopted(record: string): Promise<string[]> {
+  const { shares, qmp, launched } = world({ record, launcher: ["fault", "share.type", "x"] });
+  await shares.adopt(qmp);
+  for (let turns = 0; turns < 50; turns++) await Promise.resolve();
+  return launched;
+}
+const recorded = (step: string) =>
+  JSON.stringify({
+    version: 0,
+    uuid: PLAN.uuid,
+    shares: [{ share: 0, tag: "docs", step, told: step === "on" }],
+  });
+
+Deno.test("GuestShares gives anew what a dead program was giving, and not what it was taking", async () => {
+  const [take, give] = ["share take 0 0", "share give 0 0"];
+  assert.deepEqual(await adopted(recorded("giving")), [take, give, take]);
+  assert.deepEqual(await adopted(recorded("wanted")), [give, take]);
+  assert.deepEqual(await adopted(recorded("taking")), [take]);
+  assert.deepEqual(await adopted(recorded("on")), [take, give, take], "its jail is not there");
+  const other = recorded("taking").replace(PLAN.uuid, "another");
+  assert.deepEqual(await adopted(other), [give, take], "nobody has decided on this guest");
+  const detached = JSON.stringify({ version: 0, uuid: PLAN.uuid, shares: [] });
+  assert.deepEqual(await adopted(detached), []);
+});
+
+Deno.test("renderShare gives the launcher values alone", () => {
+  const lines = renderShare(PLAN, SHARE).trimEnd().split("\n");
+  assert.deepEqual(lines.slice(0, -1), [
+    "rayos-share 0",
+    "vm demo",
+    "kind linux",
+    "access ro",
+    "quota 64",
+    "path vm/linux/demo/docs",
+  ]);
+  assert.match(lines.at(-1) ?? "", /^seccomp [0-9a-f]{64}$/);
+});
