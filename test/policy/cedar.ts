@@ -161,10 +161,11 @@ function forProfile(policy: Policy, profile: Profile, hostMemoryMiB: number): st
     out.push(rule(USER, ["share.attach"], ...when));
     out.push(rule('principal == Caller::"policy"', ["share.attach"], ...when));
   }
-  for (const who of policy.presentation.allow) {
+  const screen = profile.devices.gpu !== "none";
+  for (const who of screen ? policy.presentation.allow : []) {
     out.push(rule(`principal == Caller::${text(who)}`, ["present"], running));
   }
-  if (profile.presentOnBoot) {
+  if (screen && profile.presentOnBoot) {
     out.push(rule('principal == Caller::"policy"', ["present"], running));
   }
   if (profile.networking !== "off") {

@@ -99,7 +99,7 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
       // The same, so that it lets go of its shares.
       "share/unplug.ts",
     ]],
-    [/\.launch\(\s*"net"/, ["network/guest_network.ts", "phase/network.ts"]],
+    [/\.launch\(\s*"net"/, ["network/launcher.ts"]],
     [/\.launch\(\s*"uplink"/, ["phase/network.ts"]],
     [/\.launch\(\s*"share"/, ["share/guest_shares.ts", "phase/share_rights.ts"]],
     [/"netdev_add"/, ["network/guest_network.ts", "guest/qmp.ts"]],
