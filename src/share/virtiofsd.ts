@@ -147,18 +147,18 @@ export function readShareBack(
     dataDevice: mountedAt(own, PATHS.dataRoot)?.device ?? "none",
     partitions: "",
   });
-  const swapped = when === "serving" && folder !== null ? swappedFolder(host, pids, folder) : [];
+  const swapped = when === "started" && folder !== null ? swappedFolder(host, pids, folder) : [];
   return { issues: [...issues, ...swapped], checks: checks + 1 };
 }
 
-/** Its root must be the folder that was checked, by device and inode. */
+/** What is to become its root must be the folder that was checked, by device and inode. */
 function swappedFolder(host: Host, [pid = 0]: readonly number[], folder: FileFacts): Issue[] {
-  const root = host.lstat(`${PATHS.proc}/${pid}/root/`);
-  if (root?.device === folder.device && root.inode === folder.inode) return [];
+  const given = host.lstat(`${PATHS.proc}/${pid}/root/share`);
+  if (given?.device === folder.device && given.inode === folder.inode) return [];
   return [issue("vm.confinement", {
     path: "share.given",
     expected: "the folder that was checked, same device and inode",
-    found: root === null ? "nothing" : "another folder",
+    found: given === null ? "nothing" : "another folder",
     hint: "the share was taken away; something swaps its folder",
   })];
 }
