@@ -23,6 +23,7 @@ import {
   NS,
   processesOf,
   reachesPublic,
+  seenOnHost,
 } from "./network/state.ts";
 
 const [VICTIM, OTHER, LEASED, LEASED_TOO] = ["net-0", "net-1", "net-2", "net-3"] as const;
@@ -66,14 +67,15 @@ async function killed(run: BootRun, moment: Moment, words: string): Promise<numb
   return from;
 }
 
-async function networkIs(run: BootRun, vm: string, wanted: string): Promise<void> {
+/** Waits until the slot's record says so; `ray` itself takes seconds to begin here. */
+async function networkIs(run: BootRun, slot: string, wanted: "on" | "off"): Promise<void> {
   const end = performance.now() + 120_000;
   for (;;) {
-    const { output } = await rayInside(run, "vm list --json");
-    const listed = JSON.parse(output) as { vm: string; network: string }[];
-    const found = listed.find((one) => one.vm === vm)?.network;
-    if (found === wanted) return;
-    assert.ok(performance.now() < end, `${vm}: ${found}, not ${wanted}\n${run.tail(30)}`);
+    const record = await seenOnHost(run, `$bb cat /run/rayos/net/${slot}.json 2> /dev/null`);
+    if (record.includes('"step":"on"') ? wanted === "on" : wanted === "off" && record === "") {
+      return;
+    }
+    assert.ok(performance.now() < end, `${slot}: ${record}, not ${wanted}\n${run.tail(30)}`);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
   }
 }
@@ -110,7 +112,7 @@ fullTest(
           await rayInside(run, `network disable ${VICTIM}`);
           await assertNothing(run, "00");
           const from = await killed(run, moment, `network enable ${VICTIM}`);
-          await networkIs(run, VICTIM, "on");
+          await networkIs(run, "00", "on");
           await assertWhole(run, "00");
           outcomes.push(
             `giving, ${moment.name}: on (${networkWords(run, VICTIM, from).join(", ")})`,
@@ -125,9 +127,9 @@ fullTest(
       for (const moment of TAKING) {
         await t.step(`killed while one is taken, at ${moment.name}`, async () => {
           await rayInside(run, `network enable ${VICTIM}`);
-          await networkIs(run, VICTIM, "on");
+          await networkIs(run, "00", "on");
           const from = await killed(run, moment, `network disable ${VICTIM}`);
-          await networkIs(run, VICTIM, "off");
+          await networkIs(run, "00", "off");
           await assertNothing(run, "00");
           const said = networkWords(run, VICTIM, from);
           outcomes.push(`taking, ${moment.name}: off (${said.join(", ")})`);
@@ -145,7 +147,7 @@ fullTest(
           async () => {
             const from = await killed(run, step(slot, at), `vm start ${vm}`);
             await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000, from);
-            await networkIs(run, vm, "off");
+            await networkIs(run, slot, "off");
             await assertNothing(run, slot);
             outcomes.push(`lease, ${at}: off (${networkWords(run, vm).join(", ")})`);
             await vmCommand(run, "stop", vm, "stopped");

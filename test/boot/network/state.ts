@@ -42,8 +42,7 @@ export async function partsOf(run: BootRun, slot: string): Promise<string[]> {
       ` [ -e /run/rayos/n/${slot}/passt.sock ] && echo socket;` +
       ` ${UPLINK} /usr/bin/ip -o link show dev g${slot} > /dev/null 2>&1 && echo link;` +
       ` ${UPLINK} /usr/sbin/nft list table inet rayos | $bb grep -q '"g${slot}"' && echo rule;` +
-      ` for one in /proc/[0-9]*; do while read -r key value rest; do [ "$key $value" = "Uid: ${uid}" ] && echo passt;` +
-      ` done 2> /dev/null < $one/status; done`,
+      ` $bb grep -q 'Uid:.${uid}' /proc/[0-9]*/status 2> /dev/null && echo passt`,
   );
   return text.split("\n").filter((line) => line !== "").sort();
 }
