@@ -9,6 +9,7 @@ import { allSlots, type Slot } from "../id.ts";
 import { launchNet } from "../network/launcher.ts";
 import { leftOf } from "../network/passt.ts";
 import { dropNetworkRecord } from "../network/record.ts";
+import { oneAtATime } from "../one_at_a_time.ts";
 import type { Runtime } from "../runtime.ts";
 
 /** Milliseconds. */
@@ -46,11 +47,14 @@ export function wantsUplink({ inForce }: Pick<Runtime, "inForce">): boolean {
 }
 
 /**
- * Has the DHCP clients begun that are wanted and not there; a policy may want them later than the boot.
+ * Has the DHCP clients begun that are wanted and not there; a policy may want them later than the boot, and
+ * who watches over them may be at it then. Two of them at once could begin two for one NIC.
  *
  * @returns names of NICs that are not in the machine any more
  */
-export async function beginUplink(runtime: UplinkAround): Promise<readonly string[]> {
+export const beginUplink = oneAtATime(begin);
+
+async function begin(runtime: UplinkAround): Promise<readonly string[]> {
   const { host, emit } = runtime;
   if (!wantsUplink(runtime)) return [];
   const { code, words } = await host.launch("uplink", ["begin"], TIMEOUT_MS);
@@ -60,6 +64,8 @@ export async function beginUplink(runtime: UplinkAround): Promise<readonly strin
   // Guests start without a network; nothing else depends on one.
   const fault = new Fault("network", rule, `uplink: ${why}; no guest is given a network`);
   emit({ type: "fault", stage: fault.stage, code: fault.code, message: fault.message });
+  // It is tried again and again while nothing helps.
+  if (runtime.troubles.some((one) => one.code === rule)) return [];
   runtime.troubles.push({
     code: rule,
     text: `uplink: ${why}`,
