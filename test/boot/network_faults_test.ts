@@ -292,14 +292,12 @@ fullTest(
         await run.qmp("device_del", { id: NEAR_NIC.id });
         await run.waitFor("fault stage=network code=network.no_nic", 120_000, from);
         await addressForgotten(run);
-        assert.equal(await reachesPublic(run, VICTIM, "without"), false);
+        assert.equal(await reachesPublic(run, OTHER, "without"), false);
         await run.qmp("device_add", NEAR_NIC);
         await run.waitFor("uplink_back nic=u0", 180_000, from);
         await addressAgain(run);
-        for (const vm of [VICTIM, OTHER]) {
-          assert.equal(await reachesPublic(run, vm, "another"), true, vm);
-          assert.deepEqual(networkWords(run, vm, from), []);
-        }
+        assert.equal(await reachesPublic(run, OTHER, "another"), true);
+        assert.deepEqual(networkWords(run, OTHER, from), []);
         assert.match(await seenOnHost(run, "/usr/bin/ip -o link"), /^1: lo: [^\n]*\n$/u);
       });
 
