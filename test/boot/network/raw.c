@@ -91,9 +91,14 @@ static int arp(unsigned char *frame, int answer, in_addr_t source, in_addr_t tar
 static int spoof(const char *name, int count, char **words) {
   int fd = opened(name), sent = 0;
   unsigned char frame[256], near[6] = {0};
-  // Whoever answers for the router; passt answers for every address.
+  // Whoever answers for the router; under its own name, since the card takes no answers to another one.
   unsigned char asked[64];
   int length = arp(asked, 0, inet_addr("198.19.0.2"), inet_addr("198.19.0.1"));
+  struct sockaddr_ll own;
+  socklen_t size = sizeof own;
+  getsockname(fd, (void *)&own, &size);
+  memcpy(asked + 6, own.sll_addr, 6);
+  memcpy(asked + 22, own.sll_addr, 6);
   for (int tries = 0; tries < 50 && near[0] == 0; tries++) {
     if (send(fd, asked, length, 0) < 0) return 3;
     struct pollfd one = {.fd = fd, .events = POLLIN};
