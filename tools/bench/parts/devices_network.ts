@@ -21,6 +21,7 @@ const FAR = "93.184.216.34 7777";
 export const TRANSFER = 8 * 1024 * 1024;
 const CONNECTIONS = 10;
 const LIMIT_MS = 600_000;
+const START_MS = 180_000;
 const FACTS = "/run/rayos/uplink/u0";
 
 /** Milliseconds, one value for each run (each connection). */
@@ -78,7 +79,7 @@ async function inBare(run: BootRun, command: string, mark: string): Promise<stri
 
 async function startBare(run: BootRun): Promise<void> {
   await onHost(run, `/usr/lib/bare network linux/${BARE} > /run/bare.out 2>&1 < /dev/null &`);
-  const until = performance.now() + LIMIT_MS;
+  const until = performance.now() + START_MS;
   for (;;) {
     const said = new TextDecoder().decode(await fileInside(run, "/run/bare.log"));
     if (/^guest up/mu.test(said)) return;
@@ -185,7 +186,9 @@ export async function networkRuns(
   );
   await askInside(run, `attach ${WALLED} ${WALLED}`, /inside done/u);
   await inGuest(run, WALLED, "/card", "card");
+  say("  the guest behind the walls is up");
   await startBare(run);
+  say("  the guest on a bare passt is up");
   await inBare(run, "/card", "card");
   const walled: Traffic = { down: [], up: [], connect: [] };
   const bare: Traffic = { down: [], up: [], connect: [] };
