@@ -1,8 +1,8 @@
 /**
  * Keeps a guest's files from changing while they are copied, and lets the guest go on afterwards. One that
- * can be suspended is; one that cannot (it has a TPM, or a network that a save would take away) has its
- * vCPUs held, after its agent was asked to hold its file systems. It is the host that holds it: what the
- * guest says never decides whether it is copied, only what the backup says of itself.
+ * can be suspended is; one that cannot (it has a TPM, or a network or shares that a save would take away)
+ * has its vCPUs held, after its agent was asked to hold its file systems. It is the host that holds it: what
+ * the guest says never decides whether it is copied, only what the backup says of itself.
  */
 
 import type { Consistent } from "../disk/backup.ts";
@@ -51,7 +51,8 @@ export async function holdGuest(work: GuestWork, limits: Limits = AGENT_LIMITS):
   }
   // While it still takes what it is told: that every key is up again.
   await runtime.presenter.ask({ type: "hide", vm: owner.vm });
-  const saves = guest.plan.tpm === null && guest.given.network.state === "off";
+  const { plan, given } = guest;
+  const saves = plan.tpm === null && plan.shares.length === 0 && given.network.state === "off";
   return saves ? await suspended(work, guest) : await paused(work, guest, limits);
 }
 

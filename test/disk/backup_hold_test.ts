@@ -117,6 +117,14 @@ Deno.test("vm.backup holds a guest that has a network, which a save would take a
   assert.deepEqual(world.done, FROZEN);
 });
 
+Deno.test("vm.backup holds a guest that may have shares, which a save would take from under it", async () => {
+  const world = await running(GOOD, "off", false);
+  const share = { tag: "work", path: `vm/linux/${VM}/share`, readOnly: true, quotaMib: 64 };
+  Object.assign(world.guest, { plan: { ...world.runtime.plans[0], shares: [share] } });
+  assert.ok((await backUp(world)).ok);
+  assert.deepEqual(world.done, FROZEN);
+});
+
 Deno.test("vm.backup of a guest whose agent was never heard holds it and asks it nothing", async () => {
   const world = await running(() => assert.fail("it was asked"));
   Object.assign(world.guest, { agentReady: false });
