@@ -2,13 +2,15 @@
 // test guest and on the host's image.
 //   raw flood <interface>            as many datagrams as it can until it is killed; a count each second
 //   raw spoof <interface> <address>...   for each address frames under false names (below), then a count
-//   raw watch <interface> <seconds>  one line for each kind of such a frame that it sees, and how many frames in all
+//   raw watch <interface>            one line for each kind of such a frame that it sees, and when it is told to end
+//                                    (SIGTERM) how many frames there were in all
 // All of them are told by their payload, or by the sender's hardware address in ARP.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,11 +149,15 @@ static int flood(const char *name) {
   return 0;
 }
 
-static int watch(const char *name, int seconds) {
+static volatile sig_atomic_t ended;
+static void end(int signal) { ended = signal; }
+
+static int watch(const char *name) {
+  signal(SIGTERM, end);
   int fd = opened(name), kinds = 0;
   long all = 0;
   char seen[KINDS][64];
-  for (time_t end = time(NULL) + seconds; time(NULL) < end;) {
+  while (!ended) {
     unsigned char frame[2048];
     struct pollfd one = {.fd = fd, .events = POLLIN};
     struct sockaddr_ll from;
@@ -185,6 +191,6 @@ int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   if (argc == 3 && strcmp(argv[1], "flood") == 0) return flood(argv[2]);
   if (argc > 3 && strcmp(argv[1], "spoof") == 0) return spoof(argv[2], argc - 3, argv + 3);
-  if (argc == 4 && strcmp(argv[1], "watch") == 0) return watch(argv[2], atoi(argv[3]));
+  if (argc == 3 && strcmp(argv[1], "watch") == 0) return watch(argv[2]);
   return 2;
 }
