@@ -247,7 +247,10 @@ export class GuestNetwork {
       for (let looks = 1; wish === this.#wish; looks++) {
         const reason = this.#reasonToEnd();
         if (reason !== null) {
-          await this.#next(() => this.#take(reason, false));
+          // Where passt failed nothing passes any more, and another one is wanted: no guest that is slow to let
+          // go of its card is reset for that. It is asked again, as long as it takes.
+          const keep = reason === "stopped" && this.#record?.lease === false && !this.around.held();
+          await this.#next(() => this.#take(reason, keep));
           return;
         }
         if (this.#record?.lease && looks % AGENT_EVERY === 0 && await agent.saysSo()) {

@@ -277,3 +277,15 @@ Deno.test("GuestNetwork ends a passt that is stopped, and gives another one", as
   const codes = events.flatMap((event) => event.type === "fault" ? [event.code] : []);
   assert.deepEqual(codes, ["network.passt_stopped"]);
 });
+
+Deno.test("GuestNetwork resets no guest that is slow to let go of its card when passt has ended", async () => {
+  const { host, log, qmp, network } = desk(ON, { deaf: true });
+  network().begin(qmp);
+  await until(log, "told on policy");
+  for (const file of [...host.files.keys()]) {
+    if (file.startsWith(CGROUP)) host.remove(file);
+  }
+  await until(log, "device_del", 3);
+  assert.ok(log.includes("netdev_del"), "it is cut off at once");
+  assert.deepEqual(log.filter((one) => /system_reset|killed|told off/.test(one)), []);
+});
