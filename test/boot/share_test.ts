@@ -32,8 +32,8 @@ const GUEST = "share-0";
 /** Another guest's folder, which is never reached. */
 const OTHER = "share-1";
 const MIB = 96;
-/** One inode for each 16 KiB: 512 of them. */
-const QUOTA_MIB = 8;
+/** One inode for each 16 KiB: 256 of them. */
+const QUOTA_MIB = 4;
 const READY_MS = 240_000;
 const SECRET = "another-guests-secret";
 
@@ -128,7 +128,6 @@ const WAYS_OUT: Readonly<Record<string, string>> = {
   host_link: "grep -q version /m/host",
   dots: `grep -q ${SECRET} /m/../${OTHER}/secret`,
   dots_below: `grep -q ${SECRET} /m/below/../../${OTHER}/secret`,
-  pipe: "echo x > /m/pipe & sleep 1; grep -q x /m/pipe",
 };
 
 const PLANTED = [
@@ -136,7 +135,6 @@ const PLANTED = [
   `ln -s ../../${OTHER}/secret relative`,
   `ln -s ../../${OTHER} folder-link`,
   "ln -s /etc/rayos/build.json host",
-  "mkfifo pipe",
 ].join("; /bin/busybox ");
 
 const FOLDER = `/var/rayos/vm/linux/${GUEST}/docs`;
@@ -170,10 +168,11 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
     await askInside(run, `attach ${GUEST} ${GUEST}`, /inside done/u);
 
     await t.step("it reads, and every write is refused", async () => {
-      assert.match(
-        await inGuest(run, GUEST, `mkdir /m; ${MOUNT}; cat /m/below/more`, "mounted"),
-        /^words of the host\r?\nmore words\r?$/mu,
-      );
+      // What the guest counts can stand between two lines.
+      const said = await inGuest(run, GUEST, `mkdir /m; ${MOUNT}; cat /m/below/more`, "mounted");
+      for (const words of [/^words of the host\r?$/mu, /^more words\r?$/mu]) {
+        assert.match(said, words);
+      }
       assert.deepEqual(await tried(run, WRITES, "written"), []);
       assert.equal(await inside(run, `/bin/busybox ls ${FOLDER}`), "below\nread-me");
     });
@@ -218,8 +217,8 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       const said = await inGuest(
         run,
         GUEST,
-        "dd if=/dev/zero of=/w/large bs=64k count=320; echo bytes $(stat -c %s /w/large); rm /w/large; " +
-          "mkdir /w/many; n=0; while [ $n -lt 600 ] && : > /w/many/$n; do n=$((n + 1)); done; echo files $n",
+        "dd if=/dev/zero of=/w/large bs=64k count=80; echo bytes $(stat -c %s /w/large); rm /w/large; " +
+          "mkdir /w/many; n=0; while [ $n -lt 300 ] && : > /w/many/$n; do n=$((n + 1)); done; echo files $n",
         "filled",
       );
       const number = (name: string) =>
@@ -333,15 +332,13 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
         "share_on",
       ]);
       await askInside(run, `attach ${GUEST} ${GUEST}`, /inside done/u);
-      assert.match(
-        await inGuest(
-          run,
-          GUEST,
-          `umount /m; umount /w; ${MOUNT}; mount -t virtiofs work /w; cat /w/new`,
-          "after",
-        ),
-        /^words of the host\r?\nx\r?$/mu,
+      const said = await inGuest(
+        run,
+        GUEST,
+        `umount /m; umount /w; ${MOUNT}; mount -t virtiofs work /w; cat /w/new`,
+        "after",
       );
+      for (const words of [/^words of the host\r?$/mu, /^x\r?$/mu]) assert.match(said, words);
     });
 
     assert.deepEqual(eventsNamed(run.lines, "RAYOS_POLICY_VIOLATION"), []);
