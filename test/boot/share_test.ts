@@ -220,7 +220,7 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
         run,
         GUEST,
         "dd if=/dev/zero of=/w/large bs=64k count=80; echo bytes $(stat -c %s /w/large); rm /w/large; " +
-          "mkdir /w/many; n=0; while [ $n -lt 300 ] && : > /w/many/$n; do n=$((n + 1)); done; echo files $n",
+          "mkdir /w/many; n=0; while [ $n -lt 300 ] && echo > /w/many/$n; do n=$((n + 1)); done; echo files $n",
         "filled",
       );
       const number = (name: string) =>
