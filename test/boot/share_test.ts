@@ -235,7 +235,7 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
         run,
         GUEST,
         `ln -s /var/rayos/vm/linux/${OTHER}/secret /w/absolute; ln -s /var/rayos/vm /w/vm; ` +
-          "rm -r /w/many; cp /bin/busybox /w/busybox; chmod 6755 /w/busybox; ls -l /w/busybox",
+          "rm -rf /w/many; cp /bin/busybox /w/busybox; chmod 6755 /w/busybox; ls -l /w/busybox",
         "put",
       );
       const at = "/run/rayos/share/00.1";
