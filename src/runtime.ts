@@ -22,6 +22,7 @@ import type { Explained } from "./policy/explain.ts";
 import type { Profile } from "./policy/policy.ts";
 import { Presenter } from "./presentation/presenter.ts";
 import type { Registry } from "./registry/guest.ts";
+import { within } from "./within.ts";
 import { endStranger } from "./supervisor/ending.ts";
 import type { Guest } from "./supervisor/guest.ts";
 
@@ -56,6 +57,7 @@ const WHILE_ENDING: readonly string[] = ["status", "vm.list", "logs.tail"];
 /** What is answered before the boot is over: guests are still decided on. */
 const WHILE_BOOTING: readonly string[] = [...WHILE_ENDING, "power.off", "power.reboot"];
 const POWER_TIMEOUT_MS = 600_000;
+const HIDE_TIMEOUT_MS = 20_000;
 
 /** How the program ends: with the machine, or to be started again by PID 1. */
 export type End = "poweroff" | "reboot" | "restart";
@@ -251,7 +253,9 @@ export class Runtime {
     this.#ending = true;
     const how = permit.op === "power.off" ? "poweroff" : "reboot";
     this.control?.close();
-    await this.presenter.ask({ type: "hide", vm: null });
+    // The guest that is shown is told that every key is up; none holds an end up by it.
+    const hidden = this.presenter.ask({ type: "hide", vm: null });
+    await within(HIDE_TIMEOUT_MS, "hiding", hidden).catch(() => {});
     try {
       // One that cannot be ended in order takes no time from the others.
       const ends = [...this.guests.values()].map((guest) => this.#endGuest(guest, permit, how));

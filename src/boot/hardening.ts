@@ -54,6 +54,13 @@ export const HARDENING: readonly Hardening[] = [
     "no key and no break on the serial line kills, dumps or restarts anything",
   ),
   sysctl(
+    "file_max",
+    "fs/file-max",
+    "9223372036854775807",
+    "the count of open files",
+    "no guest's shares use up what others open; what it opens counts as memory of its own cgroup",
+  ),
+  sysctl(
     "kexec",
     "kernel/kexec_load_disabled",
     "1",

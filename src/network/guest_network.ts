@@ -180,7 +180,11 @@ export class GuestNetwork {
     while (wish === this.#wish) {
       if (this.#record?.step !== "on") await this.#next(() => this.#giveNow(wish));
       if (this.#record?.step === "on") await this.#watch(wish);
-      else if (this.#decide().decision.give === "nothing") return;
+      else if (this.#decide().decision.give === "nothing") {
+        // A card that was left for later: nothing comes after it any more.
+        if (this.#record !== null) await this.#next(() => this.#take("policy", false));
+        return;
+      }
       // One that fails again and again is tried less and less often.
       const pause = RETRY_MS * 2 ** Math.min(this.#failures, 5);
       if (wish === this.#wish) await clock.sleep(pause);
@@ -191,6 +195,8 @@ export class GuestNetwork {
     const { host, permit } = this.around;
     const { decision, grant } = this.#decide();
     if (wish !== this.#wish || decision.give === "nothing" || grant === null) return;
+    // A card that a guest was slow to let go of is asked for again.
+    if (this.#record !== null && !await this.#take("stopped", true)) return;
     if (!uplinkIsThere(host)) return;
     const allowed = permit();
     if (allowed === null) return;
@@ -249,7 +255,7 @@ export class GuestNetwork {
         if (reason !== null) {
           // Where passt failed nothing passes any more, and another one is wanted: no guest that is slow to let
           // go of its card is reset for that. It is asked again, as long as it takes.
-          const keep = reason === "stopped" && this.#record?.lease === false && !this.around.held();
+          const keep = reason === "stopped" && this.#record?.lease === false;
           await this.#next(() => this.#take(reason, keep));
           return;
         }
@@ -267,11 +273,15 @@ export class GuestNetwork {
     const { host, grant, plan } = this.around;
     const { slot } = plan();
     if (this.#endsMs !== null && host.clock.monoMs() >= this.#endsMs) return "lease_expired";
-    if (passtProcesses(host, slot).length === 0) {
+    // A guest whose vCPUs are held sends nothing and cannot help: its passt is looked at when it goes on.
+    const passt = this.#record?.lease === false && this.around.held()
+      ? null
+      : passtProcesses(host, slot);
+    if (passt?.length === 0) {
       this.#notice(networkFault("network.passt", "passt has ended", "a lease is over with it"));
       return "stopped";
     }
-    if (passtProcesses(host, slot).some((pid) => isStopped(host, pid))) {
+    if (passt?.some((pid) => isStopped(host, pid))) {
       this.#notice(networkFault("network.passt_stopped", "passt is stopped", "it is ended"));
       return "stopped";
     }

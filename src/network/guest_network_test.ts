@@ -75,7 +75,7 @@ function desk(grant: NetworkGrant, { deaf = false, weak = false } = {}) {
     return Promise.resolve({});
   };
   const qmp = { command } as unknown as QmpClient;
-  const state = { grant: grant as NetworkGrant | null, provisioned: 0 };
+  const state = { grant: grant as NetworkGrant | null, provisioned: 0, held: false };
   const network = () =>
     new GuestNetwork({
       host,
@@ -89,7 +89,7 @@ function desk(grant: NetworkGrant, { deaf = false, weak = false } = {}) {
       permit: () => ({}) as never,
       onProvisioned: () => state.provisioned++,
       key: () => new Uint8Array(32),
-      held: () => false,
+      held: () => state.held,
       answered: () => false,
       kill: () => Promise.resolve(void log.push("killed")),
     });
@@ -288,4 +288,32 @@ Deno.test("GuestNetwork resets no guest that is slow to let go of its card when 
   await until(log, "device_del", 3);
   assert.ok(log.includes("netdev_del"), "it is cut off at once");
   assert.deepEqual(log.filter((one) => /system_reset|killed|told off/.test(one)), []);
+});
+
+Deno.test("GuestNetwork leaves a guest that is held alone when its passt has ended, until it goes on", async () => {
+  const { host, log, qmp, network, state } = desk(ON);
+  network().begin(qmp);
+  await until(log, "told on policy");
+  state.held = true;
+  const before = log.length;
+  for (const file of [...host.files.keys()]) {
+    if (file.startsWith(CGROUP)) host.remove(file);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(log.slice(before), []);
+  state.held = false;
+  await until(log, "told off stopped");
+});
+
+Deno.test("GuestNetwork takes a card that was left for later where the policy gives none any more, and says off", async () => {
+  const { host, log, qmp, network, state } = desk(ON, { deaf: true });
+  network().begin(qmp);
+  await until(log, "told on policy");
+  for (const file of [...host.files.keys()]) {
+    if (file.startsWith(CGROUP)) host.remove(file);
+  }
+  await until(log, "device_del", 2);
+  state.grant = { ...ON, networking: "off" };
+  await until(log, "told off policy");
+  assert.ok(log.includes("killed"), "it does not let it go even then");
 });

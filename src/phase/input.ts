@@ -40,5 +40,7 @@ async function attend(
     emit({ type: "fault", stage, code, message });
   } finally {
     broker.gone(device);
+    // The kernel gives its number to the next device, which nobody has accepted.
+    host.remove(path);
   }
 }

@@ -123,9 +123,19 @@ async function runAll(
   steps: readonly Step[],
 ): Promise<Outcome> {
   if (vm === null) return unnamed();
+  const { turn } = presenter;
+  const down = new Set<Key>();
   for (const step of steps) {
-    const outcome = await presenter.ask({ ...step, to: vm } as Turn);
-    if (outcome !== "done") return outcomeOf(outcome, {});
+    // One that was hidden meanwhile was told that everything is up: the rest is another thing then.
+    const outcome = presenter.turn === turn
+      ? await presenter.ask({ ...step, to: vm } as Turn)
+      : "not_presented";
+    if (outcome !== "done") {
+      for (const key of down) await presenter.ask({ type: "release", key, to: vm });
+      return outcomeOf(outcome, {});
+    }
+    if (step.type === "press") down.add(step.key);
+    if (step.type === "release") down.delete(step.key);
   }
   return { ok: true, result: { sent: steps.length } };
 }
@@ -134,6 +144,7 @@ const REFUSED: Readonly<Record<Exclude<GateOutcome, "done">, Extract<Outcome, { 
   not_presented: refusal("input.not_presented", "the guest is not presented any more"),
   not_given: refusal("input.not_given", "the policy gives the guest no input"),
   not_allowed: refusal("vm.not_presentable", "the guest does not run, or is given no screen"),
+  late: refusal("input.late", "the guest took too long over what came before; ask again"),
   full: refusal("input.full", "too much waits for the guest already; ask again"),
 };
 

@@ -13,10 +13,14 @@ async function run(
   op: string,
   args: Record<string, unknown>,
   gate: (turn: Turn) => GateOutcome = () => "done",
+  turn: () => number = () => 1,
 ): Promise<{ outcome: Outcome; asked: Turn[] }> {
   const asked: Turn[] = [];
   const presenter = {
     shown: vm,
+    get turn() {
+      return turn();
+    },
     ask: (turn: Turn) => {
       asked.push(turn);
       return Promise.resolve(gate(turn));
@@ -97,6 +101,31 @@ Deno.test("input ends at the first stroke that was not taken, and says why", asy
   );
   assert.equal(asked.length, 3);
   assert.deepEqual([outcome.ok, "rule" in outcome && outcome.rule], [false, "input.not_presented"]);
+});
+
+Deno.test("input that ends in the middle of a chord leaves no key of it down", async () => {
+  const { outcome, asked } = await run(
+    "input.key",
+    { keys: ["ctrl", "c"] },
+    (turn) => "key" in turn && turn.key === "key:c" ? "full" : "done",
+  );
+  assert.deepEqual(words(asked), [
+    "press key:ctrl desk",
+    "press key:c desk",
+    "release key:ctrl desk",
+  ]);
+  assert.ok(!outcome.ok);
+});
+
+Deno.test("input ends where the guest was hidden and shown again meanwhile", async () => {
+  let turns = 0;
+  const { asked } = await run(
+    "input.text",
+    { text: "Ab" },
+    () => "done",
+    () => turns++ < 2 ? 1 : 3,
+  );
+  assert.deepEqual(words(asked), ["press key:shift desk", "release key:shift desk"]);
 });
 
 Deno.test("present and hide ask the gate for that guest, and say what it says", async () => {

@@ -171,7 +171,14 @@ export function wholeLimits(
   policy: Policy,
   host: HostFacts,
 ): { cpuMaxUs: number; memoryMaxBytes: number; pidsMax: number } {
-  const overhead = policy.limits.vms * (QEMU_OVERHEAD_MIB + TPM_OVERHEAD_MIB);
+  // As much as the one that takes most: none can take what another one was given.
+  const shares = Math.max(
+    0,
+    ...[...policy.profiles.values()].map((one) => one.storage.shares.length),
+  );
+  const each = QEMU_OVERHEAD_MIB + TPM_OVERHEAD_MIB + SCREEN_MIB + shares * SHARE_OVERHEAD_MIB +
+    (host.kvm ? 0 : TCG_CACHE_MIB);
+  const overhead = policy.limits.vms * each;
   return {
     cpuMaxUs: Math.max(1000, Math.floor(policy.limits.cpuPercent * host.cpus * 1000)),
     memoryMaxBytes: (memoryForGuests(policy, host.memoryMiB) + overhead) * MIB,

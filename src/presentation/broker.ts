@@ -33,6 +33,8 @@ export class InputBroker {
   #moving: Promise<unknown> | null = null;
   #moveAgain = false;
   #dropped = 0;
+  /** After something was dropped, until nothing is down: the rest of a chord would mean something else. */
+  #overrun = false;
 
   constructor(readonly around: BrokerAround) {}
 
@@ -40,6 +42,8 @@ export class InputBroker {
   take(device: number, input: HostInput): void {
     const down = this.#down.get(device) ?? new Set();
     this.#down.set(device, down);
+    // What is pressed now is the first of a new chord.
+    if (![...this.#down.values()].some((keys) => keys.size > 0)) this.#overrun = false;
     switch (input.type) {
       case "press":
         down.add(input.key);
@@ -82,6 +86,10 @@ export class InputBroker {
   }
 
   #key(type: "press" | "repeat" | "release", key: Key): void {
+    if (this.#overrun && type !== "release") {
+      this.#dropped++;
+      return;
+    }
     void this.around.ask({ type, key, to: null }).then((outcome) => this.#count(outcome));
   }
 
@@ -100,7 +108,8 @@ export class InputBroker {
   }
 
   #count(outcome: GateOutcome): void {
-    if (outcome === "full") {
+    if (outcome === "full" || outcome === "late") {
+      this.#overrun = true;
       this.#dropped++;
     } else if (this.#dropped > 0) {
       this.around.onDropped(this.#dropped);

@@ -90,6 +90,24 @@ Deno.test("InputBroker turns movements into places on the screen, one on its way
   assert.deepEqual(words().slice(2), ["move 0 32767"]);
 });
 
+Deno.test("InputBroker sends no rest of a chord of which something was dropped", async () => {
+  const { broker, words, state } = desk();
+  state.outcome = "full";
+  broker.take(0, press("key:ctrl"));
+  await settle();
+  state.outcome = "done";
+  broker.take(0, press("key:w"));
+  broker.take(0, release("key:w"));
+  broker.take(0, release("key:ctrl"));
+  broker.take(0, press("key:x"));
+  assert.deepEqual(words(), [
+    "press key:ctrl",
+    "release key:w",
+    "release key:ctrl",
+    "press key:x",
+  ]);
+});
+
 Deno.test("InputBroker counts what the gate did not take, and says so once", async () => {
   const { broker, dropped, state } = desk();
   state.outcome = "full";
@@ -97,6 +115,7 @@ Deno.test("InputBroker counts what the gate did not take, and says so once", asy
   await settle();
   assert.deepEqual(dropped, []);
   state.outcome = "done";
+  broker.take(0, release("key:a"));
   broker.take(0, press("key:b"));
   broker.take(0, press("key:c"));
   await settle();

@@ -18,7 +18,8 @@
  *
  * What comes while something is unacknowledged waits in order, a bounded number of it: at most one thing is
  * ever on its way, and each is decided when it is sent, not when it was read. A switch stands in the same
- * queue, so what was typed before it goes where it was typed. A guest that leaves without having been told
+ * queue, so what was typed before it goes where it was typed; what has waited too long goes nowhere, so that
+ * nothing holds a switch up. A guest that may not be shown any more is left before anything else is sent. A guest that leaves without having been told
  * that a key is up is owed that: it is told before anything else when it is shown again. One that was
  * there before the program was (`found`) may believe anything, and is owed every key; one that has just
  * `began` is owed nothing.
@@ -51,13 +52,26 @@ export type Turn =
 
 /** What happens. A turn's ticket names whoever asked, who is answered once. */
 export type GateEvent =
-  | { readonly type: "turn"; readonly ticket: number; readonly turn: Turn }
+  | {
+    readonly type: "turn";
+    readonly ticket: number;
+    readonly turn: Turn;
+    /** When it was asked, in ms of any clock. */
+    readonly atMs: number;
+  }
   | { readonly type: "settled"; readonly ok: boolean }
   | { readonly type: "left"; readonly vm: VmId }
   /** A guest that was there before this gate was, or one that begins anew. */
   | { readonly type: "found" | "began"; readonly vm: VmId };
 
-export type GateOutcome = "done" | "not_presented" | "not_given" | "not_allowed" | "full";
+/** `late`: it waited too long. */
+export type GateOutcome =
+  | "done"
+  | "not_presented"
+  | "not_given"
+  | "not_allowed"
+  | "full"
+  | "late";
 
 /** What is to be done, in this order. */
 export type GateAction =
@@ -71,11 +85,14 @@ export interface GateRights {
   readonly show: (vm: VmId) => boolean;
   /** Whether it is given what the user does. */
   readonly input: (vm: VmId) => boolean;
+  /** Whether what was asked then is too old to be sent. */
+  readonly late: (atMs: number) => boolean;
 }
 
 interface Waiting {
   readonly ticket: number;
   readonly turn: Turn;
+  readonly atMs: number;
 }
 
 /** Something sent that is not acknowledged. */
@@ -119,11 +136,11 @@ export interface GateStep {
 export function gateStep(state: GateState, event: GateEvent, rights: GateRights): GateStep {
   switch (event.type) {
     case "turn": {
-      const { ticket, turn } = event;
+      const { ticket, turn, atMs } = event;
       if (state.waiting.length >= MOST_WAITING && !mustWait(state, turn)) {
         return { state, actions: [answer(ticket, "full")] };
       }
-      return goOn({ ...state, waiting: [...state.waiting, { ticket, turn }] }, [], rights);
+      return goOn({ ...state, waiting: [...state.waiting, { ticket, turn, atMs }] }, [], rights);
     }
     case "settled": {
       const { busy } = state;
@@ -148,10 +165,11 @@ export function gateStep(state: GateState, event: GateEvent, rights: GateRights)
  * To get a guest off the screen is never refused; once at the end of the queue is enough. Neither is the
  * release of what is down or will be: a key would stay down.
  */
-function mustWait({ waiting, down }: GateState, turn: Turn): boolean {
-  const last = waiting.at(-1)?.turn;
+function mustWait({ shown, waiting, down }: GateState, turn: Turn): boolean {
   if (turn.type === "hide") {
-    return turn.vm === null && !(last?.type === "hide" && last.vm === null);
+    const last = waiting.at(-1)?.turn;
+    const concerns = turn.vm === null || turn.vm === shown;
+    return concerns && !(last?.type === "hide" && (last.vm === null || last.vm === turn.vm));
   }
   if (turn.type !== "release") return false;
   const of = (type: Turn["type"]) =>
@@ -182,7 +200,7 @@ function goOn(from: GateState, done: readonly GateAction[], rights: GateRights):
 
 function take(
   state: GateState,
-  { ticket, turn }: Waiting,
+  { ticket, turn, atMs }: Waiting,
   rest: readonly Waiting[],
   rights: GateRights,
 ): GateStep {
@@ -203,6 +221,9 @@ function take(
         : close(state, shown);
     default:
       if (shown === null || (turn.to !== null && turn.to !== shown)) return over("not_presented");
+      if (!rights.show(shown)) return close(state, shown);
+      // A release is never too late: the guest would believe the key down.
+      if (turn.type !== "release" && rights.late(atMs)) return over("late");
       if (!rights.input(shown)) return over("not_given");
       return send(state, shown, turn, ticket, rest) ?? over("done");
   }

@@ -14,7 +14,7 @@ import {
 import type { Key } from "./keys.ts";
 
 const [A, B, C] = ["a", "b", "c"] as VmId[] as [VmId, VmId, VmId];
-const ALL: GateRights = { show: () => true, input: () => true };
+const ALL: GateRights = { show: () => true, input: () => true, late: () => false };
 
 /** Runs events through the gate; a turn without a ticket gets the next one. */
 function run(events: readonly GateEvent[], rights = ALL, from: GateState = NOBODY) {
@@ -29,7 +29,12 @@ function run(events: readonly GateEvent[], rights = ALL, from: GateState = NOBOD
 }
 
 let tickets = 0;
-const turn = (what: Turn): GateEvent => ({ type: "turn", ticket: tickets++, turn: what });
+const turn = (what: Turn): GateEvent => ({
+  type: "turn",
+  ticket: tickets++,
+  turn: what,
+  atMs: 0,
+});
 const press = (key: Key, to: VmId | null = null) => turn({ type: "press", key, to });
 const release = (key: Key) => turn({ type: "release", key, to: null });
 const present = (vm: VmId) => turn({ type: "present", vm });
@@ -132,6 +137,28 @@ Deno.test("gateStep takes the release of a key that is down when it takes nothin
   assert.deepEqual(outcomes(actions), ["done", "full", "full"]);
   const end = run(Array(MOST_WAITING + 3).fill(ok), ALL, state);
   assert.deepEqual(end.state.down, ["key:x"]);
+});
+
+Deno.test("gateStep sends nothing that waited too long but a release, so that a switch comes soon", () => {
+  const many = Array.from({ length: 50 }, () => press("key:x"));
+  const { state } = run([present(A), press("key:a"), ...many, release("key:a"), present(B)]);
+  const { actions } = run([ok, ok, ok], { ...ALL, late: () => true }, state);
+  assert.deepEqual(words(actions), ["a up key:a", "off a", "on b"]);
+  assert.equal(outcomes(actions).filter((one) => one === "late").length, 50);
+});
+
+Deno.test("gateStep leaves a guest that may not be shown any more before anything else is sent to it", () => {
+  const { state } = run([present(A), press("key:a"), press("key:b")]);
+  const { actions } = run([ok, ok], { ...ALL, show: () => false }, state);
+  assert.deepEqual(words(actions), ["a up key:a", "off a"]);
+  assert.deepEqual(outcomes(actions), ["done", "not_presented"]);
+});
+
+Deno.test("gateStep takes the hide of the guest that is shown when it takes nothing else", () => {
+  const many = Array.from({ length: MOST_WAITING + 1 }, () => press("key:x"));
+  const byName = turn({ type: "hide", vm: A });
+  const { actions } = run([present(A), ...many, byName, byName, turn({ type: "hide", vm: B })]);
+  assert.deepEqual(outcomes(actions), ["done", "full", "full"]);
 });
 
 Deno.test("gateStep refuses to queue without end, and never refuses to hide", () => {

@@ -22,6 +22,8 @@ import {
 
 /** Milliseconds in which a guest's QEMU must acknowledge what was sent; an idle one takes a few. */
 const ACKNOWLEDGE_MS = 10_000;
+/** Milliseconds after which nobody expects any more that what was typed is typed. */
+const LATE_MS = 5_000;
 
 /** Keys that are sent together, and milliseconds in which a guest takes them. */
 const PART_KEYS = 8;
@@ -52,10 +54,16 @@ export class Presenter {
   #state = NOBODY;
   #tickets = new Map<number, (outcome: GateOutcome) => void>();
   #nextTicket = 1;
+  #turn = 0;
   /** Who is told of, so that the last word about a guest names it even when it is gone. */
   #subject: Subject | null = null;
 
   constructor(readonly around: PresenterAround, readonly acknowledgeMs = ACKNOWLEDGE_MS) {}
+
+  /** Changes each time when somebody else is shown, or nobody. */
+  get turn(): number {
+    return this.#turn;
+  }
 
   /** The guest that the user sees. */
   get shown(): VmId | null {
@@ -67,7 +75,7 @@ export class Presenter {
     const ticket = this.#nextTicket++;
     return new Promise((resolve) => {
       this.#tickets.set(ticket, resolve);
-      this.#apply({ type: "turn", ticket, turn });
+      this.#apply({ type: "turn", ticket, turn, atMs: performance.now() });
     });
   }
 
@@ -87,6 +95,7 @@ export class Presenter {
   readonly #rights = {
     show: (vm: VmId) => this.#runsWith(vm, "gpu") && this.around.show(vm),
     input: (vm: VmId) => this.#runsWith(vm, "input") && this.around.input(vm),
+    late: (atMs: number) => performance.now() - atMs > LATE_MS,
   };
 
   #runsWith(vm: VmId, device: DeviceName): boolean {
@@ -103,6 +112,7 @@ export class Presenter {
   #act(action: GateAction): void {
     switch (action.type) {
       case "tell": {
+        this.#turn++;
         this.#subject = this.around.guest(action.vm)?.subject ?? this.#subject;
         if (this.#subject === null) return;
         return this.around.emit({ type: "presentation", subject: this.#subject, on: action.on });
@@ -123,10 +133,13 @@ export class Presenter {
     const guest = this.around.guest(vm);
     const monitor = guest?.monitor ?? null;
     if (guest === undefined || monitor === null) return false;
+    const end = performance.now() + this.acknowledgeMs;
     try {
       for (const [n, part] of partsOf(stroke).entries()) {
         if (n > 0) await new Promise((resolve) => setTimeout(resolve, PART_MS));
-        await monitor.command("input-send-event", this.acknowledgeMs, part);
+        // One limit for all of it.
+        const left = Math.max(1, end - performance.now());
+        await monitor.command("input-send-event", left, part);
       }
       return true;
     } catch (error) {

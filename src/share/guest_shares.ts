@@ -95,7 +95,8 @@ export class GuestShares {
     const decided = this.#recall();
     for (const [share, { tag }] of this.#planned.entries()) {
       const record = this.#there.get(share);
-      const found = record !== undefined || leftOfShare(host, slot, share).length > 0;
+      const left = leftOfShare(host, slot, share).length > 0;
+      const found = left || (record !== undefined && record.step !== "off");
       if (!found || await this.#holds(share)) continue;
       const gone = await this.#next(() => this.#take(share, "stopped", false));
       // What the dead program was giving is given; what it was taking is not.
@@ -115,7 +116,12 @@ export class GuestShares {
   /** Takes one away until it is given again, or the guest starts anew. @returns whether it is gone */
   async detach(permit: Allowed<"share.detach">): Promise<boolean> {
     const share = this.#numberOf(permit);
-    return share >= 0 && await this.#next(() => this.#take(share, "asked", false));
+    if (share < 0) return false;
+    return await this.#next(async () => {
+      const gone = await this.#take(share, "asked", false);
+      if (gone) this.#note({ share, tag: permit.share ?? "", step: "off", told: false });
+      return gone;
+    });
   }
 
   /**
@@ -139,6 +145,7 @@ export class GuestShares {
     // It may have gone while no program ran.
     if (this.#there.size === 0) this.#recall();
     await this.end("stopped");
+    this.#there.clear();
     dropShares(this.around.host, this.around.plan().slot);
   }
 
@@ -176,7 +183,7 @@ export class GuestShares {
         const { step } = this.#there.get(share) ?? { step: "wanted" };
         if (step === "on" && qmp !== null && await hasShare(qmp, share)) return true;
         // What was begun before comes to its end first.
-        if (step !== "wanted") await this.#take(share, "stopped", false);
+        if (step !== "wanted" && step !== "off") await this.#take(share, "stopped", false);
         await this.#give(share, reason);
         return true;
       } catch (error) {
@@ -194,6 +201,9 @@ export class GuestShares {
     const planned = this.#planned[share];
     if (planned === undefined || qmp === null || await hasShare(qmp, share)) {
       throw fault("share.device", "a device of it is there already", "the guest has not let it go");
+    }
+    if (!this.around.gives(planned)) {
+      throw fault("share.policy", `the policy gives ${planned.tag} otherwise now`, "start it anew");
     }
     const folder = this.#check(planned);
     const { tag } = planned;
@@ -287,13 +297,17 @@ export class GuestShares {
     const { slot } = this.around.plan();
     const qmp = this.#qmp;
     const record = this.#there.get(share);
-    const begun = record !== undefined && record.step !== "wanted";
+    const begun = record !== undefined && record.step !== "wanted" && record.step !== "off";
     if (!begun && leftOfShare(host, slot, share).length === 0) {
       if (qmp !== null && await hasShare(qmp, share).catch(() => false)) return false;
-      if (this.#there.delete(share)) this.#write();
+      if (record?.step === "wanted" && this.#there.delete(share)) this.#write();
       return true;
     }
     if (record !== undefined) this.#note({ ...record, step: "taking" });
+    // What the policy does not give is served to no guest that takes its time.
+    if (reason === "policy") {
+      await this.#launch("take", share).catch((error) => this.#notice(error));
+    }
     const unplugged = qmp === null ||
       await unplugShare(qmp, host.clock, share, { held: held(), keep }).catch(() => false);
     if (!unplugged && keep) {

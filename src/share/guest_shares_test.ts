@@ -35,6 +35,7 @@ function world(
     plugged = false,
     server = false,
     record = "",
+    gives = true,
   } = {},
 ): World {
   const events: HostEvent[] = [];
@@ -90,7 +91,7 @@ function world(
     subject: subjectOf(PLAN),
     plan: () => PLAN,
     held: () => false,
-    gives: () => true,
+    gives: () => gives,
     permit: (tag) => record === "" ? null : ({ vm: "demo", share: tag }) as never,
   });
   return { events, launched, said, shares, qmp };
@@ -174,8 +175,46 @@ Deno.test("GuestShares gives anew what a dead program was giving, and not what i
   assert.deepEqual(await adopted(recorded("on")), [take, give, take], "its jail is not there");
   const other = recorded("taking").replace(PLAN.uuid, "another");
   assert.deepEqual(await adopted(other), [give, take], "nobody has decided on this guest");
-  const detached = JSON.stringify({ version: 0, uuid: PLAN.uuid, shares: [] });
-  assert.deepEqual(await adopted(detached), []);
+  assert.deepEqual(await adopted(recorded("off")), [], "a person took it away");
+});
+
+Deno.test("GuestShares gives a share that was detached to nobody who has not asked for it, until the guest begins anew", async () => {
+  const { shares, qmp, launched } = world({ record: recorded("on") });
+  shares.begin(qmp);
+  assert.equal(await shares.detach(detach()), true);
+  const before = launched.length;
+  // A save that failed, or a guest that was paused and goes on.
+  await shares.end("suspending", true);
+  shares.begin(qmp);
+  for (let turns = 0; turns < 50; turns++) await Promise.resolve();
+  assert.deepEqual(launched.slice(before), []);
+  await shares.gone();
+  shares.begin(qmp);
+  for (let turns = 0; turns < 50; turns++) await Promise.resolve();
+  assert.equal(launched.slice(before)[0], "share give 0 0");
+});
+
+Deno.test("GuestShares gives nothing that the policy of now gives otherwise than the plan", async () => {
+  const { shares, qmp, launched, events } = world({ gives: false });
+  shares.begin(qmp);
+  assert.equal(await shares.attach(attach()), false);
+  assert.deepEqual(launched, []);
+  assert.deepEqual(codes(events), ["share.policy"]);
+});
+
+Deno.test("GuestShares serves nothing to a guest that takes its time over what the policy takes", async () => {
+  const options = { record: recorded("on"), server: true, plugged: true, helps: false };
+  const { shares, qmp, launched, said } = world({ ...options, gives: false });
+  let cut = 0;
+  const command = qmp.command.bind(qmp);
+  qmp.command = ((name: string) => {
+    if (name === "device_del") cut = launched.length;
+    return command(name as "stop");
+  }) as typeof qmp.command;
+  await shares.adopt(qmp);
+  await shares.end("policy");
+  assert.ok(said.includes("device_del"));
+  assert.equal(launched[cut - 1], "share take 0 0", "it was cut off before the guest was asked");
 });
 
 Deno.test("renderShare gives the launcher values alone", () => {

@@ -12,7 +12,8 @@ import { PATHS } from "../permissions.ts";
 const ONE = v.strictObject({
   share: v.number(),
   tag: v.string(),
-  step: v.picklist(["wanted", "giving", "on", "taking"]),
+  /** `off`: a person has taken it away, until its guest starts anew or it is asked for. */
+  step: v.picklist(["wanted", "giving", "on", "taking", "off"]),
   /** Whether `share_on` was written, so that a `share_off` follows it. */
   told: v.boolean(),
 });

@@ -102,7 +102,10 @@ export class Guest extends GuestMachine {
 
   /** Lets its vCPUs go on. Never throws; the state tells. */
   async resume(permit: Allowed<"vm.resume">): Promise<void> {
-    if (permit.vm === this.plan.vm) await (this.#commanding = this.apply("resume", "asked"));
+    if (permit.vm !== this.plan.vm) return;
+    await (this.#commanding = this.apply("resume", "asked"));
+    // What a save that failed had taken, or what could not be asked of a guest that was held.
+    if (this.monitor !== null) this.given.begin(this.monitor);
   }
 
   /** The way to its QEMU while it runs. */

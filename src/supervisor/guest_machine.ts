@@ -37,6 +37,8 @@ export abstract class GuestMachine {
   readonly given: Given;
   protected qmp: QmpClient | null = null;
   #sawShutdown = false;
+  /** It is being saved, and its vCPUs were held before. */
+  #savedPaused = false;
   /** How often its vCPUs were let go on. */
   resumes = 0;
   /** Whether the agent answered since the machine began. */
@@ -64,7 +66,7 @@ export abstract class GuestMachine {
     this.given = new Given(around, {
       subject: this.subject,
       plan: () => this.#plan,
-      held: () => this.state === "paused",
+      held: () => this.state === "paused" || this.#savedPaused,
       answered: () => this.answered,
       kill: () => this.killAll(),
     });
@@ -184,6 +186,7 @@ export abstract class GuestMachine {
     const { given, qmp } = this;
     try {
       this.note("saving", ran);
+      this.#savedPaused = !ran;
       const kill = () => this.killAll();
       this.saveAbort = new AbortController();
       const { signal } = this.saveAbort;
@@ -206,6 +209,7 @@ export abstract class GuestMachine {
     } catch (error) {
       await this.fail(asFault(error, "guest", "saved.failed"));
     } finally {
+      this.#savedPaused = false;
       this.saveAbort = null;
     }
   }
