@@ -11,6 +11,7 @@ import { changedLaunchers, type Changes, record, TINY_POLICY } from "./launchers
 import {
   dataDisk,
   finish,
+  FULL,
   guestFiles,
   Home,
   showingLines,
@@ -116,6 +117,9 @@ const WEAKENINGS: readonly Weakening[] = [
   },
 ];
 
+/** All of them take three minutes here: where time is short, one in three, and unit tests hold the others. */
+const TRIED = FULL ? WEAKENINGS : WEAKENINGS.filter((_, n) => n % 3 === 0);
+
 /** The guest of the n-th weakening; slot 0 is the healthy one's. */
 const nameOf = (index: number) => `weak-${index + 1}`;
 
@@ -128,7 +132,7 @@ Deno.test("a jail weaker than planned in one field is named, and its guest never
     [`vm/linux/${HEALTHY}/spare`]: tiny,
   };
   const vms: Record<string, unknown> = { [HEALTHY]: record(HEALTHY, 0, "whole") };
-  for (const [index] of WEAKENINGS.entries()) {
+  for (const [index] of TRIED.entries()) {
     const vm = nameOf(index);
     vms[vm] = record(vm, index + 1, "tiny");
     files[`vm/linux/${vm}/rootfs.ext4`] = tiny;
@@ -137,7 +141,7 @@ Deno.test("a jail weaker than planned in one field is named, and its guest never
   const disk = await dataDisk(home, files);
   await using run = await startMachine({
     disks: [{ path: disk }],
-    overlay: await changedLaunchers(WEAKENINGS),
+    overlay: await changedLaunchers(TRIED),
     memoryMiB: 3072,
   });
   // Some thirty starts, one of which after the other is refused.
@@ -148,7 +152,7 @@ Deno.test("a jail weaker than planned in one field is named, and its guest never
     const ran = lines.filter((line) => line.event === "RAYOS_VM_STATE:starting:running")
       .map((line) => line.fields["vm"]);
     assert.deepEqual(ran, [HEALTHY]);
-    const missed = WEAKENINGS.flatMap(({ field }, index) => {
+    const missed = TRIED.flatMap(({ field }, index) => {
       const vm = nameOf(index);
       const own = lines.filter((line) =>
         line.fields["vm"] === vm ||
