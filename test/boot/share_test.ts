@@ -78,7 +78,8 @@ async function sharingDisk(home: Home): Promise<string> {
 
 /** Does it on the machine and gives what it wrote. */
 async function inside(run: BootRun, command: string): Promise<string> {
-  await askInside(run, `do (${command}) > /run/said 2>&1`, /inside done/u);
+  // No tool that misses its argument reads what is typed here next.
+  await askInside(run, `do (${command}) < /dev/null > /run/said 2>&1`, /inside done/u);
   return new TextDecoder().decode(await fileInside(run, "/run/said")).trim();
 }
 
@@ -234,8 +235,9 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       await inGuest(
         run,
         GUEST,
-        `ln -s /var/rayos/vm/linux/${OTHER}/secret /w/absolute; ln -s /var/rayos/vm /w/vm; ` +
-          "rm -rf /w/many; cp /bin/busybox /w/busybox; chmod 6755 /w/busybox; ls -l /w/busybox",
+        // Room and inodes first.
+        `rm -rf /w/many; ln -s /var/rayos/vm/linux/${OTHER}/secret /w/absolute; ` +
+          "ln -s /var/rayos/vm /w/vm; cp /bin/busybox /w/busybox; chmod 6755 /w/busybox; ls -l /w/busybox",
         "put",
       );
       const at = "/run/rayos/share/00.1";
