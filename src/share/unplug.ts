@@ -9,8 +9,12 @@ import { hotId } from "../guest/hotplug.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { Clock } from "../host/port.ts";
 
-/** Milliseconds. A guest that helps takes a tenth of a second; under emulation some of them. */
+/**
+ * Milliseconds. A guest that helps takes a tenth of a second; an emulated one on a busy machine some seconds,
+ * which are waited for where a save would fail for it.
+ */
 const HELP_MS = 5_000;
+const HELP_FOR_SAVE_MS = 20_000;
 const POLL_MS = 100;
 const QMP_MS = 5_000;
 
@@ -39,7 +43,7 @@ export async function unplugShare(
   await qmp.command("device_del", QMP_MS, { kind: "share", share }).catch(() => {});
   if (held && !keep) return false;
   if (held) await qmp.command("cont", QMP_MS);
-  const end = clock.monoMs() + HELP_MS;
+  const end = clock.monoMs() + (keep ? HELP_FOR_SAVE_MS : HELP_MS);
   let there = true;
   while (there && clock.monoMs() < end) {
     await clock.sleep(POLL_MS);

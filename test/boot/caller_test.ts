@@ -12,6 +12,7 @@ import {
   defaultPolicy,
   eventsNamed,
   finish,
+  fullTest,
   GUEST,
   guestFiles,
   Home,
@@ -55,7 +56,7 @@ Deno.test("boot --policy with --key trusts the caller's key for that run", async
   assert.match(out, /^boot worked /mu);
 });
 
-Deno.test("boot --policy without --key does not", async () => {
+fullTest("boot --policy without --key does not", async () => {
   await using home = await Home.make();
   const { policy } = await ownPolicy(home);
   const { code, out } = await harness("--policy", policy, "--json", `${home.path}/r.json`);

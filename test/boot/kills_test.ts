@@ -23,7 +23,7 @@ const [VICTIM = "", ...OTHERS] = tinyNames(FULL ? 3 : 2);
 const SLOT = "00";
 /** So often is each step hit; where time is short, some of them once. */
 const ROUNDS = FULL ? 10 : 1;
-const QUICK: readonly Step[] = ["launching", "saving", "loaded"];
+const QUICK: readonly Step[] = ["launching", "saving"];
 
 /** A step, what leads to it from which state, and what may have become of the guest. */
 interface Row {

@@ -110,32 +110,38 @@ async function lostClient(run: BootRun, signal: "KILL" | "STOP", code: string): 
   assert.deepEqual([await processesOf(run, "00"), await processesOf(run, "01")], passts);
 }
 
-Deno.test("a passt or a DHCP client that dies, and a cable that is pulled, cost nobody more than a moment", async (t) => {
-  await using home = await Home.make();
-  const disk = await networkedDisk(home, [{ networking: "on" }, { networking: "on" }]);
-  await using run = await startMachine({
-    disks: [{ path: disk }],
-    overlay: await internetOverlay(home),
-    extra: TWO_NICS,
-  });
-  await showingLines(run, async () => {
-    for (const vm of [VICTIM, OTHER]) await attach(run, vm);
-    for (const vm of [VICTIM, OTHER]) await inGuest(run, vm, "/card", "card");
-    await t.step("passt is killed", () => lostPasst(run, "KILL", "network.passt"));
-    await t.step("the DHCP client is killed", () => lostClient(run, "KILL", "network.dhcp_ended"));
-    await t.step("the cable is pulled and put in again", async () => {
-      const from = run.lines.length;
-      await run.qmp("set_link", { name: "near", up: false });
-      assert.equal(await reachesPublic(run, VICTIM, "pulled"), false);
-      await run.qmp("set_link", { name: "near", up: true });
-      assert.equal(await reachesPublic(run, VICTIM, "back"), true);
-      assert.equal(await reachesPublic(run, OTHER, "back"), true);
-      assert.deepEqual(networkFaults(run, from), []);
+fullTest(
+  "a passt or a DHCP client that dies, and a cable that is pulled, cost nobody more than a moment",
+  async (t) => {
+    await using home = await Home.make();
+    const disk = await networkedDisk(home, [{ networking: "on" }, { networking: "on" }]);
+    await using run = await startMachine({
+      disks: [{ path: disk }],
+      overlay: await internetOverlay(home),
+      extra: TWO_NICS,
     });
-    assertEndedInOrder(await finish(run));
-  });
-  assertClean(disk);
-});
+    await showingLines(run, async () => {
+      for (const vm of [VICTIM, OTHER]) await attach(run, vm);
+      for (const vm of [VICTIM, OTHER]) await inGuest(run, vm, "/card", "card");
+      await t.step("passt is killed", () => lostPasst(run, "KILL", "network.passt"));
+      await t.step(
+        "the DHCP client is killed",
+        () => lostClient(run, "KILL", "network.dhcp_ended"),
+      );
+      await t.step("the cable is pulled and put in again", async () => {
+        const from = run.lines.length;
+        await run.qmp("set_link", { name: "near", up: false });
+        assert.equal(await reachesPublic(run, VICTIM, "pulled"), false);
+        await run.qmp("set_link", { name: "near", up: true });
+        assert.equal(await reachesPublic(run, VICTIM, "back"), true);
+        assert.equal(await reachesPublic(run, OTHER, "back"), true);
+        assert.deepEqual(networkFaults(run, from), []);
+      });
+      assertEndedInOrder(await finish(run));
+    });
+    assertClean(disk);
+  },
+);
 
 /** Milliseconds that `ray network disable` took, which is proof of the removal. */
 async function disabled(run: BootRun, vm: string): Promise<number> {

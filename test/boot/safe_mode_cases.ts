@@ -59,6 +59,7 @@ export const CONTENT_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "a policy that is not UTF-8",
+    full: true,
     rule: "toml.utf8",
     files: () => withBytes("one small", [0xff]),
   },
@@ -90,6 +91,7 @@ export const CONTENT_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "version = 1",
+    full: true,
     rule: "meaning.version",
     files: () => changed("version = 0", "version = 1"),
   },
@@ -107,6 +109,7 @@ export const CONTENT_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "another host's policy",
+    full: true,
     rule: "meaning.hosts",
     files: () => changed("serial = 1", 'serial = 1\nhosts = ["another-host"]'),
   },
@@ -143,6 +146,7 @@ export const OTHER_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "an unsigned policy",
+    full: true,
     rule: "sig.missing",
     files: () => Promise.resolve({ [SIGNATURE_PATH]: null }),
   },
