@@ -7,7 +7,15 @@
 import assert from "node:assert/strict";
 import type { DiskFiles } from "../../tools/boot_data.ts";
 import { changedLaunchers, type Changes, record, TINY_POLICY } from "./launchers.ts";
-import { dataDisk, finish, Home, showingLines, signedPolicy, startMachine } from "./machine.ts";
+import {
+  dataDisk,
+  finish,
+  fullTest,
+  Home,
+  showingLines,
+  signedPolicy,
+  startMachine,
+} from "./machine.ts";
 
 const OWNER = "disk-owner";
 const SECOND = "disk-second";
@@ -38,7 +46,7 @@ const CASES: readonly { readonly field: string; readonly changes: Changes }[] = 
   },
 ];
 
-Deno.test("a disk that a guest runs on is refused to a second QEMU in another jail", async () => {
+fullTest("a disk that a guest runs on is refused to a second QEMU in another jail", async () => {
   await using home = await Home.make();
   const vms: Record<string, unknown> = {};
   const files: Record<string, DiskFiles[string]> = { ...await signedPolicy(TINY_POLICY) };

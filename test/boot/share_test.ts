@@ -311,6 +311,8 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
     await t.step(
       "its server dies: the guest goes on without it, and can have it again",
       async () => {
+        // The step before it has given it already, where it was not left out.
+        assert.deepEqual(await rayShare(run, "attach"), [0, `${GUEST}: shares work docs`]);
         assert.match(await inGuest(run, GUEST, MOUNT, "served"), /^words of the host/mu);
         const from = run.lines.length;
         await inside(run, `read -r p < ${CGROUP}/share0/cgroup.procs; kill -9 $p`);
