@@ -120,14 +120,14 @@ Deno.test("boot with a read-only disk is safe mode by data.read_only", async () 
   await assertUntouched([{ path, readonly: true }], "data.read_only");
 });
 
-Deno.test("boot with a disk that is full of a guest's data is safe mode by data.full", async () => {
+fullTest("boot with a disk that is full of a guest's data is safe mode by data.full", async () => {
   await using home = await Home.make();
   const path = await fullDisk(home, `vm/linux/${GUEST}/backup.img`, 2 * 1024 * 1024);
   await assertDataFault([{ path }], "data.full");
   assertClean(path);
 });
 
-Deno.test("boot with a disk that is full of old logs removes them and goes on", async () => {
+fullTest("boot with a disk that is full of old logs removes them and goes on", async () => {
   await using home = await Home.make();
   const path = await fullDisk(home, "logs/boot/0ld.log", 2 * 1024 * 1024);
   await using run = await startMachine({ disks: [{ path }] });
