@@ -5,7 +5,7 @@
 
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import { type CliContext, guarded } from "./context.ts";
-import { docs, type Json, jsonFlag, one } from "./flags.ts";
+import { docs, type Json, jsonFlag, one, two } from "./flags.ts";
 import { hostCommand } from "./host_commands.ts";
 
 const guest = one("ID", "the guest's name");
@@ -67,10 +67,7 @@ const text = buildCommand<Json, [string, string], CliContext>({
   docs: docs("Type a text as on a US keyboard", "ray input text linux-demo-001 'ls -l'"),
   parameters: {
     flags: { json: jsonFlag },
-    positional: {
-      kind: "tuple",
-      parameters: [rest("ID", "the guest's name"), rest("TEXT", "what is typed")],
-    },
+    positional: two(["ID", "the guest's name"], ["TEXT", "what is typed"]),
   },
   func(flags, vm, typed) {
     return guarded(

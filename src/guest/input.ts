@@ -4,13 +4,22 @@
  * Source: QEMU 7.2, qapi/ui.json (InputEvent).
  */
 
-/** Keys as `key:<QKeyCode>` and buttons as `button:<InputButton>`, or a place from 0 to 0x7fff. */
-export type InputStroke =
-  | { readonly down: boolean; readonly keys: readonly `${"key" | "button"}:${string}`[] }
-  | { readonly place: { readonly x: number; readonly y: number } };
+/** `key:<QKeyCode>` or `button:<InputButton>`. */
+export type Key = `${"key" | "button"}:${string}`;
+
+/** Where the pointer is, from 0 to 0x7fff of the screen's width and height. */
+export interface Place {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** What is sent to a guest at one time and acknowledged as one. */
+export type Stroke =
+  | { readonly down: boolean; readonly keys: readonly Key[] }
+  | { readonly place: Place };
 
 /** The arguments of `input-send-event`. */
-export function inputArguments(stroke: InputStroke): Record<string, unknown> {
+export function inputArguments(stroke: Stroke): Record<string, unknown> {
   if ("place" in stroke) {
     const events = (["x", "y"] as const).map((axis) => ({
       type: "abs",

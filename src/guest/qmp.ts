@@ -20,7 +20,7 @@ import {
   shareSocketArguments,
   unplugArguments,
 } from "./hotplug.ts";
-import { inputArguments, type InputStroke } from "./input.ts";
+import { inputArguments, type Stroke } from "./input.ts";
 import { LineReader } from "./lines.ts";
 
 /** The commands that can be sent, and the shape of what each returns. */
@@ -76,7 +76,7 @@ interface Arguments {
   };
   "migrate-set-parameters": { readonly "max-bandwidth": number };
   device_add: HotDevice;
-  "input-send-event": InputStroke;
+  "input-send-event": Stroke;
   device_del: HotPlace;
   /** The number of a share: what serves it is the one other end that QEMU can be told of. */
   "chardev-add": number;
@@ -102,7 +102,7 @@ const FIXED: Partial<Record<QmpCommand, unknown>> = {
 /** The arguments of a command as the wire has them. */
 function wireArguments(name: QmpCommand, given: unknown): unknown {
   if (name === "device_add") return plugArguments(given as HotDevice);
-  if (name === "input-send-event") return inputArguments(given as InputStroke);
+  if (name === "input-send-event") return inputArguments(given as Stroke);
   if (name === "device_del") return unplugArguments(given as HotPlace);
   if (name === "chardev-add") return shareSocketArguments(given as number);
   if (name === "chardev-remove") return { id: hotId({ kind: "share", share: given as number }) };

@@ -7,6 +7,7 @@ import type { Host, ProcessFacts } from "../host/port.ts";
 import { type Slot, slotName, uidOf } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import { CGROUP_FILES, confinementOf } from "../jail/confinement.ts";
+import { processesIn } from "../jail/processes.ts";
 import type { JailLimits, JailSpec } from "../jail/spec.ts";
 import { networkCgroup, PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
@@ -20,8 +21,7 @@ function namespacePath(slot: Slot): string {
 
 /** Ids of the processes in the slot's cgroup; empty where there is no such cgroup. */
 export function passtProcesses(host: Host, slot: Slot): number[] {
-  const text = host.readText(`${networkCgroup(slot)}/cgroup.procs`, TEXT_LIMIT) ?? "";
-  return text.split("\n").filter((line) => line !== "").map(Number);
+  return processesIn(host, networkCgroup(slot));
 }
 
 /** What there is of a slot's way to the network, in words; empty where nothing is left of it. */

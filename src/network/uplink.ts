@@ -4,6 +4,7 @@
  */
 
 import type { Host } from "../host/port.ts";
+import { processesIn } from "../jail/processes.ts";
 import { PATHS } from "../permissions.ts";
 
 const TEXT_LIMIT = 64 * 1024;
@@ -36,8 +37,7 @@ export function lookAtUplinks(host: Host): ReadonlyMap<string, UplinkTrouble | n
 }
 
 function troubleOf(host: Host, nic: string): UplinkTrouble | null {
-  const text = host.readText(`${clientCgroup(nic)}/cgroup.procs`, TEXT_LIMIT) ?? "";
-  const pids = text.split("\n").filter((line) => line !== "").map(Number);
+  const pids = processesIn(host, clientCgroup(nic));
   // Any process that is in the client's network namespace sees its NIC.
   const devices = pids.flatMap((pid) =>
     host.readText(`${PATHS.proc}/${pid}/net/dev`, TEXT_LIMIT) ?? []

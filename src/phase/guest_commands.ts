@@ -17,6 +17,7 @@ import { AT_REST, type LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 import type { Guest } from "../supervisor/guest.ts";
 import { thawGuest } from "./backup_hold.ts";
+import { noPlan } from "./guest_work.ts";
 
 /** Bytes of a guest's console log that are looked at, and the lines of it that are given. */
 const LOG_TAIL_BYTES = 64 * 1024;
@@ -137,10 +138,4 @@ function attachConsole(
   );
   if ("rule" in stream) return { ok: false, ...stream };
   return { ok: true, result: { vm, read_only: readOnly }, stream };
-}
-
-/** A guest whose record or plan does not hold has nothing that could be done to it. */
-function noPlan(permit: Allowed): Outcome {
-  const detail = `${permit.vm}: its record does not hold; \`ray status\` says why`;
-  return { ok: false, rule: "vm.violation", detail };
 }

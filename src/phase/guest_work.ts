@@ -58,6 +58,12 @@ export interface GuestWork {
   readonly owner: DiskOwner;
 }
 
+/** A guest whose record or plan does not hold has nothing that could be done to it. */
+export function noPlan(permit: Allowed): Extract<Outcome, { ok: false }> {
+  const detail = `${permit.vm}: its record does not hold; \`ray status\` says why`;
+  return { ok: false, rule: "vm.violation", detail };
+}
+
 /** Does it, with the guest marked as worked on where it `changes` anything. */
 export async function workOnGuest(
   runtime: Runtime,
@@ -66,10 +72,7 @@ export async function workOnGuest(
   body: (work: GuestWork) => Promise<unknown>,
 ): Promise<Outcome> {
   const record = permit.vm === null ? undefined : runtime.registry?.guests.get(permit.vm);
-  if (record === undefined) {
-    const detail = `${permit.vm}: its record does not hold; \`ray status\` says why`;
-    return { ok: false, rule: "vm.violation", detail };
-  }
+  if (record === undefined) return noPlan(permit);
   const owner = { vm: record.vmId, kind: record.kind, slot: record.slot };
   if (changes) runtime.busy.set(record.vmId, permit.op);
   try {

@@ -63,7 +63,7 @@ async function endForbidden(runtime: Runtime): Promise<void> {
   await Promise.all(left.map((slot) => endStranger(runtime.host, slot)));
   // No guest of ours holds them, so nobody else would end their passt.
   await takeLeft(runtime, left);
-  await takeLeftShares(runtime.host);
+  await takeLeftShares(runtime);
 }
 
 /**

@@ -12,6 +12,7 @@ import type { LiveOp } from "../policy/ops.ts";
 import { withRecord } from "../registry/change.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 import type { Guest } from "../supervisor/guest.ts";
+import { noPlan } from "./guest_work.ts";
 import { REGISTRY_FILE } from "./registry.ts";
 import { currentText } from "./registry_change.ts";
 
@@ -49,9 +50,7 @@ export function networkOperations(runtime: Runtime): [LiveOp, Operation][] {
   const about =
     (act: (guest: Guest, permit: Allowed) => Promise<Outcome>): Operation => (permit) => {
       const guest = permit.vm === null ? undefined : runtime.guests.get(permit.vm);
-      if (guest !== undefined) return act(guest, permit);
-      const detail = `${permit.vm}: its record does not hold; \`ray status\` says why`;
-      return { ok: false, rule: "vm.violation", detail };
+      return guest === undefined ? noPlan(permit) : act(guest, permit);
     };
   const answer = (guest: Guest, done: boolean): Outcome =>
     done

@@ -6,11 +6,12 @@
 
 import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
+import type { Key } from "../guest/input.ts";
 import type { VmId } from "../id.ts";
 import { type Allowed, authorize } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { GateOutcome, Turn } from "../presentation/gate.ts";
-import { chordsOf, type Key, keyOf } from "../presentation/keys.ts";
+import { chordsOf, keyOf } from "../presentation/keys.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 
 /** Keys pressed at one time, and characters of a text. */

@@ -5,17 +5,15 @@
 
 import type { Outcome } from "../control/protocol.ts";
 import { slot, type VmId } from "../id.ts";
-import type { Host } from "../host/port.ts";
 import { type Allowed, authorize } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import { fillPath } from "../policy/policy.ts";
+import { noPlan } from "./guest_work.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 import type { ShareRights } from "../share/guest_shares.ts";
+import { launchShare } from "../share/launcher.ts";
 import { sharesThere } from "../share/virtiofsd.ts";
 import type { Guest } from "../supervisor/guest.ts";
-
-/** Milliseconds. */
-const TIMEOUT_MS = 60_000;
 
 export function shareRights(runtime: Runtime, vm: VmId): ShareRights {
   return {
@@ -45,10 +43,7 @@ export function shareOperations(runtime: Runtime): [LiveOp, Operation][] {
   ): Operation =>
   async (permit): Promise<Outcome> => {
     const guest = permit.vm === null ? undefined : runtime.guests.get(permit.vm);
-    if (guest === undefined) {
-      const detail = `${permit.vm}: its record does not hold; \`ray status\` says why`;
-      return { ok: false, rule: "vm.violation", detail };
-    }
+    if (guest === undefined) return noPlan(permit);
     if (!guest.plan.shares.some((one) => one.tag === permit.share)) {
       const detail = `${permit.vm} was started without a share of that tag`;
       return { ok: false, rule: "share.unknown", detail };
@@ -76,11 +71,16 @@ export function shareOperations(runtime: Runtime): [LiveOp, Operation][] {
   ];
 }
 
-/** Takes away what is left of shares in slots where nobody runs. */
-export async function takeLeftShares(host: Host): Promise<void> {
+/** Takes away what is left of shares in slots where nobody runs, and says of which it could not. */
+export async function takeLeftShares(
+  { host, emit }: Pick<Runtime, "host" | "emit">,
+): Promise<void> {
   for (const [number, share] of sharesThere(host)) {
     const of = slot(number);
     if (of === null || host.processesOf(of).length > 0) continue;
-    await host.launch("share", ["take", String(of), String(share)], TIMEOUT_MS);
+    const failed = await launchShare(host, "take", of, share);
+    if (failed === null) continue;
+    const { stage, code, message } = failed;
+    emit({ type: "fault", stage, code, message: `slot ${of}: ${message}` });
   }
 }

@@ -144,7 +144,7 @@ export const DEVICES: { readonly [Name in DeviceName]: DeviceRow<Name> } = {
       "-device",
       json({
         driver: "pcie-root-port",
-        // `sharePort` of guest/hotplug.ts.
+        // What the row `share` of guest/hotplug.ts is plugged into.
         id: `port-share${share}`,
         bus: "pcie.0",
         chassis: 1,

@@ -4,12 +4,13 @@
  * Nothing of what is typed is remembered or reported; only that something was dropped, and how much.
  */
 
+import type { Policy } from "../policy/policy.ts";
 import type { GateOutcome, Turn } from "./gate.ts";
 import type { HostInput } from "./evdev.ts";
-import type { Key } from "./keys.ts";
+import type { Key } from "../guest/input.ts";
 
 /** The last key of the chord; Ctrl and Alt are its others. */
-export type Attention = "ctrl+alt+pause" | "ctrl+alt+end";
+export type Attention = Policy["presentation"]["attention"];
 
 const CTRL: readonly Key[] = ["key:ctrl", "key:ctrl_r"];
 const ALT: readonly Key[] = ["key:alt", "key:alt_r"];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Attention, InputBroker } from "./broker.ts";
 import type { HostInput } from "./evdev.ts";
 import type { GateOutcome, Turn } from "./gate.ts";
-import type { Key } from "./keys.ts";
+import type { Key } from "../guest/input.ts";
 
 function desk(attention: Attention = "ctrl+alt+pause") {
   const asked: Turn[] = [];

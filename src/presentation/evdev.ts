@@ -7,7 +7,7 @@
  * Sources: the kernel's Documentation/input/input.rst and event-codes.rst, include/uapi/linux/input-event-codes.h.
  */
 
-import type { Key } from "./keys.ts";
+import type { Key } from "../guest/input.ts";
 
 /** `struct input_event` of a 64-bit machine: seconds, microseconds, type, code, value. */
 export const EVENT_BYTES = 24;

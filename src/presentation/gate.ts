@@ -26,18 +26,8 @@
  */
 
 import type { VmId } from "../id.ts";
-import { EVERY_KEY, type Key } from "./keys.ts";
-
-/** Where the pointer is, from 0 to 0x7fff of the screen's width and height. */
-export interface Place {
-  readonly x: number;
-  readonly y: number;
-}
-
-/** What is sent to a guest at one time and acknowledged as one. */
-export type Stroke =
-  | { readonly down: boolean; readonly keys: readonly Key[] }
-  | { readonly place: Place };
+import type { Key, Place, Stroke } from "../guest/input.ts";
+import { EVERY_KEY } from "./keys.ts";
 
 /** What is typed or pointed; `to` names the guest that is meant, null: whichever is shown. */
 type InputTurn =

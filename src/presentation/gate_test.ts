@@ -11,7 +11,7 @@ import {
   NOBODY,
   type Turn,
 } from "./gate.ts";
-import type { Key } from "./keys.ts";
+import type { Key } from "../guest/input.ts";
 
 const [A, B, C] = ["a", "b", "c"] as VmId[] as [VmId, VmId, VmId];
 const ALL: GateRights = { show: () => true, input: () => true, late: () => false };

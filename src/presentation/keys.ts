@@ -5,6 +5,8 @@
  * Source: QEMU 7.2, qapi/ui.json (QKeyCode, InputButton).
  */
 
+import type { Key } from "../guest/input.ts";
+
 const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"] as const;
 const DIGITS = [..."0123456789"] as const;
 const FUNCTION_KEYS = Array.from({ length: 12 }, (_, n) => `f${n + 1}`);
@@ -41,9 +43,6 @@ export const BUTTONS: ReadonlySet<string> = new Set([
   "wheel-up",
   "wheel-down",
 ]);
-
-/** `key:<QKeyCode>` or `button:<InputButton>`. */
-export type Key = `${"key" | "button"}:${string}`;
 
 /** All of them that can be held down. */
 export const EVERY_KEY: readonly Key[] = [

@@ -6,6 +6,7 @@
 
 import type { Emit, GuestState, Subject } from "../event.ts";
 import { asFault, Fault } from "../fault.ts";
+import type { Stroke } from "../guest/input.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { VmId } from "../id.ts";
 import type { DeviceName } from "../plan/device.ts";
@@ -16,7 +17,6 @@ import {
   type GateOutcome,
   gateStep,
   NOBODY,
-  type Stroke,
   type Turn,
 } from "./gate.ts";
 

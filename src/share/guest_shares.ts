@@ -6,7 +6,7 @@
  */
 
 import type { Emit, ShareReason, Subject } from "../event.ts";
-import { asFault, Fault } from "../fault.ts";
+import { asFault } from "../fault.ts";
 import { HOT_DEVICES } from "../guest/hotplug.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { FileFacts, Host } from "../host/port.ts";
@@ -15,13 +15,13 @@ import { PATHS } from "../permissions.ts";
 import { checkGuestFile, checkGuestFolder } from "../plan/file_check.ts";
 import type { LaunchPlan, PlannedShare } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
+import { launchShare, shareFault } from "./launcher.ts";
 import { dropShares, readShares, type ShareRecord, writeShares } from "./record.ts";
 import { hasShare, unplugShare } from "./unplug.ts";
 import { renderShare } from "./values.ts";
 import { isServing, leftOfShare, readShareBack, shareProcesses } from "./virtiofsd.ts";
 
 /** Milliseconds. */
-const LAUNCH_TIMEOUT_MS = 60_000;
 const SERVE_TIMEOUT_MS = 20_000;
 const SERVE_POLL_MS = 50;
 const WATCH_MS = 1_000;
@@ -200,10 +200,18 @@ export class GuestShares {
     const qmp = this.#qmp;
     const planned = this.#planned[share];
     if (planned === undefined || qmp === null || await hasShare(qmp, share)) {
-      throw fault("share.device", "a device of it is there already", "the guest has not let it go");
+      throw shareFault(
+        "share.device",
+        "a device of it is there already",
+        "the guest has not let it go",
+      );
     }
     if (!this.around.gives(planned)) {
-      throw fault("share.policy", `the policy gives ${planned.tag} otherwise now`, "start it anew");
+      throw shareFault(
+        "share.policy",
+        `the policy gives ${planned.tag} otherwise now`,
+        "start it anew",
+      );
     }
     const folder = this.#check(planned);
     const { tag } = planned;
@@ -239,7 +247,7 @@ export class GuestShares {
     // The guest's root is another one: that of the file system in the file.
     if (!("rule" in facts)) return readOnly ? facts : null;
     this.around.emit({ type: "violation", issue: facts, vm });
-    throw fault(facts.rule, `${path}: ${facts.found}`, "the guest goes on without it");
+    throw shareFault(facts.rule, `${path}: ${facts.found}`, "the guest goes on without it");
   }
 
   #readBack(
@@ -253,7 +261,7 @@ export class GuestShares {
     const { issues } = readShareBack(host, { plan, share, planned }, when, folder);
     for (const one of issues) emit({ type: "violation", issue: one, vm: plan.vm });
     if (issues.length > 0) {
-      throw fault("share.jail", "virtiofsd's jail is another than planned", "see above");
+      throw shareFault("share.jail", "virtiofsd's jail is another than planned", "see above");
     }
   }
 
@@ -286,7 +294,11 @@ export class GuestShares {
     if (planned === undefined || !gives(planned)) return "policy";
     if (shareProcesses(host, plan().slot, share).length > 0) return null;
     this.#notice(
-      fault("share.gone", `virtiofsd of ${planned.tag} has ended`, "the guest goes on without it"),
+      shareFault(
+        "share.gone",
+        `virtiofsd of ${planned.tag} has ended`,
+        "the guest goes on without it",
+      ),
     );
     return "died";
   }
@@ -320,7 +332,7 @@ export class GuestShares {
     if (left.length > 0) {
       const tag = this.#planned[share]?.tag ?? share;
       const todo = "nobody serves it; the guest is rid of the rest when it is started again";
-      this.#notice(fault("share.left", `${left.join(", ")} of ${tag} is left`, todo));
+      this.#notice(shareFault("share.left", `${left.join(", ")} of ${tag} is left`, todo));
       return false;
     }
     await qmp?.command("chardev-remove", undefined, share).catch(() => {});
@@ -333,12 +345,8 @@ export class GuestShares {
   }
 
   async #launch(verb: "give" | "take", share: number): Promise<void> {
-    const { slot } = this.around.plan();
-    const args = [verb, String(slot), String(share)];
-    const { code, words } = await this.around.host.launch("share", args, LAUNCH_TIMEOUT_MS);
-    if (code === 0 && words[0] === "ok") return;
-    const [, rule = "share.silent", ...detail] = words;
-    throw fault(rule, `the launcher says ${detail.join(" ") || "nothing"}`, "see what it refuses");
+    const failed = await launchShare(this.around.host, verb, this.around.plan().slot, share);
+    if (failed !== null) throw failed;
   }
 
   #note(record: ShareRecord): void {
@@ -355,8 +363,4 @@ export class GuestShares {
     const { vm } = this.around.subject;
     this.around.emit({ type: "fault", stage, code, message: `${vm}: ${message}` });
   }
-}
-
-function fault(code: string, why: string, what: string): Fault {
-  return new Fault("share", code, `share: ${why}; ${what}`);
 }

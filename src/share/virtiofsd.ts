@@ -12,6 +12,7 @@ import type { FileFacts, Host } from "../host/port.ts";
 import { type Slot, slotName, uidOf } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
 import { confinementOf } from "../jail/confinement.ts";
+import { processesIn } from "../jail/processes.ts";
 import { type JailMount, type JailSpec, ownRoot } from "../jail/spec.ts";
 import { PATHS, shareCgroup } from "../permissions.ts";
 import type { LaunchPlan, PlannedShare } from "../plan/launch_plan.ts";
@@ -32,8 +33,7 @@ function placeOf(slot: Slot, share: number): string {
 
 /** Ids of the processes in its cgroup; empty where there is no such cgroup. */
 export function shareProcesses(host: Host, slot: Slot, share: number): number[] {
-  const text = host.readText(`${shareCgroup(slot, share)}/cgroup.procs`, TEXT_LIMIT) ?? "";
-  return text.split("\n").filter((line) => line !== "").map(Number);
+  return processesIn(host, shareCgroup(slot, share));
 }
 
 /** What there is of it on the host, in words; empty where nothing is left. */

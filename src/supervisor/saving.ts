@@ -1,6 +1,7 @@
 /**
  * A running machine that is to be saved: its network and its shares are taken away first, since no lease
- * and no card outlives a save and a share stands against one, then its memory is written. What becomes of the guest is the machine's matter.
+ * and no card outlives a save and a share stands against one, then its memory is written. What becomes of
+ * the guest is the machine's matter.
  */
 
 import { Fault } from "../fault.ts";

@@ -3,6 +3,7 @@
  * did. The launcher starts it and QEMU's end ends it; nothing here does.
  */
 
+import { processesIn } from "../jail/processes.ts";
 import { Fault } from "../fault.ts";
 import type { Host } from "../host/port.ts";
 import type { Slot, VmId } from "../id.ts";
@@ -13,12 +14,10 @@ import type { LaunchPlan } from "../plan/launch_plan.ts";
 const WATCH_PAUSE_MS = 500;
 /** A QEMU that ends in order ends its TPM first; so long it may take to be gone itself. */
 const QEMU_END_MS = 3_000;
-const PROCESSES_LIMIT = 64 * 1024;
 
 /** Ids of the processes in the cgroup of a slot's TPM, which lies in the guest's own. */
 export function tpmProcesses(host: Host, slot: Slot): number[] {
-  const text = host.readText(`${guestCgroup(slot)}/tpm/cgroup.procs`, PROCESSES_LIMIT) ?? "";
-  return text.split("\n").filter((line) => line !== "").map(Number);
+  return processesIn(host, `${guestCgroup(slot)}/tpm`);
 }
 
 /**

@@ -1,0 +1,31 @@
+/**
+ * The launcher `/usr/lib/rayos/share`, as the program calls it: one share of a slot, served or taken away.
+ * Whoever asks looks at the kernel afterwards.
+ */
+
+import { Fault } from "../fault.ts";
+import type { Host } from "../host/port.ts";
+import type { Slot } from "../id.ts";
+
+/** Milliseconds. */
+const TIMEOUT_MS = 60_000;
+
+/** @returns what went wrong, with the launcher's code for it; null: it says that it is done */
+export async function launchShare(
+  host: Host,
+  verb: "give" | "take",
+  slot: Slot,
+  share: number,
+): Promise<Fault | null> {
+  const args = [verb, String(slot), String(share)];
+  const { code, words } = await host.launch("share", args, TIMEOUT_MS);
+  if (code === 0 && words[0] === "ok") return null;
+  const [, rule = "share.silent", ...detail] = words;
+  const why = `the launcher says ${detail.join(" ") || "nothing"}`;
+  return shareFault(rule, why, "see what it refuses");
+}
+
+/** A fault of a guest's share, with what to do or what is done. */
+export function shareFault(code: string, why: string, what: string): Fault {
+  return new Fault("share", code, `share: ${why}; ${what}`);
+}
