@@ -4,6 +4,7 @@
  * code takes a decision from one.
  */
 
+import type { CrashCause } from "./audit/crash.ts";
 import type { GuestKind, Slot, VmId } from "./id.ts";
 import type { Issue } from "./issue.ts";
 import type { MachineState } from "./machine_state.ts";
@@ -80,6 +81,7 @@ export type HostEvent =
   | { type: "disk_leftover"; path: string }
   | { type: "data_low"; freeBytes: number; wholeBytes: number }
   | { type: "console_detached"; vm: VmId | null; caller: string; reason: string }
+  | { type: "crash"; bootId: string; cause: CrashCause | "earlier"; phase: string }
   | { type: "log_dropped"; sink: string; lines: number }
   | { type: "retention"; removed: number; bytes: number }
   | { type: "guests_account"; ever: number; memoryPeakBytes: number | null }

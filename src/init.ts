@@ -9,8 +9,10 @@ import { reasonOf } from "./fault.ts";
 import type { Host } from "./host/port.ts";
 import { oneAtATime } from "./one_at_a_time.ts";
 import { PATHS } from "./permissions.ts";
+import { beat, lateForReady, PHASE_FILE } from "./phase/alive.ts";
 import { backUp, restore } from "./phase/backup_commands.ts";
 import { clone } from "./phase/clone_command.ts";
+import { reportUncaught } from "./phase/crash.ts";
 import { diskLauncher, diskOperations } from "./phase/disk_commands.ts";
 import { guestOperations } from "./phase/guest_commands.ts";
 import { viewOperations } from "./phase/host_view.ts";
@@ -47,7 +49,9 @@ export async function init(host: Host): Promise<void> {
   const bootId = text(`${PATHS.proc}/sys/kernel/random/boot_id`)?.trim() ?? "unknown";
   const starts = nextStart(text(STARTS_FILE), bootId);
   const sinks = new LogSinks(host);
-  const runtime = new Runtime(host, sinks, image ?? UNKNOWN_IMAGE, bootId, starts);
+  const before = text(PHASE_FILE)?.trim();
+  const runtime = new Runtime(host, sinks, image ?? UNKNOWN_IMAGE, bootId, starts, before);
+  void beat(runtime);
   const { version, buildId, form, runtime: inside, profile } = runtime.image;
   runtime.emit({
     type: "init_start",
@@ -59,18 +63,21 @@ export async function init(host: Host): Promise<void> {
     profile,
     start: starts.start,
   });
-  const before = beforeProgram(text(`${PATHS.run}/stage0`), startedMs);
-  if (before !== null && starts.start === 1) runtime.emit({ type: "before_program", ...before });
+  const times = beforeProgram(text(`${PATHS.run}/stage0`), startedMs);
+  if (times !== null && starts.start === 1) runtime.emit({ type: "before_program", ...times });
   host.onUncaught((error) => {
     const message = `program: ${reasonOf(error)}; it is started again, guests run on`;
     runtime.emit({ type: "fault", stage: "session", code: "init.uncaught", message });
+    reportUncaught(runtime, message);
     sinks.closeFiles();
   });
   composeOperations(runtime);
   host.onPowerButton(() => void runtime.powerButton());
   // Pressed while no program ran: nothing is begun. Guests that run are ended in order.
   if (host.lstat(POWER_BUTTON_NOTE) !== null) return await runtime.powerButton();
-  await runSequence(runtime);
+  // The command line is read when the first phase has run, which is before this returns.
+  const boot = runSequence(runtime);
+  await Promise.race([boot, lateForReady(runtime)]);
   if (runtime.mode !== "normal" && !runtime.ending) await serveConsole(runtime);
 }
 

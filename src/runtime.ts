@@ -4,6 +4,7 @@
  * here and nowhere else. It touches the machine only through the port.
  */
 
+import { ASKED, LAST_WORD } from "./audit/crash.ts";
 import type { LogSinks } from "./audit/sinks.ts";
 import { type Cmdline, CMDLINE_DEFAULTS } from "./boot/cmdline.ts";
 import type { ImageFacts, Starts } from "./boot/session.ts";
@@ -74,6 +75,10 @@ export class Runtime {
   dataDevice: string | null = null;
   control: Listener | null = null;
   ready = false;
+  /** Where the boot is; `serving` after its last phase. */
+  phase = "start";
+  /** The phase in which the boot was still when its time was over. */
+  failedIn: string | null = null;
   /** The wall clock was found plausible (`RAYOS_TIME_SYNC`). */
   timeTrusted = false;
   /** The policy was accepted in whole and is remembered. */
@@ -104,6 +109,8 @@ export class Runtime {
     readonly image: ImageFacts,
     readonly bootId: string,
     readonly starts: Starts,
+    /** The phase in which the start before this one was. */
+    readonly phaseBefore = "unknown",
   ) {}
 
   /** To the sinks; bound, so that it can be handed on. */
@@ -300,6 +307,7 @@ export class Runtime {
   restart(): never {
     this.control?.close();
     this.sinks.closeFiles();
+    this.host.put(LAST_WORD, ASKED);
     this.host.exit(0);
   }
 
@@ -328,6 +336,7 @@ export class Runtime {
       uptime_ms: Math.round(this.host.clock.monoMs()),
       mode: this.mode,
       ready: this.ready,
+      failed_in: this.failedIn,
       troubles: this.troubles.map((one) => one.code),
       policy: this.inForce?.sha256 ?? null,
       accepted: this.accepted,

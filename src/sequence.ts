@@ -5,6 +5,7 @@
  */
 
 import { asFault, type Stage } from "./fault.ts";
+import { enterPhase } from "./phase/alive.ts";
 import { phaseCmdline } from "./phase/cmdline.ts";
 import { phaseControl } from "./phase/control.ts";
 import { phaseData } from "./phase/data.ts";
@@ -108,6 +109,7 @@ export async function runSequence(runtime: Runtime): Promise<void> {
       emit({ type: "phase_end", phase: phase.name, ms: 0, result: "skipped", code: null });
       continue;
     }
+    enterPhase(runtime, phase.name);
     emit({ type: "phase_start", phase: phase.name });
     const start = host.clock.monoMs();
     const spent = () => Math.round((host.clock.monoMs() - start) * 10) / 10;
@@ -137,6 +139,7 @@ export async function runSequence(runtime: Runtime): Promise<void> {
       });
     }
   }
+  if (!runtime.ending) enterPhase(runtime, "serving");
 }
 
 /** The table for a person. */

@@ -137,11 +137,11 @@ export function sourcesOf(
   };
 }
 
-/** The lines of /etc/rayos/modules: condition and file, in load order. */
+/** The lines of /etc/rayos/modules: condition, file and parameters, in load order. */
 export function moduleLines(manifest: Manifest, sources: Sources): string {
   const dir = sources.debian.get(manifest.kernel.package)?.dir ?? "";
   return resolveModules(dir, manifest.kernel.release, manifest.modules)
-    .map((one) => `${one.when} /usr/${one.member}\n`).join("");
+    .map((one) => `${`${one.when} /usr/${one.member} ${one.parameters}`.trimEnd()}\n`).join("");
 }
 
 /** Builds the image, or returns at once where it is there already. */

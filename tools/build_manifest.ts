@@ -53,7 +53,12 @@ const manifestShape = v.strictObject({
     mode: v.optional(octal),
     form: v.optional(form),
   })),
-  modules: v.array(v.strictObject({ name: v.string(), when: v.picklist(CONDITIONS) })),
+  modules: v.array(v.strictObject({
+    name: v.string(),
+    when: v.picklist(CONDITIONS),
+    /** What insmod is given besides the file, e.g. `nested=0`. */
+    parameters: v.optional(v.string()),
+  })),
   /** Directories, links, and what the build makes. */
   layout: v.array(file),
   /** Folders of the project that are copied as they are: from → to. */

@@ -14,6 +14,8 @@ export interface LoadedModule {
   readonly when: Condition;
   /** File name inside the kernel package, e.g. `lib/modules/…/ext4.ko`. */
   readonly member: string;
+  /** The manifest's words for it, e.g. `nested=0`. */
+  readonly parameters: string;
   /** The same of all that it depends on, each before what it depends on itself. */
   readonly needs: readonly string[];
 }
@@ -33,7 +35,11 @@ function plain(name: string): string {
 export function resolveModules(
   dir: string,
   release: string,
-  wanted: readonly { readonly name: string; readonly when: Condition }[],
+  wanted: readonly {
+    readonly name: string;
+    readonly when: Condition;
+    readonly parameters?: string | undefined;
+  }[],
 ): LoadedModule[] {
   const base = `lib/modules/${release}`;
   const members = new Map(
@@ -79,7 +85,8 @@ export function resolveModules(
       const needed = new Set(allNeeds(name).map((one) => members.get(one)));
       const needs = [...result].reverse().map((one) => one.member)
         .filter((one) => needed.delete(one));
-      result.push({ when, member: members.get(name) ?? "", needs });
+      const parameters = wanted.find((one) => plain(one.name) === name)?.parameters ?? "";
+      result.push({ when, member: members.get(name) ?? "", parameters, needs });
     };
     wanted.filter((one) => one.when === when).forEach((one) => visit(plain(one.name)));
     if (when === "all") { for (const name of done) always.add(name); }

@@ -172,6 +172,20 @@ export const HARDENING: readonly Hardening[] = [
     "others' files in sticky folders",
     "the host opens none in the place of one that it would make",
   ),
+  sysctl(
+    "panic_on_oops",
+    "kernel/panic_on_oops",
+    "1",
+    "a kernel that lost track of itself",
+    "it ends at once and leaves a record, instead of going on with what may be wrong",
+  ),
+  sysctl(
+    "panic_restart",
+    "kernel/panic",
+    "10",
+    "seconds from a panic to the restart",
+    "nobody stands there to press the button; the next boot reports it",
+  ),
   {
     id: "address_space",
     what: "random addresses of programs",

@@ -33,16 +33,25 @@ export function imageFacts(buildJson: string | null): ImageFacts | null {
   return { version, buildId: build_id, profile, form, runtime, built: new Date(built) };
 }
 
+const BOOT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whether a name or text is a boot id as the kernel makes them (random(4)). */
+export function isBootId(text: string): boolean {
+  return BOOT_ID.test(text);
+}
+
 /** Starts of the program within one boot, kept under /run. */
 export interface Starts {
   /** 1 for the first. */
   readonly start: number;
-  /** How many starts in a row, the last ones, died before they were ready. */
+  /** How many starts died before they were ready, since the host was last healthy. */
   readonly diedBeforeReady: number;
 }
 
-/** So many starts in a row that were never ready mean safe mode. */
+/** So many starts that were never ready, with no {@link HEALTHY_MS} between them, mean safe mode. */
 export const CRASH_LOOP = 5;
+/** Ready for so long, in milliseconds, and what died before is forgotten. */
+export const HEALTHY_MS = 600_000;
 
 const STARTS = v.strictObject({
   boot: v.string(),
@@ -62,7 +71,7 @@ export function nextStart(text: string | null, bootId: string): Starts {
   const last = parsed.output;
   return {
     start: last.start + 1,
-    diedBeforeReady: last.ready ? 0 : last.diedBeforeReady + 1,
+    diedBeforeReady: last.ready ? last.diedBeforeReady : last.diedBeforeReady + 1,
   };
 }
 

@@ -25,7 +25,7 @@ Deno.test("imageFacts reads an image's own words and nothing half", () => {
   assert.equal(imageFacts(null), null);
 });
 
-Deno.test("nextStart counts starts of one boot, and deaths before ready in a row", () => {
+Deno.test("nextStart counts starts of one boot, and deaths before ready since it was last healthy", () => {
   let text: string | null = null;
   let starts = nextStart(text, "boot");
   assert.deepEqual(starts, { start: 1, diedBeforeReady: 0 });
@@ -34,8 +34,11 @@ Deno.test("nextStart counts starts of one boot, and deaths before ready in a row
     starts = nextStart(text, "boot");
   }
   assert.deepEqual(starts, { start: 6, diedBeforeReady: CRASH_LOOP });
+  // Being ready alone does not forget them; the host does once it was healthy for long enough.
   starts = nextStart(renderStarts("boot", starts, true), "boot");
-  assert.deepEqual(starts, { start: 7, diedBeforeReady: 0 });
+  assert.deepEqual(starts, { start: 7, diedBeforeReady: CRASH_LOOP });
+  starts = nextStart(renderStarts("boot", { ...starts, diedBeforeReady: 0 }, true), "boot");
+  assert.deepEqual(starts, { start: 8, diedBeforeReady: 0 });
 });
 
 Deno.test("nextStart begins anew for another boot and for a text that is none of ours", () => {

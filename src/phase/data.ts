@@ -9,6 +9,7 @@ import { mountedAt } from "../boot/mount_table.ts";
 import { whyNotTrusted } from "../boot/session.ts";
 import type { BlockSource } from "../boot/cmdline.ts";
 import { asFault, Fault } from "../fault.ts";
+import { collectCrashes } from "./crash.ts";
 import type { LauncherResult } from "../host/port.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
@@ -172,6 +173,7 @@ function settle(runtime: Runtime, device: string, check: string, why: string | n
   emit({ type: "data_mounted", device, check, why });
   trustClock(runtime);
   sinks.openFiles(PATHS.dataRoot, bootId);
+  collectCrashes(runtime);
   host.replace(`${PATHS.dataRoot}/boot/current_boot_id`, `${bootId}\n`);
   trimHistory(runtime);
   runtime.recordBoot(null);

@@ -3,8 +3,9 @@
  * host alone, never on a guest.
  */
 
-import { renderStarts } from "../boot/session.ts";
+import { CRASH_LOOP, renderStarts } from "../boot/session.ts";
 import { Fault } from "../fault.ts";
+import { watchHealth } from "./alive.ts";
 import { beginInput } from "./input.ts";
 import type { Runtime } from "../runtime.ts";
 import { STARTS_FILE } from "./session.ts";
@@ -17,7 +18,10 @@ export function phaseReady(runtime: Runtime): void {
   }
   beginInput(runtime);
   runtime.ready = true;
-  host.replace(STARTS_FILE, renderStarts(bootId, starts, true));
+  // Whoever got so far has one more try before it counts as a loop.
+  const diedBeforeReady = Math.min(starts.diedBeforeReady, CRASH_LOOP - 1);
+  host.replace(STARTS_FILE, renderStarts(bootId, { ...starts, diedBeforeReady }, true));
+  void watchHealth(runtime);
   const guests = [...runtime.guests.values()].filter((guest) => guest.state === "running").length;
   runtime.emit({ type: "ready", mode: runtime.mode, guests });
   runtime.recordBoot(null);

@@ -1,0 +1,125 @@
+/**
+ * A crash report as a document: what is in it, how it is written and read back. Pure. It holds facts of
+ * the host and lines of its log, which have no key presses and no guest memory in them; a report is for
+ * people and decides nothing.
+ */
+
+import * as v from "valibot";
+import { PATHS } from "../permissions.ts";
+
+/** What a start of the program has to say at its end to the next one: a report, or {@link ASKED}. */
+export const LAST_WORD = `${PATHS.run}/last_word.json`;
+/** The end was asked for, or its report is on the disk. */
+export const ASKED = '{"asked":true}\n';
+
+/** Why there is a report. */
+export type CrashCause = "uncaught" | "died" | "hang" | "not_ready" | "panic" | "watchdog";
+
+/** What each cause means, for a person. */
+export const CAUSES: Readonly<Record<CrashCause, string>> = {
+  uncaught: "the program ended by an error that nobody had foreseen",
+  died: "the program was gone without a word: killed, out of memory, or by a signal",
+  hang: "the program no longer showed that it was alive, and was ended for it",
+  not_ready: "the host was not ready within rayos.ready_timeout",
+  panic: "the kernel panicked; these are its last lines",
+  watchdog: "the machine's watchdog restarted it, since nobody fed it any more",
+};
+
+/** Lines of the log that a report holds. */
+export const REPORT_LINES = 200;
+/** Bytes that are looked through for them: as many lines at their longest would be four times this. */
+export const TAIL_BYTES = 200 * 1024;
+/** A report is not larger; what is read as one is not either. */
+export const MAX_REPORT_BYTES = 1024 * 1024;
+/** Reports of one boot, and boots that have any: what comes after that is said and not kept. */
+export const MAX_REPORTS = 10;
+export const MAX_CRASHED_BOOTS = 10;
+
+const REPORT = v.strictObject({
+  version: v.literal(0),
+  boot_id: v.string(),
+  /** When it was written, as a line of the log says it. */
+  time: v.string(),
+  cause: v.picklist(Object.keys(CAUSES) as CrashCause[]),
+  /** A phase of the boot, or `serving` after the last one; `unknown` where nobody could say. */
+  phase: v.string(),
+  message: v.string(),
+  program: v.strictObject({
+    version: v.string(),
+    build_id: v.string(),
+    form: v.string(),
+    runtime: v.string(),
+    /** Which start of it within its boot. */
+    start: v.nullable(v.number()),
+  }),
+  kernel: v.string(),
+  mode: v.string(),
+  /** SHA-256 of the policy in force, where there was one. */
+  policy: v.nullable(v.string()),
+  guests: v.array(v.strictObject({ vm: v.string(), state: v.string() })),
+  last_lines: v.array(v.string()),
+});
+
+export type CrashReport = v.InferOutput<typeof REPORT>;
+
+/** As a file. */
+export function renderReport(report: CrashReport): string {
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+/** What a file says; null where it is none of ours. */
+export function readReport(text: string | null): CrashReport | null {
+  if (text === null || text.length > MAX_REPORT_BYTES) return null;
+  try {
+    const parsed = v.safeParse(REPORT, JSON.parse(text));
+    return parsed.success ? parsed.output : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Name of the n-th report of a boot, from 1 on. */
+export function reportName(n: number): string {
+  return n === 1 ? "report.json" : `report-${n}.json`;
+}
+
+/** The last lines of a log's end; the first of its bytes may be the middle of a line. */
+export function lastLines(bytes: Uint8Array | null, whole: boolean): string[] {
+  if (bytes === null) return [];
+  const lines = new TextDecoder().decode(bytes).split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  if (!whole) lines.shift();
+  return lines.slice(-REPORT_LINES);
+}
+
+/** A file that the kernel left of a panic (pstore). */
+export interface KernelRecord {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** `Panic#2 Part3` stands first in each part; part 1 is the newest (Linux, fs/pstore/platform.c). */
+const PART = /^(\w+)#(\d+) Part(\d+)\n/;
+
+/**
+ * A panic's lines in the order in which the kernel said them.
+ *
+ * @param records in any order; what has no such head comes last, as it is
+ */
+export function panicLines(records: readonly KernelRecord[]): string[] {
+  const parts = records.map(({ name, text }) => {
+    const [head = "", , count = "0", part = "0"] = text.match(PART) ?? [];
+    return { name, count: Number(count), part: Number(part), body: text.slice(head.length) };
+  });
+  parts.sort((a, b) => a.count - b.count || b.part - a.part || (a.name < b.name ? -1 : 1));
+  return parts.flatMap(({ body }) => body.trimEnd().split("\n")).slice(-REPORT_LINES);
+}
+
+/** What the kernel says of why a watchdog's machine started (linux/watchdog.h, WDIOF_CARDRESET). */
+const CARD_RESET = 0x20;
+
+/** Whether the machine was restarted by its watchdog, by the bits that its driver reports. */
+export function restartedByWatchdog(bootstatus: string | null): boolean {
+  const bits = Number(bootstatus?.trim() || "0");
+  return Number.isInteger(bits) && (bits & CARD_RESET) !== 0;
+}

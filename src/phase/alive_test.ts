@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { FakeHost } from "../../test/fake_host.ts";
+import { LogSinks } from "../audit/sinks.ts";
+import { imageFacts } from "../boot/session.ts";
+import { Runtime } from "../runtime.ts";
+import { beat, BEAT_FILE, enterPhase, lateForReady, PHASE_FILE, watchHealth } from "./alive.ts";
+import { STARTS_FILE } from "./session.ts";
+
+/** A host whose pauses end when the test says so. */
+function waiting(): { host: FakeHost; go: () => Promise<number> } {
+  const host = new FakeHost();
+  const pauses: { ms: number; end: () => void }[] = [];
+  host.clock.sleep = (ms) => new Promise((resolve) => pauses.push({ ms, end: resolve }));
+  const go = async () => {
+    const pause = pauses.shift();
+    assert.ok(pause, "nothing waits");
+    pause.end();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return pause.ms;
+  };
+  return { host, go };
+}
+
+function runtimeOn(host: FakeHost): Runtime {
+  const image = imageFacts(JSON.stringify({
+    version: "0.1.0",
+    build_id: "b",
+    profile: "release",
+    form: "compiled",
+    runtime: "official",
+    built: "2026-11-01T00:00:00Z",
+  }));
+  assert.ok(image);
+  return new Runtime(host, new LogSinks(host), image, "boot", { start: 3, diedBeforeReady: 2 });
+}
+
+const NONE = { accept: () => Promise.resolve(null), close: () => {} };
+
+Deno.test("beat writes something new each time, and nothing once the control socket is gone", async () => {
+  const { host, go } = waiting();
+  const runtime = runtimeOn(host);
+  void beat(runtime);
+  const first = host.readText(BEAT_FILE, 100);
+  await go();
+  const second = host.readText(BEAT_FILE, 100);
+  assert.notEqual(first, second);
+  // A boot that is over without a socket is a host that nobody can ask.
+  runtime.ready = true;
+  await go();
+  assert.equal(host.readText(BEAT_FILE, 100), second);
+  runtime.control = NONE;
+  await go();
+  assert.notEqual(host.readText(BEAT_FILE, 100), second);
+});
+
+Deno.test("beat outlives a write that fails, and says so", async () => {
+  const { host, go } = waiting();
+  const put = host.put.bind(host);
+  host.put = () => {
+    throw new Error("no space left");
+  };
+  void beat(runtimeOn(host));
+  assert.match(host.consoleText.join(""), /code=watchdog\.beat .*no space left/);
+  host.put = put;
+  await go();
+  assert.notEqual(host.readText(BEAT_FILE, 100), null);
+});
+
+Deno.test("a boot that is not ready in time is failed in the phase that it is in, and starts no guest", async () => {
+  const { host, go } = waiting();
+  const runtime = runtimeOn(host);
+  runtime.dataDevice = "/dev/vda";
+  enterPhase(runtime, "network");
+  assert.equal(host.readText(PHASE_FILE, 100), "network\n");
+  let late = false;
+  void lateForReady(runtime).then(() => late = true);
+  assert.equal(await go(), 120_000);
+  assert.ok(late);
+  assert.equal(runtime.mode, "safe");
+  assert.equal(runtime.troubles[0]?.code, "boot.not_ready");
+  assert.match(host.consoleText.join(""), /code=boot\.not_ready .*still in phase network/);
+  assert.match(host.consoleText.join(""), /RAYOS_CRASH:boot cause=not_ready phase=network/);
+  const history = JSON.parse(host.readText("/var/rayos/boot/history/boot.json", 4096) ?? "{}");
+  assert.equal(history.failed_in, "network");
+  assert.equal(history.ready, false);
+});
+
+Deno.test("a boot that was ready in time is never late", async () => {
+  const { host, go } = waiting();
+  const runtime = runtimeOn(host);
+  let late = false;
+  void lateForReady(runtime).then(() => late = true);
+  runtime.ready = true;
+  await go();
+  assert.ok(!late);
+  assert.equal(runtime.mode, "normal");
+});
+
+Deno.test("ten minutes of health forget what died before", async () => {
+  const { host, go } = waiting();
+  void watchHealth(runtimeOn(host));
+  assert.equal(await go(), 600_000);
+  const starts = JSON.parse(host.readText(STARTS_FILE, 4096) ?? "{}");
+  assert.deepEqual(starts, { boot: "boot", start: 3, ready: true, diedBeforeReady: 0 });
+});

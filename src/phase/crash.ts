@@ -1,0 +1,215 @@
+/**
+ * Crash reports: written where something ended that should not have, found again by the next start of the
+ * program or the next boot, said once in `RAYOS_CRASH`. Whatever goes wrong here is a line, and stops
+ * nothing: a host that cannot write a report still has to run.
+ */
+
+import {
+  ASKED,
+  type CrashCause,
+  type CrashReport,
+  LAST_WORD,
+  lastLines,
+  MAX_CRASHED_BOOTS,
+  MAX_REPORT_BYTES,
+  MAX_REPORTS,
+  panicLines,
+  readReport,
+  renderReport,
+  REPORT_LINES,
+  reportName,
+  restartedByWatchdog,
+  TAIL_BYTES,
+} from "../audit/crash.ts";
+import { isBootId } from "../boot/session.ts";
+import { escapeUnsafe } from "../escape.ts";
+import { reasonOf } from "../fault.ts";
+import { PATHS } from "../permissions.ts";
+import type { Runtime } from "../runtime.ts";
+
+const CRASH = `${PATHS.dataRoot}/crash`;
+/** Which boot RayOS Data had last. */
+const BOOT_ID_FILE = `${PATHS.dataRoot}/boot/current_boot_id`;
+/** Left by the watchdog's loop when it ends a program that no longer shows that it is alive. */
+const HANG_NOTE = `${PATHS.run}/hang`;
+/** Where stage 0 shows what the kernel kept of a panic, and what the watchdog's driver says. */
+const PSTORE = `${PATHS.run}/pstore`;
+const BOOT_STATUS = `${PATHS.run}/watchdog_status`;
+const MAX_PSTORE_FILES = 64;
+
+function reportOf(
+  runtime: Runtime,
+  bootId: string,
+  given: Pick<CrashReport, "cause" | "phase" | "message" | "last_lines">,
+): CrashReport {
+  const { host, image, starts } = runtime;
+  const thisBoot = bootId === runtime.bootId;
+  return {
+    version: 0,
+    boot_id: bootId,
+    time: runtime.sinks.now(),
+    program: {
+      version: image.version,
+      build_id: image.buildId,
+      form: image.form,
+      runtime: image.runtime,
+      start: !thisBoot
+        ? null
+        : given.cause === "died" || given.cause === "hang"
+        ? starts.start - 1
+        : starts.start,
+    },
+    kernel: host.readText(`${PATHS.proc}/sys/kernel/osrelease`, 4096)?.trim() ?? "unknown",
+    mode: runtime.mode,
+    policy: runtime.inForce?.sha256 ?? null,
+    guests: [...runtime.guests].map(([vm, { state }]) => ({ vm, state })),
+    ...given,
+  };
+}
+
+/** The program ends by an error that nobody caught. Never throws. */
+export function reportUncaught(runtime: Runtime, message: string): void {
+  fileNow(runtime, "uncaught", message);
+}
+
+/** The boot counts as failed: it was not ready in time. */
+export function reportNotReady(runtime: Runtime, message: string): void {
+  fileNow(runtime, "not_ready", message);
+}
+
+function fileNow(runtime: Runtime, cause: CrashCause, message: string): void {
+  const { host, sinks, bootId } = runtime;
+  const report = reportOf(runtime, bootId, {
+    cause,
+    phase: runtime.phase,
+    message,
+    last_lines: sinks.lastLines(REPORT_LINES),
+  });
+  const filed = runtime.dataDevice !== null && file(runtime, report);
+  if (cause !== "uncaught" && filed) return;
+  // The next start has the data root, perhaps; and is told that this one did not die without a word.
+  try {
+    host.put(LAST_WORD, filed ? ASKED : renderReport(report));
+  } catch (error) {
+    tellUnwritable(runtime, error);
+  }
+}
+
+/** @returns whether it is on the disk */
+function file(runtime: Runtime, report: CrashReport): boolean {
+  const { host, emit } = runtime;
+  try {
+    const folder = `${CRASH}/${report.boot_id}`;
+    const there = host.list(CRASH).includes(report.boot_id);
+    if (!there) host.makeDirectory(folder);
+    const names = host.list(folder);
+    if (names.length >= MAX_REPORTS) {
+      throw new Error(
+        `this boot has ${MAX_REPORTS} reports already; this one is on the console only`,
+      );
+    }
+    let n = 1;
+    while (names.includes(reportName(n))) n++;
+    host.replace(`${folder}/${reportName(n)}`, renderReport(report));
+    trim(runtime, report.boot_id);
+    emit({ type: "crash", bootId: report.boot_id, cause: report.cause, phase: report.phase });
+    return true;
+  } catch (error) {
+    tellUnwritable(runtime, error);
+    return false;
+  }
+}
+
+/** The oldest boots' reports go when there are too many; only what has a report's name is removed. */
+function trim({ host }: Runtime, current: string): void {
+  const boots = host.list(CRASH).filter((name) => isBootId(name) && name !== current)
+    .map((name) => ({ name, at: host.lstat(`${CRASH}/${name}`)?.modifiedMs ?? 0 }))
+    .toSorted((a, b) => a.at - b.at);
+  for (const { name } of boots.slice(0, Math.max(0, boots.length + 1 - MAX_CRASHED_BOOTS))) {
+    for (let n = 1; n <= MAX_REPORTS; n++) {
+      const path = `${CRASH}/${name}/${reportName(n)}`;
+      if (host.lstat(path)?.type === "file") host.remove(path);
+    }
+    if (host.list(`${CRASH}/${name}`).length === 0) host.remove(`${CRASH}/${name}`);
+  }
+}
+
+function tellUnwritable({ emit }: Runtime, error: unknown): void {
+  const message = `crash report: ${reasonOf(error)}; read the lines before this one`;
+  emit({ type: "fault", stage: "data", code: "crash.unwritable", message });
+}
+
+/**
+ * Files what earlier starts and the boot before left: called once RayOS Data is there, and before this
+ * boot calls it its own.
+ */
+export function collectCrashes(runtime: Runtime): void {
+  const { host, bootId } = runtime;
+  const before = host.readText(BOOT_ID_FILE, 256)?.trim() ?? "";
+  try {
+    if (isBootId(before) && before !== bootId) collectOfBoot(runtime, before);
+    collectOfStart(runtime);
+  } catch (error) {
+    tellUnwritable(runtime, error);
+  }
+}
+
+/** The boot before this one. A data root in memory knows of none, and leaves the kernel's record alone. */
+function collectOfBoot(runtime: Runtime, before: string): void {
+  const { host, emit } = runtime;
+  const told = host.list(`${CRASH}/${before}`).length > 0;
+  if (told) emit({ type: "crash", bootId: before, cause: "earlier", phase: "unknown" });
+  const names = host.list(PSTORE).filter((name) => name.startsWith("dmesg-"));
+  const last = () => tailOfBoot(runtime, before);
+  if (names.length > 0) {
+    const records = names.slice(0, MAX_PSTORE_FILES).map((name) => {
+      const bytes = host.head(`${PSTORE}/${name}`, 64 * 1024) ?? new Uint8Array();
+      return { name, text: new TextDecoder().decode(bytes) };
+    });
+    const last_lines = panicLines(records).map(escapeUnsafe);
+    const message = last_lines.find((line) => line.includes("Kernel panic")) ??
+      "see the last lines";
+    const report = { cause: "panic", phase: "unknown", message, last_lines } as const;
+    // The kernel's record goes only once ours is on the disk.
+    if (!file(runtime, reportOf(runtime, before, report))) return;
+    for (const name of names) host.remove(`${PSTORE}/${name}`);
+  } else if (restartedByWatchdog(host.readText(BOOT_STATUS, 256))) {
+    file(
+      runtime,
+      reportOf(runtime, before, {
+        cause: "watchdog",
+        phase: "unknown",
+        message: "the watchdog's driver says that it restarted the machine",
+        last_lines: last(),
+      }),
+    );
+  }
+}
+
+function tailOfBoot({ host }: Runtime, bootId: string): string[] {
+  const path = `${PATHS.dataRoot}/logs/boot/${bootId}.log`;
+  return lastLines(host.tail(path, TAIL_BYTES), (host.lstat(path)?.size ?? 0) <= TAIL_BYTES);
+}
+
+/** The start before this one, within this boot. */
+function collectOfStart(runtime: Runtime): void {
+  const { host, starts, bootId } = runtime;
+  if (starts.start === 1) return;
+  const word = host.readText(LAST_WORD, MAX_REPORT_BYTES);
+  const report = readReport(word);
+  if (report === null || file(runtime, { ...report, boot_id: bootId })) host.remove(LAST_WORD);
+  // A word that is neither was cut: whoever wrote it died of it.
+  if (report !== null || word === ASKED) return;
+  const hang = host.readText(HANG_NOTE, 256);
+  const cause = hang === null ? "died" : "hang";
+  const filed = file(
+    runtime,
+    reportOf(runtime, bootId, {
+      cause,
+      phase: runtime.phaseBefore,
+      message: hang?.trim() ?? "the program was gone; the kernel's lines may say more",
+      last_lines: tailOfBoot(runtime, bootId),
+    }),
+  );
+  if (filed && hang !== null) host.remove(HANG_NOTE);
+}
