@@ -4,7 +4,6 @@
  * code takes a decision from one.
  */
 
-import type { CrashCause } from "./audit/crash.ts";
 import type { GuestKind, Slot, VmId } from "./id.ts";
 import type { Issue } from "./issue.ts";
 import type { MachineState } from "./machine_state.ts";
@@ -24,6 +23,9 @@ export type NetworkReason = "policy" | "provisioning" | "provisioned" | "lease_e
 
 /** Why a guest sees a shared folder from now on, or does not any more. */
 export type ShareReason = "policy" | "asked" | "stopped" | "suspending" | "died";
+
+/** Why there is a crash report (`audit/crash.ts` says what each means). */
+export type CrashCause = "uncaught" | "died" | "hang" | "not_ready" | "panic" | "watchdog";
 
 export type HostEvent =
   | {

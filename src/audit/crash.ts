@@ -5,15 +5,13 @@
  */
 
 import * as v from "valibot";
+import type { CrashCause } from "../event.ts";
 import { PATHS } from "../permissions.ts";
 
 /** What a start of the program has to say at its end to the next one: a report, or {@link ASKED}. */
 export const LAST_WORD = `${PATHS.run}/last_word.json`;
 /** The end was asked for, or its report is on the disk. */
 export const ASKED = '{"asked":true}\n';
-
-/** Why there is a report. */
-export type CrashCause = "uncaught" | "died" | "hang" | "not_ready" | "panic" | "watchdog";
 
 /** What each cause means, for a person. */
 export const CAUSES: Readonly<Record<CrashCause, string>> = {

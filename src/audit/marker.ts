@@ -149,8 +149,7 @@ const ROWS: Rows = {
   data_low: (e) => warn("data", "data_low", { free: e.freeBytes, whole: e.wholeBytes }),
   console_detached: (e) =>
     info("control", "console_detached", { vm: e.vm, caller: e.caller, reason: e.reason }),
-  crash: (e) =>
-    error("init", marker("RAYOS_CRASH", e.bootId), { cause: e.cause, phase: e.phase }),
+  crash: (e) => error("init", marker("RAYOS_CRASH", e.bootId), { cause: e.cause, phase: e.phase }),
   log_dropped: (e) => warn("log", "log_dropped", { sink: e.sink, lines: e.lines }),
   retention: (e) => info("log", "retention", { removed: e.removed, bytes: e.bytes }),
   guests_account: (e) =>

@@ -30,10 +30,11 @@ export function enterPhase(runtime: Runtime, phase: string): void {
  */
 export async function beat(runtime: Runtime): Promise<void> {
   const { host, emit } = runtime;
-  while (true) {
+  // Counted: two beats are never the same, whatever the clock does.
+  for (let n = 0; true; n++) {
     if (!runtime.ready || runtime.ending || runtime.control !== null) {
       try {
-        host.put(BEAT_FILE, `${Math.round(host.clock.monoMs())}\n`);
+        host.put(BEAT_FILE, `${Math.round(host.clock.monoMs())}.${n}\n`);
       } catch (error) {
         const message = `${BEAT_FILE}: ${reasonOf(error)}; the watchdog will end the program`;
         emit({ type: "fault", stage: "session", code: "watchdog.beat", message });

@@ -6,7 +6,6 @@
 
 import {
   ASKED,
-  type CrashCause,
   type CrashReport,
   LAST_WORD,
   lastLines,
@@ -23,6 +22,7 @@ import {
 } from "../audit/crash.ts";
 import { isBootId } from "../boot/session.ts";
 import { escapeUnsafe } from "../escape.ts";
+import type { CrashCause } from "../event.ts";
 import { reasonOf } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";

@@ -186,7 +186,10 @@ async function receive(request: SuspendRequest, file: NewFile): Promise<string> 
     let due = host.clock.monoMs() + limits.stallMs;
     let step = 0;
     while (true) {
-      const left = Math.max(0, Math.min(due, late) - host.clock.monoMs());
+      const left = Math.min(due, late) - host.clock.monoMs();
+      if (left <= 0) {
+        throw failure("saved.stream", `QEMU gave ${file.size} bytes, then too little for too long`);
+      }
       const piece = await unless(signal, left, "QEMU's stream", connection.read());
       if (piece === null) break;
       if (file.size + piece.length > most) {

@@ -34,8 +34,9 @@ async function assertPermissions(run: BootRun): Promise<void> {
 
 /** Kernel threads are children of 2. */
 const KTHREADD = 2;
-/** Beside the program: init, the power button's listener, the guest, and the test's own script. */
-const EXPECTED = /^(init|busybox|acpid|inside|program|deno|bwrap|setpriv|qemu-system-x86.*)$/u;
+/** Beside the program: init, the power button's listener, the watchdog's loop, the guest, and the test's own script. */
+const EXPECTED =
+  /^(init|busybox|acpid|watchdog|inside|program|deno|bwrap|setpriv|qemu-system-x86.*)$/u;
 
 async function assertNothingElseRuns(run: BootRun): Promise<void> {
   await askInside(run, "orphan", /inside orphan made/u);

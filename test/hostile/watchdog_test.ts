@@ -44,6 +44,28 @@ Deno.test({
       t.step({
         ...BESIDE,
         name:
+          "a program that beats is fed for and left alone; one that stops beating is ended and said so",
+        async fn() {
+          await withRoot(async (root) => {
+            const words = await asFirst(
+              root,
+              `${program(12)}${START}pid=$!\n${WATCH}$bb sleep 5\n` +
+                `kill -0 $pid && echo alive\n[ -e /run/rayos/hang ] || echo no hang\n` +
+                `n=0; while [ ! -e /run/rayos/hang ] && [ $n -lt 200 ]; do $bb sleep 0.1; n=$((n+1)); done\n` +
+                `$bb cat /run/rayos/hang\n$bb sleep 0.2\n` +
+                `[ -d /proc/$pid ] && $bb grep State /proc/$pid/status || echo gone\n${FED}\n`,
+            );
+            assert.deepEqual(words.slice(0, 2), ["alive", "no hang"]);
+            assert.match(words[2] ?? "", /nothing new for 2 s/);
+            // The namespace's first process does not wait for it: it may still be there as a zombie.
+            assert.match(words[3] ?? "", /gone|Z/);
+            assert.ok(Number(words.at(-1)?.split(" ")[1]) >= 5, words.at(-1));
+          });
+        },
+      }),
+      t.step({
+        ...BESIDE,
+        name:
           "a process that took the program's id over is not ended, nor is one that is not PID 1's",
         async fn() {
           await withRoot(async (root) => {
