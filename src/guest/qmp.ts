@@ -233,8 +233,12 @@ export class QmpClient {
         const line = await reader.next();
         if (line === null) return this.#end("QEMU closed the connection");
         if (line.kind !== "line") return this.#end(`a line is ${line.kind}`);
-        if (!this.#take(parseJson(line.text), onEvent)) return this.#end("a line is no QMP");
-        if (!this.#affords()) return this.#end("more lines a second than any QEMU has to say");
+        const found = this.#take(parseJson(line.text), onEvent);
+        if (found === "none") return this.#end("a line is no QMP");
+        // What was asked for is as much as the host asks.
+        if (found === "told" && !this.#affords()) {
+          return this.#end("more lines a second than any QEMU has to say");
+        }
       }
     } catch (error) {
       this.#end(error instanceof Error ? error.message : String(error));
@@ -249,20 +253,20 @@ export class QmpClient {
     return this.#lines <= LINES_AT_ONCE;
   }
 
-  #take(message: unknown, onEvent: (event: QmpEvent) => void): boolean {
+  /** `asked`: the reply to a command that waits for it, once; `told`: anything else that QEMU may say. */
+  #take(message: unknown, onEvent: (event: QmpEvent) => void): "asked" | "told" | "none" {
     if (v.is(EVENT, message)) {
       onEvent({ name: message.event, data: message.data ?? {} });
-      return true;
+      return "told";
     }
-    if (v.is(RETURN, message)) {
-      this.#waiting.get(message.id)?.resolve(message.return);
-      return true;
-    }
-    if (v.is(ERROR, message)) {
-      this.#waiting.get(message.id)?.reject(fault("qmp.refused", message.error.desc));
-      return true;
-    }
-    return false;
+    const isReturn = v.is(RETURN, message);
+    if (!isReturn && !v.is(ERROR, message)) return "none";
+    const waiting = this.#waiting.get(message.id);
+    if (waiting === undefined) return "told";
+    this.#waiting.delete(message.id);
+    if (isReturn) waiting.resolve(message.return);
+    else waiting.reject(fault("qmp.refused", message.error.desc));
+    return "asked";
   }
 
   #end(why: string): void {

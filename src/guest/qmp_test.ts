@@ -98,6 +98,17 @@ Deno.test("QmpClient gives migration commands QEMU's own socket, whatever the ca
   client.close();
 });
 
+Deno.test("QmpClient takes every reply that it asked for, and ends the connection of one that repeats them", async () => {
+  // A mouse reports a thousand times a second, and each report is acknowledged.
+  const connection = qemu((_, id) => `{"id":${id},"return":{}}\n`);
+  const client = await QmpClient.open(connection, () => {});
+  for (let n = 0; n < 5_000; n++) await client.command("stop");
+  assert.ok(!connection.closed);
+  connection.feed('{"id":1,"return":{}}\n'.repeat(50_000));
+  await client.closed;
+  assert.ok(connection.closed);
+});
+
 Deno.test("QmpClient bears a burst of events and ends the connection of a QEMU that floods", async () => {
   for (const [count, ends] of [[1_000, false], [50_000, true]] as const) {
     const connection = qemu((_, id) => `{"id":${id},"return":{}}\n`);
