@@ -6,7 +6,7 @@
 import { errorsOf, type Issue } from "../issue.ts";
 import { type JailSpec, jailSpec, tpmSpec } from "../jail/spec.ts";
 import { renderPlan } from "../jail/render.ts";
-import { guestCgroup, GUESTS_CGROUP } from "../permissions.ts";
+import { guestCgroup, GUESTS_CGROUP, shareCgroup } from "../permissions.ts";
 import { DEVICES } from "../plan/device.ts";
 import { parseFacts } from "../plan/host_facts.ts";
 import { type HostFacts, type LaunchPlan, launchPlan, wholeLimits } from "../plan/launch_plan.ts";
@@ -15,6 +15,9 @@ import { readOnDesk } from "../policy/parse.ts";
 import type { Policy } from "../policy/policy.ts";
 import { effectiveGuests } from "../registry/effective.ts";
 import type { EffectiveGuest, Registry } from "../registry/guest.ts";
+import { servingSpec, startedSpec } from "../share/virtiofsd.ts";
+import { renderShare } from "../share/values.ts";
+import { VIRTIOFSD_FILTER_SHA256 } from "../seccomp/virtiofsd.ts";
 import { parseRegistry, registryFromPolicy } from "../registry/registry.ts";
 import { renderIssue } from "./policy_check.ts";
 import { type CommandResult, printable } from "./policy_result.ts";
@@ -64,10 +67,17 @@ function show(shown: Shown, json: boolean): CommandResult {
   const { policy, facts, plan, denied, made } = shown;
   const jail = jailSpec(plan);
   const tpm = tpmSpec(plan);
+  const shares = plan.shares.map((planned, share) => ({
+    tag: planned.tag,
+    cgroup: shareCgroup(plan.slot, share),
+    jail: startedSpec({ plan, share, planned }),
+    serving: servingSpec({ plan, share, planned }),
+    share_file: renderShare(plan, planned),
+  }));
   const file = renderPlan(plan);
   const whole = wholeLimits(policy, facts);
   if (json) {
-    const jails = { jail, tpm_jail: tpm };
+    const jails = { jail, tpm_jail: tpm, shares };
     const result = {
       ok: true,
       denied,
@@ -101,6 +111,14 @@ function show(shown: Shown, json: boolean): CommandResult {
     ...tpm === null || plan.tpm === null
       ? []
       : [["jail of its TPM", jailLines(tpm, plan.tpm.seccomp)] satisfies [string, string[]]],
+    ...shares.map(({ tag, cgroup, jail, serving }): [string, string[]] => [
+      `jail of the share ${tag}`,
+      [
+        ...jailLines(jail, VIRTIOFSD_FILTER_SHA256),
+        ...serving.mounts.map((one) => `once QEMU has come, only ${one.access} ${one.place}`),
+        `in ${cgroup}`,
+      ],
+    ]),
     ["cgroup", [
       `${own}/cpu.max = ${plan.limits.cpuMaxUs} 100000`,
       `${own}/memory.max = ${plan.limits.memoryMaxBytes}`,

@@ -46,6 +46,35 @@ Deno.test("vmPlan gives the bytes that the boot hands to the launcher", () => {
   assert.deepEqual([result.denied, result.registry_made], [null, false]);
 });
 
+Deno.test("vmPlan shows the jail of each share, read-only where the policy says no more", () => {
+  const shared = `${new TextDecoder().decode(POLICY)}[[linux.storage.shares]]
+tag = "docs"
+path = "vm/linux/desk/docs"
+[[linux.storage.shares]]
+tag = "work"
+path = "vm/linux/desk/work"
+read_only = false
+quota_mib = 64
+`;
+  const sources = { policy: { name: "p.toml", bytes: bytes(shared) }, registry: null, facts };
+  const { stdout } = vmPlan("desk", sources, false);
+  for (
+    const line of [
+      "jail of the share docs",
+      "  ro /share = /vm/linux/desk/docs of data",
+      "jail of the share work",
+      "  rw /share = / of share",
+      "  uid 63000, gid 63000, groups none",
+      "  in /run/rayos/cg/rayos/guests/00/share1",
+    ]
+  ) assert(stdout.includes(`${line}\n`), line);
+  const { shares } = JSON.parse(vmPlan("desk", sources, true).stdout);
+  assert.deepEqual(
+    shares.map((one: { share_file: string }) => one.share_file.match(/^access (..)$/m)?.[1]),
+    ["ro", "rw"],
+  );
+});
+
 Deno.test("vmPlan shows argv, jail, cgroup and devices to a person", () => {
   const { stdout } = vmPlan("desk", { policy, registry, facts }, false);
   for (
