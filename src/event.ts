@@ -74,6 +74,7 @@ export type HostEvent =
   | { type: "network"; subject: Subject; on: boolean; reason: NetworkReason }
   | { type: "presentation"; subject: Subject; on: boolean }
   | { type: "input_dropped"; count: number }
+  | { type: "input_accepted"; name: string; event: string; caller: string }
   | { type: "uplink_back"; nic: string }
   | { type: "share"; subject: Subject; tag: string; on: boolean; reason: ShareReason }
   | { type: "host_event"; op: string; target: string; caller: string }

@@ -50,6 +50,7 @@ export const LAUNCHERS = [
   "fsck",
   "power",
   "disk",
+  "keyboard",
 ] as const;
 export type Launcher = typeof LAUNCHERS[number];
 

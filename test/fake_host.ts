@@ -276,7 +276,7 @@ export class FakeHost implements Host {
   }
 
   // deno-lint-ignore require-yield
-  async *device(): AsyncIterable<Uint8Array> {
+  async *device(_path: string): AsyncIterable<Uint8Array> {
     throw new Error("no device is here");
   }
   async *consoleLines(): AsyncIterable<string> {

@@ -126,6 +126,8 @@ const ROWS: Rows = {
       surface: "none",
     }),
   input_dropped: (e) => warn("presentation", "input_dropped", { count: e.count }),
+  input_accepted: (e) =>
+    warn("presentation", "input_accepted", { event: e.event, name: e.name, caller: e.caller }),
   uplink_back: (e) => info("network", "uplink_back", { nic: e.nic }),
   share: (e) =>
     info("share", e.on ? "share_on" : "share_off", {

@@ -4,6 +4,8 @@
  */
 
 import { buildCommand, buildRouteMap } from "@stricli/core";
+import * as v from "valibot";
+import { escapeUnsafe } from "../escape.ts";
 import { type CliContext, guarded } from "./context.ts";
 import { docs, type Json, jsonFlag, one, two } from "./flags.ts";
 import { hostCommand } from "./host_commands.ts";
@@ -107,7 +109,43 @@ const pointer = buildCommand<Pointer, [string], CliContext>({
   },
 });
 
+const LISTED = v.looseObject({
+  devices: v.array(v.looseObject({ event: v.string(), name: v.string(), accepted: v.boolean() })),
+});
+
+function renderDevices(result: unknown): string {
+  const parsed = v.safeParse(LISTED, result);
+  const devices = parsed.success ? parsed.output.devices : [];
+  const lines = devices.map(({ event, name, accepted }) =>
+    `${event.padEnd(8)} ${accepted ? "read " : "new  "} ${escapeUnsafe(name)}\n`
+  );
+  return lines.join("") || "no keyboard and no pointer\n";
+}
+
+const devices = buildCommand<Json, [], CliContext>({
+  docs: docs("The host's keyboards and pointers; `new` ones are not read", "ray input devices"),
+  parameters: { flags: { json: jsonFlag }, positional: { kind: "tuple", parameters: [] } },
+  func(flags) {
+    return guarded(this, () => hostCommand(this, "input.devices", {}, flags.json, renderDevices));
+  },
+});
+
+const accept = buildCommand<Json, [string], CliContext>({
+  docs: docs(
+    "Read a keyboard that was plugged in after the boot, while no guest is presented",
+    "ray input accept event5",
+  ),
+  parameters: {
+    flags: { json: jsonFlag },
+    positional: one("EVENT", "its name in `ray input devices`"),
+  },
+  func(flags, event) {
+    const render = () => `${event} is read\n`;
+    return guarded(this, () => hostCommand(this, "input.accept", { event }, flags.json, render));
+  },
+});
+
 export const inputRoutes = buildRouteMap({
-  docs: { brief: "Keys and pointer for the guest that is presented" },
-  routes: { key, text, pointer },
+  docs: { brief: "Keys and pointer for the guest that is presented, and the host's own devices" },
+  routes: { key, text, pointer, devices, accept },
 });

@@ -16,7 +16,7 @@ export function phaseReady(runtime: Runtime): void {
   if (runtime.control === null) {
     throw new Fault("ready", "control.closed", "ready: the control socket is not there; see above");
   }
-  beginInput(runtime);
+  void beginInput(runtime);
   runtime.ready = true;
   // Whoever got so far has one more try before it counts as a loop.
   const diedBeforeReady = Math.min(starts.diedBeforeReady, CRASH_LOOP - 1);

@@ -252,6 +252,8 @@ Deno.test("authorize denies what this version does not have, and what no version
     ...LIVE,
     ...NETWORK,
     ...PRESENTATION,
+    "input.devices",
+    "input.accept",
     "share.attach",
     "share.detach",
   ];

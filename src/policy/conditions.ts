@@ -135,6 +135,11 @@ export const CONDITIONS: { readonly [C in Condition]: Check } = {
       : deny("vm.presentation", `${caller} may not present or hide a guest`);
   },
 
+  nobody_shown: ({ state }) => {
+    const shown = [...state.guests].find(([, guest]) => guest.presented === true);
+    return shown === undefined ? null : deny("input.host_view", `${shown[0]} is presented`);
+  },
+
   presented: (asked) =>
     guestOf(asked)?.presented === true
       ? null

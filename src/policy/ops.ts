@@ -45,6 +45,8 @@ export const OPS = [
   "input.key",
   "input.text",
   "input.pointer",
+  "input.devices",
+  "input.accept",
   "logs.tail",
   "audit.verify",
   "audit.show",
@@ -100,6 +102,8 @@ export const LIVE_OPS = [
   "input.key",
   "input.text",
   "input.pointer",
+  "input.devices",
+  "input.accept",
   "share.attach",
   "share.detach",
   "power.off",
@@ -128,6 +132,7 @@ export type Condition =
   | "screen_given"
   | "may_present"
   | "presented"
+  | "nobody_shown"
   | "input_given"
   | "device_given"
   | "share_given"
@@ -263,6 +268,9 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "input.key": input,
   "input.text": input,
   "input.pointer": input,
+  "input.devices": plain,
+  // While the user sees the host itself: what is accepted there types nothing into a guest by surprise.
+  "input.accept": { ...plain, needs: ["nobody_shown"] },
   "logs.tail": plain,
   "audit.verify": plain,
   "audit.show": plain,

@@ -154,6 +154,11 @@ export const DENY_RULES = {
     says: "The policy gives this guest no input.",
     todo: "Set `devices.input = true` in the profile and sign the policy.",
   },
+  "input.host_view": {
+    key: null,
+    says: "A keyboard that was plugged in later is accepted only while no guest is presented.",
+    todo: "Hide the guest first, by `ray hide` or the attention chord.",
+  },
   "input.not_presented": {
     key: null,
     says: "Only the guest that the user sees gets input.",

@@ -24,6 +24,7 @@ permit(${PERSON}, action in ${
     "status",
     "metrics",
     "vm.list",
+    "input.devices",
     "logs.tail",
     "audit.verify",
     "audit.show",
@@ -35,6 +36,7 @@ permit(${PERSON}, action in ${
   )
 }, resource);
 permit(${USER}, action == Action::"update.install", resource);
+permit(${PERSON}, action == Action::"input.accept", resource) unless { context.shown };
 permit(${PERSON}, action in ${
   actions("vm.log", "disk.info", "network.disable", "network.end_provisioning")
 }, resource) when { resource has state };
@@ -212,6 +214,7 @@ export function question(name: string, state: HostState, caller: string, request
       othersUp: others.length,
       othersMemory: others.reduce((sum, [, one]) => sum + one.memoryMiB, 0),
       guests: state.guests.size,
+      shown: [...state.guests.values()].some((one) => one.presented === true),
       device: request.device ?? "",
       share: request.share ?? "",
       writable: request.writable ?? false,

@@ -59,6 +59,7 @@ const HEALTHY: Record<string, string> = {
   "mount space": "ok 99999999 999999999",
   "mount tmpfs": "ok tmpfs",
   "mount release": "ok none",
+  "keyboard list": "ok",
 };
 
 type Requests = readonly { op: string; args?: unknown; answer: string }[];

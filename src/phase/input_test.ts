@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { FakeHost } from "../../test/fake_host.ts";
+import { LogSinks } from "../audit/sinks.ts";
+import { imageFacts } from "../boot/session.ts";
+import { Runtime } from "../runtime.ts";
+import { beginInput } from "./input.ts";
+
+const NAME = btoa("A \u001b[2Jkeyboard\n");
+
+/** A host with these devices, in the launcher's words; what is read of it is noted. */
+function desk(list: string) {
+  const host = new FakeHost();
+  const read: string[] = [];
+  const said = { list, accept: "ok 1" };
+  host.launcher = (name, args) => {
+    assert.equal(name, "keyboard");
+    const words = args[0] === "list" ? said.list : said.accept;
+    return { code: words.startsWith("ok") ? 0 : 1, words: words.split(" ") };
+  };
+  // deno-lint-ignore require-yield
+  host.device = async function* (path: string) {
+    read.push(path);
+    await new Promise(() => {});
+  };
+  const image = imageFacts(JSON.stringify({
+    version: "0.1.0",
+    build_id: "b",
+    profile: "release",
+    form: "compiled",
+    runtime: "official",
+    built: "2026-11-01T00:00:00Z",
+  }));
+  assert.ok(image);
+  const starts = { start: 1, diedBeforeReady: 0 };
+  const runtime = new Runtime(host, new LogSinks(host), image, "boot", starts);
+  runtime.ready = true;
+  return { host, runtime, read, said };
+}
+
+Deno.test("beginInput reads what was accepted and is still the same, and nothing else", async () => {
+  const { runtime, read } = desk(`ok event0,13:64,${NAME},0 event1,13:65,-,-`);
+  await beginInput(runtime);
+  assert.deepEqual(read, ["/run/rayos/input/0"]);
+});
+
+Deno.test("a launcher that fails leaves a host without keyboards, and a line", async () => {
+  for (const list of ["fault input.failed x", "ok event0,what", ""]) {
+    const { runtime, read, host } = desk(list);
+    await beginInput(runtime);
+    assert.deepEqual(read, []);
+    assert.match(host.consoleText.join(""), /fault stage=input code=input\.\w+/, list);
+  }
+});
+
+Deno.test("input.accept reads a later keyboard once it is asked for, by its own name as text", async () => {
+  const { runtime, read, host, said } = desk("ok");
+  await beginInput(runtime);
+  said.list = `ok event5,13:69,${NAME},-`;
+  const listed = await runtime.handle("console", "input.devices", {});
+  const [device] = (listed.ok ? listed.result as { devices: { name: string }[] } : { devices: [] })
+    .devices;
+  assert.deepEqual(device, { event: "event5", name: "A \u001b[2Jkeyboard", accepted: false });
+  assert.deepEqual(read, [], "looking at it reads nothing");
+  const unknown = await runtime.handle("console", "input.accept", { event: "event6" });
+  assert.ok(!unknown.ok && unknown.rule === "input.gone");
+  assert.deepEqual(
+    await runtime.handle("console", "input.accept", { event: "event5" }),
+    { ok: true, result: { event: "event5", new: true } },
+  );
+  assert.deepEqual(host.launches.at(-1), `keyboard accept event5 13:69 ${NAME}`);
+  assert.deepEqual(read, ["/run/rayos/input/1"]);
+  assert.ok(!host.consoleText.join("").includes("\u001b"), "its name is escaped in the log");
+});
+
+Deno.test("input.accept that the launcher refuses reads nothing, and says the launcher's rule", async () => {
+  const { runtime, read, said } = desk("ok");
+  await beginInput(runtime);
+  said.list = `ok event5,13:69,${NAME},-`;
+  said.accept = "fault input.changed event5";
+  const outcome = await runtime.handle("console", "input.accept", { event: "event5" });
+  assert.ok(!outcome.ok && outcome.rule === "input.changed");
+  assert.deepEqual(read, []);
+});
