@@ -20,6 +20,7 @@ export type Stage =
   | "guest"
   | "control"
   | "input"
+  | "screen"
   | "shutdown"
   | "cli";
 

@@ -49,6 +49,15 @@ export const LAYERS: readonly (readonly string[])[] = [
 /** The one way by which a guest gets input. */
 const INPUT_COMMAND = "input-send-event";
 
+/** The socket of QEMU's VNC server, which would take keys too, and who may name it. */
+const VNC_SOCKET = "vnc";
+const MAY_NAME_VNC = ["src/id.ts", "src/phase/screen.ts"];
+/** Who writes at all of those that show pictures: to that socket, and to the framebuffer. */
+const MAY_WRITE_PICTURES = [
+  "src/presentation/rfb_messages.ts",
+  "src/presentation/framebuffer.ts",
+];
+
 /** Reading logs is for display only, so only these may import `audit/`. */
 const MAY_IMPORT_AUDIT = [
   "control",
@@ -258,6 +267,29 @@ const plugin: Deno.lint.Plugin = {
           Literal(node) {
             if (node.value !== INPUT_COMMAND) return;
             context.report({ node, message: "only presentation/ sends input, through its gate" });
+          },
+        };
+      },
+    },
+    /** What is said to QEMU's VNC server is a closed list, without input, in one file. */
+    "picture-only": {
+      create(context) {
+        const own = placeOf(context.filename);
+        if (own === null) return {};
+        const is = (one: string) => context.filename.replaceAll("\\", "/").endsWith(`/${one}`);
+        const mayWrite = MAY_WRITE_PICTURES.some(is) ||
+          (own.layer !== "presentation" && !is("src/phase/screen.ts"));
+        const mayName = MAY_NAME_VNC.some(is);
+        return {
+          Literal(node) {
+            if (mayName || node.value !== VNC_SOCKET) return;
+            context.report({ node, message: "only phase/screen.ts connects to a guest's VNC" });
+          },
+          MemberExpression(node) {
+            if (mayWrite || node.property.type !== "Identifier") return;
+            if (node.property.name !== "write") return;
+            const message = "what is said to a guest's VNC stands in rfb_messages.ts";
+            context.report({ node, message });
           },
         };
       },

@@ -109,6 +109,24 @@ Deno.test("input-gate lets presentation/ alone send input", () => {
   assert.deepEqual(rules("src/guest/qmp.ts", `const table = { "input-send-event": 1 };`), []);
 });
 
+Deno.test("picture-only lets one file speak to a guest's VNC, and one place connect to it", () => {
+  const send = "await connection.write(bytes);";
+  const connect = 'const path = socketPath(slot, "vnc");';
+  const wrong = ["picture-only"];
+  for (const file of ["screen", "rfb", "presenter", "broker"]) {
+    assert.deepEqual(rules(`src/presentation/${file}.ts`, send), wrong);
+    assert.deepEqual(rules(`src/presentation/${file}.ts`, connect), wrong);
+  }
+  assert.deepEqual(rules("src/presentation/screen.ts", "const { write } = x; x.write;"), wrong);
+  assert.deepEqual(rules("src/phase/screen.ts", send), wrong);
+  assert.deepEqual(rules("src/phase/input.ts", connect), wrong);
+  assert.deepEqual(rules("src/guest/qmp.ts", connect), wrong);
+  assert.deepEqual(rules("src/phase/screen.ts", connect), []);
+  assert.deepEqual(rules("src/presentation/rfb_messages.ts", send), []);
+  assert.deepEqual(rules("src/presentation/framebuffer.ts", "frame.write(0, bytes);"), []);
+  assert.deepEqual(rules("src/guest/qmp.ts", send), []);
+});
+
 Deno.test("fault-message holds code and message to their grammar", () => {
   const fault = (rest: string) => rules("src/plan/a.ts", `throw new Fault("plan", ${rest});`);
   const wrong = ["fault-message"];

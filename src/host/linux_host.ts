@@ -7,6 +7,7 @@ import * as fs from "node:fs";
 import { Fault, reasonOf } from "../fault.ts";
 import { type Launcher, launcherPath, PATHS } from "../permissions.ts";
 import * as files from "./linux_files.ts";
+import { openFrame } from "./linux_frame.ts";
 import { processesOf, processFacts } from "./linux_process.ts";
 import { createFile, openFile, readDevice } from "./linux_streams.ts";
 import { connect, listen } from "./linux_sockets.ts";
@@ -48,6 +49,7 @@ export function linuxHost(): Host {
     console: (text) => writeAll(encoder.encode(text)),
     harness: port.write,
     device: readDevice,
+    frame: openFrame,
     consoleLines,
     onPowerButton: (callback) => Deno.addSignalListener("SIGTERM", callback),
     onUncaught,

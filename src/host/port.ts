@@ -65,6 +65,13 @@ export interface NewFile {
   abandon(): void;
 }
 
+/** The screen's memory, as the kernel shows it: a character device with places. */
+export interface FrameDevice {
+  /** @throws Fault `screen.lost` */
+  write(position: number, bytes: Uint8Array): void;
+  close(): void;
+}
+
 /** A regular file that stays the same one while it is read. */
 export interface OpenFile {
   readonly size: number;
@@ -164,6 +171,8 @@ export interface Host {
    * @throws Fault `device.gone`
    */
   device(path: string): AsyncIterable<Uint8Array>;
+  /** Opens a framebuffer; null where there is none. */
+  frame(path: string): FrameDevice | null;
   /** Lines that a person types on the console. */
   consoleLines(): AsyncIterable<string>;
   /** Calls back when the machine's power button was pressed. */

@@ -1,0 +1,143 @@
+/**
+ * The host's screen: the bar, and below it either a guest's picture or the host's own text. It draws into
+ * a picture in memory, of which whoever writes to the framebuffer takes what changed. The two parts have
+ * no pixel in common. Pure but for that picture.
+ */
+
+import type { Font } from "./font.ts";
+import { STRIP_COLUMNS, STRIP_GAP, type StripText } from "./strip.ts";
+import { type Area, common, PIXEL_BYTES, Surface } from "./surface.ts";
+
+/** The framebuffer: pixels of four bytes, in rows of so many bytes. */
+export interface Layout {
+  readonly width: number;
+  readonly height: number;
+  readonly stride: number;
+}
+
+/** A pixel's bytes: blue, green, red, nothing. */
+type Pixel = readonly [number, number, number, number];
+
+const BLACK: Pixel = [0, 0, 0, 0];
+const PAPER: Pixel = [24, 24, 24, 0];
+const INK: Pixel = [220, 220, 220, 0];
+const BAR: Pixel = [96, 48, 16, 0];
+const BAR_INK: Pixel = [255, 255, 255, 0];
+const NOTICE: Pixel = [0, 200, 255, 0];
+const NOTICE_INK: Pixel = [0, 0, 0, 0];
+const LINE: Pixel = [0, 160, 255, 0];
+
+/** Pixels above and below the bar's letters, of the line that ends it, and left of the host's own text. */
+const BAR_SPACE = 4;
+const LINE_HEIGHT = 2;
+const MARGIN = 8;
+
+/** Lines of text below the bar that a screen must have room for. */
+const FEWEST_LINES = 12;
+
+export class Composition {
+  readonly canvas: Surface;
+  readonly bar: Area;
+  /** Where guests and the host's own text are. */
+  readonly stage: Area;
+  readonly #columns: number;
+  readonly #lines: number;
+  /** The host's own text as it stands there; null: something else does. */
+  #text: readonly string[] | null = null;
+
+  constructor(layout: Layout, readonly font: Font) {
+    const { width, height } = layout;
+    this.canvas = new Surface(width, height);
+    this.bar = { x: 0, y: 0, width, height: font.height + 2 * BAR_SPACE + LINE_HEIGHT };
+    this.stage = { x: 0, y: this.bar.height, width, height: height - this.bar.height };
+    this.#columns = Math.floor((width - 2 * MARGIN) / font.width);
+    this.#lines = Math.floor((this.stage.height - 2 * MARGIN) / font.height);
+  }
+
+  /** Whether there is room for what must be told apart. */
+  get isLargeEnough(): boolean {
+    return this.#columns >= STRIP_COLUMNS && this.#lines >= FEWEST_LINES;
+  }
+
+  /** Draws the bar. */
+  drawBar({ text, notice }: StripText): void {
+    const { bar, canvas, font } = this;
+    canvas.fill({ ...bar, height: bar.height - LINE_HEIGHT }, BAR);
+    canvas.fill({ ...bar, y: bar.height - LINE_HEIGHT, height: LINE_HEIGHT }, LINE);
+    this.#write(MARGIN, BAR_SPACE, text, BAR_INK, BAR);
+    const at = MARGIN + (text.length + STRIP_GAP.length) * font.width;
+    this.#write(at, BAR_SPACE, notice, NOTICE_INK, NOTICE);
+  }
+
+  /** Nothing below the bar. */
+  clear(): void {
+    this.canvas.fill(this.stage, BLACK);
+    this.#text = null;
+  }
+
+  /** Draws the host's own text: lines that are too long go on below, and what has no room is left out. */
+  drawText(text: string): void {
+    const lines = wrapped(text, this.#columns).slice(0, this.#lines);
+    const before = this.#text;
+    if (before === null) this.canvas.fill(this.stage, PAPER);
+    for (let n = 0; n < Math.max(lines.length, before?.length ?? 0); n++) {
+      this.#redraw(n, [...before?.[n] ?? ""], [...lines[n] ?? ""]);
+    }
+    this.#text = lines;
+  }
+
+  /** Only from the first letter that is another one than before to the last. */
+  #redraw(line: number, before: readonly string[], now: readonly string[]): void {
+    const { font, stage } = this;
+    const end = Math.max(before.length, now.length);
+    const columns = Array.from({ length: end }, (_, n) => n)
+      .filter((n) => (now[n] ?? " ") !== (before[n] ?? " "));
+    const [first = 0] = columns;
+    const last = columns.at(-1);
+    if (last === undefined) return;
+    const letters = Array.from({ length: last + 1 - first }, (_, n) => now[first + n] ?? " ");
+    const [x, y] = [MARGIN + first * font.width, stage.y + MARGIN + line * font.height];
+    this.#write(x, y, letters, INK, PAPER);
+  }
+
+  /** Draws what changed of a guest's picture, as far as it has room. */
+  drawGuest(guest: Surface): void {
+    const { stage, canvas } = this;
+    const room = { x: 0, y: 0, width: stage.width, height: stage.height };
+    for (const changed of guest.takeChanged()) {
+      const seen = common(changed, room);
+      if (seen === null) continue;
+      for (let y = seen.y; y < seen.y + seen.height; y++) {
+        canvas.put(stage.x + seen.x, stage.y + y, guest.row(seen.x, y, seen.width));
+      }
+    }
+    this.#text = null;
+  }
+
+  #write(left: number, top: number, letters: Iterable<string>, ink: Pixel, paper: Pixel): void {
+    const { width, height } = this.font;
+    const rowBytes = Math.ceil(width / 8);
+    const pictures = [...letters].map((letter) => this.font.pictureOf(letter));
+    for (let y = 0; y < height; y++) {
+      const row = new Uint8Array(pictures.length * width * PIXEL_BYTES);
+      for (let x = 0; x < pictures.length * width; x++) {
+        const column = x % width;
+        const bits = pictures[Math.floor(x / width)]?.[y * rowBytes + (column >> 3)] ?? 0;
+        row.set((bits & (0x80 >> (column & 7))) === 0 ? paper : ink, x * PIXEL_BYTES);
+      }
+      this.canvas.put(left, top + y, row);
+    }
+  }
+}
+
+/** Lines of at most so many letters. */
+function wrapped(text: string, columns: number): string[] {
+  return text.trimEnd().split("\n").flatMap((line) => {
+    const letters = [...line];
+    const parts: string[] = [];
+    for (let at = 0; at === 0 || at < letters.length; at += columns) {
+      parts.push(letters.slice(at, at + columns).join(""));
+    }
+    return parts;
+  });
+}
