@@ -18,7 +18,7 @@ const hash = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const source = v.pipe(v.string(), v.regex(/^(debian|npm|project|built):.+$|^layout$/));
 const form = v.picklist(["compiled", "bundled"]);
 
-export const CONDITIONS = ["all", "amd", "intel", "real"] as const;
+export const CONDITIONS = ["all", "amd", "intel", "real", "screen"] as const;
 
 const pin = v.strictObject({ version: v.string(), sha256: hash });
 

@@ -58,7 +58,7 @@ export async function paint(
   for (const { x, y, width, height } of canvas.takeChanged()) {
     // Rows that lie one behind the other there as here are one piece.
     const whole = width === canvas.width && layout.stride === width * PIXEL_BYTES;
-    const each = whole ? Math.max(1, Math.floor(TURN_BYTES / layout.stride)) : 1;
+    const each = whole ? Math.max(1, Math.floor(TURN_BYTES / 2 / layout.stride)) : 1;
     for (let row = 0; row < height; row += each) {
       if (!wanted()) return;
       const count = Math.min(each, height - row);
@@ -67,7 +67,7 @@ export async function paint(
       frame.write((y + row) * layout.stride + x * PIXEL_BYTES, piece);
       bytes += piece.length;
       rows++;
-      if (bytes < TURN_BYTES && rows < TURN_ROWS) continue;
+      if (bytes + piece.length <= TURN_BYTES && rows < TURN_ROWS) continue;
       bytes = 0;
       rows = 0;
       await pause();

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import type { VmId } from "../id.ts";
+import { Composition } from "./compose.ts";
+import { fontOf } from "./font.ts";
+import { psf1 } from "./sample_font.ts";
+import { stripText } from "./strip.ts";
+import { Surface } from "./surface.ts";
+
+const FONT = fontOf(Uint8Array.from(psf1(16)));
+const make = (width = 960, height = 400) =>
+  new Composition({ width, height, stride: width * 4 }, FONT);
+const ONE = stripText({ vm: "a" as VmId, kind: "linux", input: true });
+const OTHER = stripText({ vm: "b" as VmId, kind: "linux", input: false });
+
+const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+/** The pixels of the bar. */
+const barOf = ({ bar, canvas }: Composition) =>
+  hash(canvas.pixels.subarray(0, bar.height * canvas.width * 4));
+/** The pixels below it. */
+const stageOf = ({ bar, canvas }: Composition) =>
+  hash(canvas.pixels.subarray(bar.height * canvas.width * 4));
+
+function guestOf(width: number, height: number, pixel: readonly number[]): Surface {
+  const guest = new Surface(width, height);
+  guest.fill(guest.area, pixel);
+  return guest;
+}
+
+Deno.test("a guest's picture of any size never changes the bar", () => {
+  const size = fc.integer({ min: 1, max: 1400 });
+  fc.assert(
+    fc.property(size, size, (width, height) => {
+      const screen = make();
+      screen.drawBar(ONE);
+      const before = barOf(screen);
+      screen.canvas.takeChanged();
+      screen.drawGuest(guestOf(width, height, [1, 2, 3, 0]));
+      assert.equal(barOf(screen), before);
+      for (const changed of screen.canvas.takeChanged()) {
+        assert.ok(changed.y >= screen.bar.height);
+      }
+    }),
+    { numRuns: 30 },
+  );
+});
+
+Deno.test("a guest's picture stands below the bar, as far as there is room", () => {
+  const screen = make(960, 400);
+  const { canvas, bar } = screen;
+  screen.drawGuest(guestOf(2000, 2000, [1, 2, 3, 0]));
+  assert.deepEqual([...canvas.row(0, bar.height, 1)], [1, 2, 3, 0]);
+  assert.deepEqual([...canvas.row(959, 399, 1)], [1, 2, 3, 0]);
+  const small = make(960, 400);
+  small.drawGuest(guestOf(10, 5, [1, 2, 3, 0]));
+  assert.deepEqual([...small.canvas.row(9, bar.height + 4, 2)], [1, 2, 3, 0, 0, 0, 0, 0]);
+  assert.deepEqual([...small.canvas.row(0, bar.height + 5, 1)], [0, 0, 0, 0]);
+});
+
+Deno.test("the bar is another picture for each guest, and the same wherever it is drawn again", () => {
+  const pictures = [ONE, OTHER, stripText(null)].map((text) => {
+    const screen = make();
+    screen.drawBar(text);
+    return barOf(screen);
+  });
+  assert.equal(new Set(pictures).size, 3);
+  const again = make();
+  for (const text of [OTHER, stripText(null), ONE]) again.drawBar(text);
+  assert.equal(barOf(again), pictures[0]);
+});
+
+Deno.test("nothing of a guest is left after the stage was cleared", () => {
+  const screen = make();
+  screen.drawGuest(guestOf(2000, 2000, [1, 2, 3, 0]));
+  screen.clear();
+  assert.equal(stageOf(screen), stageOf(make()));
+  screen.drawGuest(guestOf(2000, 2000, [1, 2, 3, 0]));
+  screen.clear();
+  screen.drawText("the host's own");
+  const other = make();
+  other.clear();
+  other.drawText("the host's own");
+  assert.equal(stageOf(screen), stageOf(other));
+});
+
+Deno.test("the host's text drawn over an older one is the same as drawn anew, and only its changes change", () => {
+  const letters = fc.constantFrom(..."ab 1\n");
+  const text = fc.array(letters, { maxLength: 400 }).map((all) => all.join(""));
+  fc.assert(
+    fc.property(text, text, (before, now) => {
+      const screen = make();
+      screen.drawText(before);
+      screen.drawText(now);
+      const anew = make();
+      anew.drawText(now);
+      assert.equal(stageOf(screen), stageOf(anew));
+      screen.canvas.takeChanged();
+      screen.drawText(now);
+      assert.deepEqual(screen.canvas.takeChanged(), []);
+    }),
+    { numRuns: 40 },
+  );
+  const screen = make();
+  screen.drawText("up 1 s");
+  screen.canvas.takeChanged();
+  screen.drawText("up 2 s");
+  const changed = screen.canvas.takeChanged();
+  assert.deepEqual(changed.map((one) => [one.width, one.height]), [[8, 16]]);
+});
+
+Deno.test("text that is too long goes on below, and what has no room is left out", () => {
+  const long = make();
+  long.drawText("x".repeat(3000));
+  const wrapped = make();
+  wrapped.drawText(Array.from({ length: 30 }, () => "x".repeat(118)).join("\n").slice(0, 3025));
+  assert.equal(stageOf(long), stageOf(wrapped));
+  const full = make();
+  full.drawBar(ONE);
+  const before = barOf(full);
+  full.drawText("line\n".repeat(10_000));
+  assert.equal(barOf(full), before);
+});
+
+Deno.test("a screen that has no room for every bar is too small", () => {
+  assert.ok(make(800, 600).isLargeEnough);
+  assert.ok(!make(640, 480).isLargeEnough);
+  assert.ok(!make(800, 100).isLargeEnough);
+  assert.ok(!make(1, 1).isLargeEnough);
+});
