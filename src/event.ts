@@ -72,7 +72,7 @@ export type HostEvent =
   | { type: "vm_given_up"; subject: Subject; ends: number }
   | { type: "device"; subject: Subject; device: string; exposes: string }
   | { type: "network"; subject: Subject; on: boolean; reason: NetworkReason }
-  | { type: "presentation"; subject: Subject; on: boolean }
+  | { type: "presentation"; subject: Subject; on: boolean; surface: "fb" | "none" }
   | { type: "input_dropped"; count: number }
   | { type: "input_accepted"; name: string; event: string; caller: string }
   | { type: "uplink_back"; nic: string }

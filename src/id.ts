@@ -59,7 +59,7 @@ export function slotName(of: Slot): string {
 }
 
 /** The sockets of a guest, as the host and (by bind mount) its jail see them. */
-export const SOCKETS = ["qmp", "agent", "console", "state"] as const;
+export const SOCKETS = ["qmp", "agent", "console", "state", "vnc"] as const;
 export type SocketName = typeof SOCKETS[number];
 
 /** The directory of a slot's sockets. */

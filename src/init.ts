@@ -22,6 +22,7 @@ import { presentationOperations } from "./phase/presentation_commands.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
 import { shareOperations } from "./phase/share_rights.ts";
 import { acceptSerial } from "./phase/serial_accept.ts";
+import { beginScreen } from "./phase/screen.ts";
 import type { Allowed } from "./policy/authorize.ts";
 import { POWER_BUTTON_NOTE, STARTS_FILE } from "./phase/session.ts";
 import { onLine, PROMPT, renderWhy } from "./recovery/prompt.ts";
@@ -72,6 +73,7 @@ export async function init(host: Host): Promise<void> {
     sinks.closeFiles();
   });
   composeOperations(runtime);
+  beginScreen(runtime);
   host.onPowerButton(() => void runtime.powerButton());
   // Pressed while no program ran: nothing is begun. Guests that run are ended in order.
   if (host.lstat(POWER_BUTTON_NOTE) !== null) return await runtime.powerButton();

@@ -94,7 +94,7 @@ export const GRANTS: readonly Grant[] = [
   {
     kind: "net",
     what: declaredSockets().map((path) => `unix:${path}`),
-    why: "the control socket, and each slot's QMP, agent, console and saved state sockets",
+    why: "the control socket, and each slot's QMP, agent, console, saved state and VNC sockets",
   },
   {
     kind: "run",

@@ -100,6 +100,11 @@ export class FakeHost implements Host {
     };
   }
 
+  /** A machine without a screen. */
+  frame(_path: string): null {
+    return null;
+  }
+
   /** What every file system has left. */
   free = Number.MAX_SAFE_INTEGER;
 

@@ -120,10 +120,9 @@ const ROWS: Rows = {
       reason: e.reason,
     }),
   presentation: (e) =>
-    // There is no screen of the host's yet.
     info("presentation", marker("RAYOS_PRESENTATION", e.on ? "on" : "off"), {
       ...of(e.subject),
-      surface: "none",
+      surface: e.surface,
     }),
   input_dropped: (e) => warn("presentation", "input_dropped", { count: e.count }),
   input_accepted: (e) =>

@@ -228,6 +228,9 @@ export const HARDENING: readonly Hardening[] = [
 /** Where the kernel says what it does about each known fault of the CPU; reported, not judged. */
 export const CPU_FAULTS = "/sys/devices/system/cpu/vulnerabilities";
 
+/** What the kernel says of the host's screen, where there is one. */
+export const FRAMEBUFFER = "/sys/class/graphics/fb0";
+
 /** The folders of sysfs that stage 0 shows to the program, below its own place. */
 export const SYSFS_SHOWN: readonly string[] = [
   ...new Set(
@@ -235,6 +238,7 @@ export const SYSFS_SHOWN: readonly string[] = [
       .map((path) => path.slice(0, path.lastIndexOf("/"))),
   ),
   CPU_FAULTS,
+  FRAMEBUFFER,
 ];
 
 /** The file that stage 0 applies: `<path> <value>` a line. */

@@ -37,12 +37,13 @@ Deno.test("renderHardening has a line for each row of stage 0's, and forbids mod
   assert.ok(lines.includes("/proc/sys/kernel/kexec_load_disabled 1"));
 });
 
-Deno.test("renderSysfsShown lists the folders of the rows below /sys, and nothing above them", () => {
+Deno.test("renderSysfsShown lists the folders of the rows below /sys and the screen's, and nothing above them", () => {
   assert.deepEqual(SYSFS_SHOWN, [
     "/sys/module/kvm_amd/parameters",
     "/sys/module/kvm_intel/parameters",
     "/sys/kernel/mm/ksm",
     CPU_FAULTS,
+    "/sys/class/graphics/fb0",
   ]);
   assert.equal(renderSysfsShown(), SYSFS_SHOWN.map((path) => `${path}\n`).join(""));
 });

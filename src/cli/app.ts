@@ -16,6 +16,7 @@ import {
 } from "@stricli/core";
 import { renderPhases } from "../sequence.ts";
 import { renderGrants } from "../permissions.ts";
+import { renderGuests, renderStatus } from "../presentation/status_text.ts";
 import { vmBackup, vmClone, vmRestore } from "./backup_routes.ts";
 import { logs, vmDefine, vmLog, vmRemove, vmShow } from "./change_routes.ts";
 import { completionRoutes } from "./completion.ts";
@@ -23,7 +24,7 @@ import { type CliContext, guarded } from "./context.ts";
 import { diskRoutes } from "./disk_routes.ts";
 import { doctorHardening, doctorPermissions } from "./doctor.ts";
 import { docs, type Json, jsonFlag } from "./flags.ts";
-import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
+import { hostCommand } from "./host_commands.ts";
 import { printable } from "./policy_result.ts";
 import { networkRoutes } from "./network_routes.ts";
 import { watchStatus } from "./status_watch.ts";

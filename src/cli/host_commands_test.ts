@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { FakeConnection } from "../guest/fake_connection.ts";
 import type { CliContext } from "./context.ts";
 import { doctorPermissions } from "./doctor.ts";
-import { hostCommand, renderGuests, renderStatus } from "./host_commands.ts";
+import { renderGuests, renderStatus } from "../presentation/status_text.ts";
+import { hostCommand } from "./host_commands.ts";
 
 const GUEST = {
   vm: "demo",
@@ -14,20 +15,6 @@ const GUEST = {
   memory_mib: 256,
   violations: [],
 };
-const STATUS = {
-  version: "0.1.0",
-  boot_id: "b",
-  start: 1,
-  mode: "safe",
-  ready: true,
-  uptime_ms: 12_345,
-  data: "/dev/vda",
-  virtualization: "kvm",
-  policy: null,
-  troubles: [{ code: "sig.mismatch", text: "found \u001b[2J", hint: "sign again" }],
-  guests: [GUEST, { vm: "broken", state: "failed", violations: ["path.missing"] }],
-};
-
 /** A host whose control socket gives this answer. */
 function contextWith(answer: string): CliContext {
   const connect = () => {
@@ -37,21 +24,6 @@ function contextWith(answer: string): CliContext {
   };
   return { host: { connect } } as unknown as CliContext;
 }
-
-Deno.test("renderStatus says mode, trouble with its mend, and guests, escaping the terminal's", () => {
-  const text = renderStatus(STATUS);
-  assert.match(text, /^mode {11}safe\n/);
-  assert.match(text, /! sig\.mismatch: found \\u001b\[2J\n {2}-> sign again\n/);
-  assert.match(text, /demo +linux +0 +running +ready +- +256 MiB/);
-  assert.match(text, /broken +- +- +failed .*path\.missing/);
-  assert.ok(text.split("\n").every((line) => line.length <= 80), text);
-});
-
-Deno.test("renderStatus and renderGuests say so when the host answers in another shape", () => {
-  assert.match(renderStatus({}), /another shape/);
-  assert.match(renderGuests([{ vm: 1 }]), /another shape/);
-  assert.equal(renderGuests([]), "no guests\n");
-});
 
 Deno.test("hostCommand gives JSON alone, and exit code 1 with the rule for a denial", async () => {
   const ok = contextWith(JSON.stringify({ v: 0, id: "1", ok: true, result: [GUEST] }) + "\n");

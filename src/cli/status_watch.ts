@@ -6,8 +6,8 @@
 
 import { ask } from "../control/client.ts";
 import { reasonOf } from "../fault.ts";
+import { renderStatus } from "../presentation/status_text.ts";
 import type { CliContext } from "./context.ts";
-import { renderStatus } from "./host_commands.ts";
 import { type CommandResult, printable } from "./policy_result.ts";
 
 /** Milliseconds from one look to the next. */

@@ -2,6 +2,7 @@
  * What the host says of itself to whoever may look: its status, its guests, the last lines of its log.
  */
 
+import { hasDevice } from "../plan/launch_plan.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 
@@ -17,7 +18,8 @@ export function viewOperations(runtime: Runtime): [LiveOp, Operation][] {
   ];
 }
 
-function statusOf(runtime: Runtime): Record<string, unknown> {
+/** What the host says of itself. */
+export function statusOf(runtime: Runtime): Record<string, unknown> {
   const { inForce, image } = runtime;
   return {
     version: image.version,
@@ -51,6 +53,7 @@ export function listGuests(runtime: Runtime): Record<string, unknown>[] {
     network: guest.given.network.state,
     shares: guest.given.shares.tags,
     lease_left_s: guest.given.network.leaseLeftS,
+    screen: hasDevice(guest.plan, "gpu"),
     presented: runtime.presenter.shown === guest.plan.vm,
     emulated: guest.plan.emulated,
     memory_mib: guest.plan.memoryMiB,

@@ -45,6 +45,9 @@ export const NVRAM = "nvram";
 /** The one file in which swtpm keeps a TPM 2.0 (swtpm(8)). */
 export const TPM_STATE = "tpm2-00.permall";
 
+/** QEMU's VNC server, for one client, on a socket of the guest's own; the launcher knows no other. */
+export const SCREEN_OUTPUT = "vnc=unix:/s/vnc.sock";
+
 /** What a guest can make QEMU keep of its screen: four times 2560 by 1600. */
 export const SCREEN_MEMORY_MIB = 64;
 

@@ -6,7 +6,7 @@
  * Source: qemu-system-x86_64(1), QEMU 7.2.
  */
 
-import { deviceOptions, type Option } from "./device.ts";
+import { deviceOptions, type Option, SCREEN_OUTPUT } from "./device.ts";
 import type { LaunchPlan } from "./launch_plan.ts";
 
 /** `q35` alone is an alias that changes with QEMU; saved state needs the version. */
@@ -28,6 +28,7 @@ function cpuOf({ kind, emulated }: Pick<LaunchPlan, "kind" | "emulated">): strin
 
 /** QEMU's arguments, each option followed by its value. */
 export function qemuArgv(plan: Omit<LaunchPlan, "argv">): string[] {
+  const hasScreen = plan.devices.some((one) => one.device === "gpu");
   const options: Option[] = [
     ["-name", plan.vm],
     ["-uuid", plan.uuid],
@@ -36,7 +37,8 @@ export function qemuArgv(plan: Omit<LaunchPlan, "argv">): string[] {
     ["-cpu", cpuOf(plan)],
     ["-smp", String(plan.vcpus)],
     ["-m", `${plan.memoryMiB}M`],
-    ["-display", "none"],
+    // Who is given a screen is shown it through the host, which alone reaches the folder of the socket.
+    ["-display", hasScreen ? SCREEN_OUTPUT : "none"],
     ["-vga", "none"],
     ["-rtc", plan.kind === "windows" ? "base=localtime" : "base=utc"],
     ["-chardev", "socket,id=qmp,path=/s/qmp.sock,server=on,wait=off"],

@@ -115,6 +115,13 @@ Deno.test("qemuArgv names no network, display, USB or graphics", () => {
   assert.match(text, /-display none -vga none/);
 });
 
+Deno.test("a screen goes to a socket in the jail, and only where the guest is given one", () => {
+  const { argv } = samplePlan({ devices: [{ device: "gpu", model: "virtio" }] });
+  const outputs = argv.filter((_, n) => argv[n - 1] === "-display");
+  assert.deepEqual(outputs, ["vnc=unix:/s/vnc.sock"]);
+  assert.ok(!argv.includes("-vnc"));
+});
+
 Deno.test("renderPlan refuses what its form cannot hold, and writes everything else a line each", () => {
   const text = renderPlan(samplePlan({ kernelCmdline: "a=b c" }));
   assert.match(text, /^rayos-jail 0\nvm demo\nkind linux\n/);

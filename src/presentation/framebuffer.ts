@@ -8,7 +8,7 @@
 import { Fault } from "../fault.ts";
 import type { FrameDevice } from "../host/port.ts";
 import type { Layout } from "./compose.ts";
-import { PIXEL_BYTES, type Surface } from "./surface.ts";
+import { type Area, PIXEL_BYTES, type Surface } from "./surface.ts";
 
 /** What is believed of a driver. */
 const MOST_PIXELS = 8192 * 4320;
@@ -39,6 +39,14 @@ export function layoutOf(read: (name: string) => string | null): Layout {
     );
   }
   return { width, height, stride };
+}
+
+/** Writes a small part of a picture at once. */
+export function paintNow(frame: FrameDevice, layout: Layout, canvas: Surface, area: Area): void {
+  for (let y = area.y; y < area.y + area.height; y++) {
+    const piece = canvas.row(area.x, y, area.width);
+    frame.write(y * layout.stride + area.x * PIXEL_BYTES, piece);
+  }
 }
 
 /**

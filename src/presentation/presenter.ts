@@ -19,6 +19,7 @@ import {
   NOBODY,
   type Turn,
 } from "./gate.ts";
+import { HEADLESS, type Pictures } from "./screen.ts";
 
 /** Milliseconds in which a guest's QEMU must acknowledge what was sent; an idle one takes a few. */
 const ACKNOWLEDGE_MS = 10_000;
@@ -57,6 +58,8 @@ export class Presenter {
   #turn = 0;
   /** Who is told of, so that the last word about a guest names it even when it is gone. */
   #subject: Subject | null = null;
+  /** What a person sees; given by whoever finds a screen. */
+  pictures: Pictures = HEADLESS;
 
   constructor(readonly around: PresenterAround, readonly acknowledgeMs = ACKNOWLEDGE_MS) {}
 
@@ -90,6 +93,7 @@ export class Presenter {
   decideAgain(): void {
     const { shown } = this.#state;
     if (shown !== null && !this.#rights.show(shown)) void this.ask({ type: "hide", vm: shown });
+    this.pictures.again();
   }
 
   readonly #rights = {
@@ -115,7 +119,7 @@ export class Presenter {
         this.#turn++;
         this.#subject = this.around.guest(action.vm)?.subject ?? this.#subject;
         if (this.#subject === null) return;
-        return this.around.emit({ type: "presentation", subject: this.#subject, on: action.on });
+        return this.#tell(this.#subject, action.on);
       }
       case "answer":
         this.#tickets.get(action.ticket)?.(action.outcome);
@@ -126,6 +130,15 @@ export class Presenter {
           this.#apply({ type: "settled", ok })
         );
     }
+  }
+
+  /** The picture is gone before the word is said, and comes after it. */
+  #tell(subject: Subject, on: boolean): void {
+    const { vm, kind, slot } = subject;
+    if (!on) this.pictures.show(null);
+    const { surface } = this.pictures;
+    this.around.emit({ type: "presentation", subject, on, surface });
+    if (on) this.pictures.show({ vm, kind, slot, input: () => this.#rights.input(vm) });
   }
 
   /** @returns whether it was acknowledged; else nothing of it is on its way any more */

@@ -91,6 +91,7 @@ export class RfbReader {
   #say: ClientMessage[] = [];
   #fault: Fault | null = null;
   #phase: RfbPhase = "handshake";
+  #messages = 0;
   #width = 0;
   #height = 0;
   /** What the grammar waits for, and what there is of it. */
@@ -110,6 +111,11 @@ export class RfbReader {
 
   get phase(): RfbPhase {
     return this.#heldBytes > 0 && this.#phase === "idle" ? "message" : this.#phase;
+  }
+
+  /** How many messages were whole: one that is begun anew is another one. */
+  get messages(): number {
+    return this.#messages;
   }
 
   /** What the bytes say, with those of before that made no whole piece. */
@@ -150,6 +156,7 @@ export class RfbReader {
     yield* this.#handshake();
     while (true) {
       this.#phase = "idle";
+      this.#messages++;
       const [type = 0] = yield 1;
       this.#phase = "message";
       if (type === UPDATE) yield* this.#update();

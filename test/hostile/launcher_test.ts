@@ -100,6 +100,17 @@ const PLANS: readonly [what: string, plan: string, refusal: string][] = [
     "jail.option",
   ],
   ["a network", change("-display", "-netdev"), "jail.option"],
+  ["a screen on the network", change("arg none", "arg vnc=:0"), "jail.option"],
+  [
+    "a screen on another socket",
+    change("arg none", "arg vnc=unix:/g/vnc.sock"),
+    "jail.option",
+  ],
+  [
+    "a screen that connects by itself",
+    change("arg none", "arg vnc=unix:/s/vnc.sock,reverse=on"),
+    "jail.option",
+  ],
   ["an option without a value", change("arg none\n", ""), "jail.option"],
   [
     "a path that climbs",

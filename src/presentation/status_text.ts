@@ -1,0 +1,113 @@
+/**
+ * The host's status as text: what `ray status` prints, `ray status --watch` prints again and again, and the
+ * host's own screen shows while nobody is presented. One content, whoever reads it. It decides nothing.
+ */
+
+import * as v from "valibot";
+import { escapeUnsafe } from "../escape.ts";
+
+const GUEST = v.looseObject({
+  vm: v.string(),
+  state: v.string(),
+  kind: v.optional(v.string(), "-"),
+  slot: v.optional(v.number()),
+  agent: v.optional(v.boolean(), false),
+  network: v.optional(v.string(), "-"),
+  lease_left_s: v.optional(v.nullable(v.number()), null),
+  screen: v.optional(v.boolean(), false),
+  presented: v.optional(v.boolean(), false),
+  emulated: v.optional(v.boolean(), false),
+  memory_mib: v.optional(v.number()),
+  violations: v.array(v.string()),
+});
+const STATUS = v.looseObject({
+  version: v.string(),
+  boot_id: v.string(),
+  start: v.number(),
+  mode: v.string(),
+  ready: v.boolean(),
+  uptime_ms: v.number(),
+  data: v.nullable(v.string()),
+  virtualization: v.string(),
+  policy: v.nullable(
+    v.looseObject({
+      sha256: v.string(),
+      serial: v.nullable(v.number()),
+      key: v.nullable(v.string()),
+    }),
+  ),
+  troubles: v.array(v.looseObject({ code: v.string(), text: v.string(), hint: v.string() })),
+  guests: v.array(GUEST),
+});
+
+/** The host's status for a person. */
+export function renderStatus(result: unknown): string {
+  const status = v.safeParse(STATUS, result);
+  if (!status.success) return "rayos: status: the host answered in another shape; use --json\n";
+  const one = status.output;
+  const rows: [string, string][] = [
+    ["mode", `${one.mode}${one.ready ? "" : ", not ready yet"}`],
+    ["version", one.version],
+    ["boot", `${one.boot_id}, start ${one.start}`],
+    ["up", `${(one.uptime_ms / 1000).toFixed(1)} s`],
+    ["data", one.data ?? "none"],
+    ["virtualization", one.virtualization],
+    [
+      "policy",
+      one.policy === null
+        ? "none"
+        : `${one.policy.sha256.slice(0, 16)}, serial ${one.policy.serial ?? "none"}, key ${
+          one.policy.key ?? "none (unsigned)"
+        }`,
+    ],
+  ];
+  const head = rows.map(([name, value]) => `${name.padEnd(15)}${escapeUnsafe(value)}\n`).join("");
+  const troubles = one.troubles.map((trouble) =>
+    `! ${escapeUnsafe(`${trouble.code}: ${trouble.text}`)}\n` +
+    (trouble.hint === "" ? "" : `  -> ${escapeUnsafe(trouble.hint)}\n`)
+  ).join("");
+  return head + troubles + renderGuests(one.guests) + adviceOf(one);
+}
+
+/** What a person can do next; where something is wrong, its own hint says it. */
+function adviceOf({ mode, guests }: v.InferOutput<typeof STATUS>): string {
+  if (mode !== "normal" || guests.some((one) => one.presented)) return "";
+  const names = (states: readonly string[]) =>
+    guests.filter((one) => one.screen && states.includes(one.state)).map((one) => one.vm);
+  const [running] = names(["running"]);
+  if (running !== undefined) return `-> ray present ${escapeUnsafe(running)} shows that guest\n`;
+  const [resting] = names(["defined", "stopped", "suspended"]);
+  if (resting === undefined) return "";
+  return `-> ray vm start ${escapeUnsafe(resting)} starts that guest, which has a screen\n`;
+}
+
+/** Guests for a person. */
+export function renderGuests(result: unknown): string {
+  const guests = v.safeParse(v.array(GUEST), result);
+  if (!guests.success) return "rayos: vm list: the host answered in another shape; use --json\n";
+  if (guests.output.length === 0) return "no guests\n";
+  const rows = [
+    ["guest", "kind", "slot", "state", "agent", "network", "memory", ""],
+    ...guests.output.map((one) => [
+      one.vm,
+      one.kind,
+      one.slot === undefined ? "-" : String(one.slot),
+      one.state,
+      one.agent ? "ready" : "-",
+      one.lease_left_s === null ? one.network : `${one.network}, ${one.lease_left_s} s left`,
+      one.memory_mib === undefined ? "-" : `${one.memory_mib} MiB`,
+      [one.presented ? "presented" : "", one.emulated ? "emulated" : "", ...one.violations].filter((
+        word,
+      ) => word !== "").join(" "),
+    ]),
+  ];
+  const widths = rows[0]?.map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0))
+  );
+  return rows.map((row) =>
+    `${
+      row.map((cell, column) => escapeUnsafe(cell).padEnd(widths?.[column] ?? 0)).join("  ")
+        .trimEnd()
+    }\n`
+  ).join("");
+}

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { renderGuests, renderStatus } from "./status_text.ts";
+
+const GUEST = {
+  vm: "demo",
+  kind: "linux",
+  slot: 0,
+  state: "running",
+  agent: true,
+  emulated: false,
+  memory_mib: 256,
+  violations: [],
+};
+const STATUS = {
+  version: "0.1.0",
+  boot_id: "b",
+  start: 1,
+  mode: "safe",
+  ready: true,
+  uptime_ms: 12_345,
+  data: "/dev/vda",
+  virtualization: "kvm",
+  policy: null,
+  troubles: [{ code: "sig.mismatch", text: "found \u001b[2J", hint: "sign again" }],
+  guests: [GUEST, { vm: "broken", state: "failed", violations: ["path.missing"] }],
+};
+
+Deno.test("renderStatus says mode, trouble with its mend, and guests, escaping the terminal's", () => {
+  const text = renderStatus(STATUS);
+  assert.match(text, /^mode {11}safe\n/);
+  assert.match(text, /! sig\.mismatch: found \\u001b\[2J\n {2}-> sign again\n/);
+  assert.match(text, /demo +linux +0 +running +ready +- +256 MiB/);
+  assert.match(text, /broken +- +- +failed .*path\.missing/);
+  assert.ok(text.split("\n").every((line) => line.length <= 80), text);
+});
+
+Deno.test("renderStatus and renderGuests say so when the host answers in another shape", () => {
+  assert.match(renderStatus({}), /another shape/);
+  assert.match(renderGuests([{ vm: 1 }]), /another shape/);
+  assert.equal(renderGuests([]), "no guests\n");
+});
+
+Deno.test("renderStatus says which guest can be shown, or started, where nothing is wrong", () => {
+  const shown = { ...GUEST, screen: true };
+  const advice = (mode: string, ...guests: readonly Record<string, unknown>[]) =>
+    renderStatus({ ...STATUS, mode, troubles: [], guests }).match(/^-> .*$/gmu) ?? [];
+  assert.deepEqual(advice("normal", GUEST, shown), ["-> ray present demo shows that guest"]);
+  assert.deepEqual(advice("normal", { ...shown, state: "stopped" }), [
+    "-> ray vm start demo starts that guest, which has a screen",
+  ]);
+  // Nobody to show, somebody shown already, or a host that shows nobody.
+  assert.deepEqual(advice("normal", GUEST), []);
+  assert.deepEqual(advice("normal", { ...shown, presented: true }), []);
+  assert.deepEqual(advice("safe", shown), []);
+});
+
+Deno.test("renderStatus says how long a guest still has its network", () => {
+  const guest = { ...GUEST, network: "on", lease_left_s: 90 };
+  assert.match(renderStatus({ ...STATUS, guests: [guest] }), / on, 90 s left /u);
+});
