@@ -58,6 +58,8 @@ export class Presenter {
   #turn = 0;
   /** Who is told of, so that the last word about a guest names it even when it is gone. */
   #subject: Subject | null = null;
+  /** Whether the screen was given a guest. */
+  #pictured = false;
   /** What a person sees; given by whoever finds a screen. */
   pictures: Pictures = HEADLESS;
 
@@ -110,6 +112,8 @@ export class Presenter {
   #apply(event: GateEvent): void {
     const { state, actions } = gateStep(this.#state, event, this.#rights);
     this.#state = state;
+    // Its picture goes at once, however long its QEMU takes to acknowledge that every key is up.
+    if (state.closing) this.#conceal();
     for (const action of actions) this.#act(action);
   }
 
@@ -135,10 +139,17 @@ export class Presenter {
   /** The picture is gone before the word is said, and comes after it. */
   #tell(subject: Subject, on: boolean): void {
     const { vm, kind, slot } = subject;
-    if (!on) this.pictures.show(null);
+    if (!on) this.#conceal();
     const { surface } = this.pictures;
     this.around.emit({ type: "presentation", subject, on, surface });
-    if (on) this.pictures.show({ vm, kind, slot, input: () => this.#rights.input(vm) });
+    if (!on) return;
+    this.#pictured = true;
+    this.pictures.show({ vm, kind, slot, input: () => this.#rights.input(vm) });
+  }
+
+  #conceal(): void {
+    if (this.#pictured) this.pictures.show(null);
+    this.#pictured = false;
   }
 
   /** @returns whether it was acknowledged; else nothing of it is on its way any more */

@@ -114,3 +114,27 @@ Deno.test("Presenter lets go of every key of a guest that was there before it wa
   await presenter.ask({ type: "present", vm });
   assert.deepEqual(log.slice(before), ["on"]);
 });
+
+Deno.test("Presenter shows a picture after the word, and takes it away before, at once and once", async () => {
+  const acknowledged = Promise.withResolvers<unknown>();
+  const { presenter, log, events } = desk(() => acknowledged.promise);
+  presenter.pictures = {
+    surface: "fb",
+    show: (presented) => void log.push(presented === null ? "no picture" : `shows ${presented.vm}`),
+    again: () => void log.push("again"),
+  };
+  await presenter.ask({ type: "present", vm });
+  const pressed = presenter.ask(PRESS);
+  const hidden = presenter.ask({ type: "hide", vm });
+  acknowledged.resolve({});
+  await pressed;
+  await hidden;
+  assert.deepEqual(log, [
+    ...["on", `shows ${vm}`],
+    ...["input-send-event key:a", "no picture", "input-send-event key:a", "off"],
+  ]);
+  presenter.decideAgain();
+  assert.equal(log.at(-1), "again");
+  const surfaces = events.flatMap((one) => one.type === "presentation" ? [one.surface] : []);
+  assert.deepEqual(surfaces, ["fb", "fb"]);
+});
