@@ -22,7 +22,7 @@ export interface GuestOptions {
 }
 
 /** modules.dep as depmod writes it (man 5 modules.dep): paths below the release's directory. */
-function dependencyLines(modules: readonly LoadedModule[], release: string): string {
+export function dependencyLines(modules: readonly LoadedModule[], release: string): string {
   const below = (member: string) => member.slice(`lib/modules/${release}/`.length);
   return modules.map((one) =>
     `${below(one.member)}: ${one.needs.map(below).join(" ")}`.trim() + "\n"

@@ -17,6 +17,7 @@ import {
   DEVELOPER_KEY,
   GUEST_FILES,
   guestDiskFiles,
+  type GuestFiles,
   type Image,
   imageFolder,
   imageIn,
@@ -87,11 +88,16 @@ export async function signedPolicy(policy: string | Uint8Array): Promise<DiskFil
   return policyFiles(bytes, await signWith(DEVELOPER_KEY, bytes));
 }
 
+/** The small test guest as the runner built it; built now where a test is run by itself. */
+export function testGuest(): GuestFiles {
+  return isBuilt() ? GUEST_FILES : builtGuest(quietly);
+}
+
 /** Kernel, initrd and an empty root disk for a Linux guest of that name. */
-export function guestFiles(id: string, home: Home): DiskFiles {
+export function guestFiles(id: string, home: Home, guest = testGuest()): DiskFiles {
   const root = `${home.path}/guest-root.img`;
   makeDataDisk(root, {}, { sizeMiB: 16, label: "GUEST" });
-  return guestDiskFiles(id, isBuilt() ? GUEST_FILES : builtGuest(quietly), root);
+  return guestDiskFiles(id, guest, root);
 }
 
 /** The image of that form as the runner built it; built now where a test is run by itself. */

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { type DiskFiles, makeDataDisk } from "../../tools/boot_data.ts";
 import type { BootRun } from "../../tools/boot_machine.ts";
+import type { GuestFiles } from "../../tools/boot_prepare.ts";
 import { run as toolRun } from "../../tools/build_host.ts";
 import { readDataDisk } from "../../tools/data_disk.ts";
 import { rayInside } from "./inside.ts";
@@ -19,6 +20,12 @@ export interface SeveralOptions {
   readonly onShutdown?: "shutdown" | "suspend";
   /** Whether they have a screen, a keyboard and a pointer. */
   readonly screen?: boolean;
+  /** Those of them that have a screen and no keyboard. */
+  readonly mute?: readonly string[];
+  /** What they boot; the small test guest where nothing is said. */
+  readonly guest?: GuestFiles;
+  /** MiB of each. */
+  readonly eachMib?: number;
   /** Room on the disk besides, in MiB. */
   readonly spareMib?: number;
   /** Running at once, and MiB for all together. */
@@ -33,7 +40,7 @@ export function tinyNames(count: number): string[] {
 
 function policyText(options: SeveralOptions): string {
   const { autoboot = true, onShutdown = "shutdown", vms = 16, memMib = 64 * TINY_MIB } = options;
-  const { screen = false } = options;
+  const { screen = false, eachMib = TINY_MIB } = options;
   return `
 version = 0
 serial = 1
@@ -47,7 +54,7 @@ enabled = true
 autoboot = ${autoboot}
 networking = "off"
 on_shutdown = "${onShutdown}"
-limits = { cpus = 1, mem_mib = ${TINY_MIB} }
+limits = { cpus = 1, mem_mib = ${eachMib} }
 devices = { input = ${screen}, gpu = "${screen ? "virtio" : "none"}" }
 
 [profiles.tiny.boot]
@@ -57,10 +64,12 @@ cmdline = "console=hvc0 quiet panic=-1 pci=lastbus=0 cryptomgr.notests nokaslr m
 `;
 }
 
-function registryText(names: readonly string[], screen: boolean): string {
+function registryText(names: readonly string[], options: SeveralOptions): string {
+  const { screen = false, mute = [], eachMib = TINY_MIB } = options;
   const records = names.map((id, slot) => {
-    const record = registryRecord(id, slot, "tiny", TINY_MIB);
-    const devices = screen ? { ...record.devices, input: true, gpu: "virtio" } : record.devices;
+    const record = registryRecord(id, slot, "tiny", eachMib);
+    const input = !mute.includes(id);
+    const devices = screen ? { ...record.devices, input, gpu: "virtio" } : record.devices;
     return [id, { ...record, devices }];
   });
   return JSON.stringify({ version: 0, vms: Object.fromEntries(records) });
@@ -73,9 +82,9 @@ export async function severalGuests(
   options: SeveralOptions = {},
 ): Promise<DiskFiles> {
   return {
-    ...Object.assign({}, ...names.map((id) => guestFiles(id, home))),
+    ...Object.assign({}, ...names.map((id) => guestFiles(id, home, options.guest))),
     ...await signedPolicy(policyText(options)),
-    "vm/registry.json": registryText(names, options.screen ?? false),
+    "vm/registry.json": registryText(names, options),
   };
 }
 

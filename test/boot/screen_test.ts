@@ -1,0 +1,147 @@
+/**
+ * The host's screen in a real machine: the status view, and each guest's picture below the bar that names it,
+ * from the guest's own driver over QEMU's VNC and the host's framebuffer to what the outer machine shows.
+ */
+import assert from "node:assert/strict";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import type { VmId } from "../../src/id.ts";
+import type { Font } from "../../src/presentation/font.ts";
+import { askInside, insideOverlay, killProgram, rayInside } from "./inside.ts";
+import {
+  assertClean,
+  assertEndedInOrder,
+  finish,
+  Home,
+  imageOf,
+  showingLines,
+  startMachine,
+} from "./machine.ts";
+import { SCREEN_GUEST_MIB, screenGuest } from "./screen_guest.ts";
+import {
+  drawn,
+  fontInside,
+  hasBar,
+  partOf,
+  type Screenshot,
+  screenshot,
+  writePng,
+} from "./screenshot.ts";
+import { severalDisk, tinyNames } from "./several.ts";
+
+const [ONE = "", OTHER = ""] = tinyNames(2);
+/** As the guest's `paint` fills its screen: letters are the bytes of a pixel. */
+const COLOUR_OF_ONE = [0x21, 0x30, 0x7a] as const;
+const COLOUR_OF_OTHER = [0x7a, 0x30, 0x21] as const;
+/** The guest's own cursor blinks over its picture, and less than the host's whole screen is its. */
+const NEARLY_ALL = 0.98;
+const SHOWN_MS = 60_000;
+
+async function ray(run: BootRun, words: string): Promise<void> {
+  const { code, output } = await rayInside(run, words);
+  assert.equal(code, 0, `${words}: ${output}`);
+}
+
+const shown = (vm: string, input: boolean) => ({ vm: vm as VmId, kind: "linux" as const, input });
+
+/** Waits until the screen is as wanted; every screen until then must hold as well. */
+async function until(
+  run: BootRun,
+  what: string,
+  wanted: (screen: Screenshot) => boolean,
+  always: (screen: Screenshot) => void = () => {},
+): Promise<Screenshot> {
+  const end = Date.now() + SHOWN_MS;
+  for (;;) {
+    const screen = await screenshot(run);
+    always(screen);
+    if (wanted(screen)) return screen;
+    if (Date.now() > end) {
+      await writePng(run, `/tmp/screen-${Date.now()}.png`);
+      assert.fail(`the screen never had ${what}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+/** No picture stands below the name of another guest, or of nobody. */
+function neverMixed(font: Font) {
+  return (screen: Screenshot): void => {
+    const bars = [shown(ONE, true), shown(OTHER, false)].map((one) => drawn(screen, font, one));
+    const { bar } = drawn(screen, font, null);
+    const colours = [COLOUR_OF_ONE, COLOUR_OF_OTHER];
+    for (const [n, colour] of colours.entries()) {
+      const other = bars[1 - n];
+      if (other !== undefined && hasBar(screen, other)) {
+        assert.equal(partOf(screen, bar.height, colour), 0, "a picture below another one's name");
+      }
+    }
+  };
+}
+
+Deno.test("the screen shows the presented guest's picture below its own name, and the host's status otherwise", async () => {
+  await using home = await Home.make();
+  const guest = await screenGuest(home, await imageOf("compiled"));
+  const disk = await severalDisk([ONE, OTHER], home, {
+    screen: true,
+    mute: [OTHER],
+    guest,
+    eachMib: SCREEN_GUEST_MIB,
+    spareMib: 192,
+  });
+  await using run = await startMachine({
+    disks: [{ path: disk }],
+    extra: ["-device", "VGA", "-device", "virtio-keyboard-pci"],
+    overlay: await insideOverlay(),
+  });
+  await showingLines(run, async () => {
+    await run.waitFor("RAYOS_READY mode=normal", 120_000);
+    const font = await fontInside(run);
+    const nobody = (screen: Screenshot) => hasBar(screen, drawn(screen, font, null));
+    await until(run, "the host's own bar", nobody);
+    for (const vm of [ONE, OTHER]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
+    // The host's own view, of which the kernel's console has nothing.
+    await until(
+      run,
+      "the host's status",
+      (screen) => nobody(screen) && partOf(screen, 40, [24, 24, 24]) > 0.8,
+    );
+    if (Deno.env.has("RAYOS_TEST_PICTURES")) {
+      await writePng(run, `${Deno.env.get("RAYOS_TEST_PICTURES")}/screen-status.png`);
+    }
+    const order = [[ONE, true, COLOUR_OF_ONE], [OTHER, false, COLOUR_OF_OTHER]] as const;
+    for (const [vm, input, colour] of [...order, ...order]) {
+      await ray(run, `present ${vm}`);
+      await until(run, `the picture of ${vm}`, (screen) => {
+        const own = drawn(screen, font, shown(vm, input));
+        return hasBar(screen, own) && partOf(screen, own.bar.height, colour) > NEARLY_ALL;
+      }, neverMixed(font));
+      if (Deno.env.has("RAYOS_TEST_PICTURES")) {
+        await writePng(run, `${Deno.env.get("RAYOS_TEST_PICTURES")}/screen-${vm}.png`);
+      }
+    }
+    assert.ok(
+      run.lines.some((line) =>
+        line.event === "RAYOS_PRESENTATION:on" && line.fields["surface"] === "fb"
+      ),
+    );
+    // What the kernel's own console is told does not come to the screen.
+    await askInside(run, "do echo kernel console > /dev/tty1", /inside done/u);
+    // A program that was started again shows nobody.
+    await killProgram(run);
+    const left = (screen: Screenshot) =>
+      nobody(screen) &&
+      [COLOUR_OF_ONE, COLOUR_OF_OTHER].every((one) => partOf(screen, 0, one) === 0);
+    await until(run, "nobody after a restart", left);
+    // A QEMU that is gone takes its picture with it.
+    await ray(run, `present ${ONE}`);
+    await until(
+      run,
+      "its picture again",
+      (screen) => partOf(screen, 40, COLOUR_OF_ONE) > NEARLY_ALL,
+    );
+    await ray(run, `vm kill ${ONE}`);
+    await until(run, "nobody after its end", left);
+    assertEndedInOrder(await finish(run));
+  });
+  assertClean(disk);
+});
