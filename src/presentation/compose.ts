@@ -5,6 +5,7 @@
  */
 
 import type { Font } from "./font.ts";
+import type { Cursor } from "./rfb.ts";
 import { STRIP_COLUMNS, STRIP_GAP, type StripText } from "./strip.ts";
 import { type Area, common, PIXEL_BYTES, Surface } from "./surface.ts";
 
@@ -14,6 +15,15 @@ export interface Layout {
   readonly height: number;
   readonly stride: number;
 }
+
+/** A guest's own pointer, and the pixel of its picture at which it points. */
+export interface Pointer {
+  readonly cursor: Cursor;
+  readonly x: number;
+  readonly y: number;
+}
+
+const NOTHING: Area = { x: 0, y: 0, width: 0, height: 0 };
 
 /** A pixel's bytes: blue, green, red, nothing. */
 type Pixel = readonly [number, number, number, number];
@@ -44,6 +54,8 @@ export class Composition {
   readonly #lines: number;
   /** The host's own text as it stands there; null: something else does. */
   #text: readonly string[] | null = null;
+  /** Where the guest's pointer stands on its picture. */
+  #pointer: Area | null = null;
 
   constructor(layout: Layout, readonly font: Font) {
     const { width, height } = layout;
@@ -73,6 +85,7 @@ export class Composition {
   clear(): void {
     this.canvas.fill(this.stage, BLACK);
     this.#text = null;
+    this.#pointer = null;
   }
 
   /** Draws the host's own text: lines that are too long go on below, and what has no room is left out. */
@@ -100,18 +113,45 @@ export class Composition {
     this.#write(x, y, letters, INK, PAPER);
   }
 
-  /** Draws what changed of a guest's picture, as far as it has room. */
-  drawGuest(guest: Surface): void {
+  /**
+   * Draws parts of a guest's picture, as far as there is room, and its pointer above them.
+   *
+   * @returns the parts of the screen that are others than before
+   */
+  drawGuest(guest: Surface, changed: readonly Area[], pointer: Pointer | null): Area[] {
     const { stage, canvas } = this;
-    const room = { x: 0, y: 0, width: stage.width, height: stage.height };
-    for (const changed of guest.takeChanged()) {
-      const seen = common(changed, room);
+    const now = pointer === null ? null : pointerArea(pointer);
+    const parts = [...changed, ...[this.#pointer, now].filter((one) => one !== null)];
+    this.#pointer = now;
+    this.#text = null;
+    const drawn: Area[] = [];
+    for (const part of parts) {
+      const seen = common(common(part, guest.area) ?? NOTHING, { ...stage, x: 0, y: 0 });
       if (seen === null) continue;
       for (let y = seen.y; y < seen.y + seen.height; y++) {
         canvas.put(stage.x + seen.x, stage.y + y, guest.row(seen.x, y, seen.width));
       }
+      drawn.push({ ...seen, x: stage.x + seen.x, y: stage.y + seen.y });
     }
-    this.#text = null;
+    if (pointer !== null) this.#drawPointer(pointer, guest.area);
+    return drawn;
+  }
+
+  #drawPointer(pointer: Pointer, guest: Area): void {
+    const { cursor: { width, pixels, mask } } = pointer;
+    const { stage, canvas } = this;
+    const whole = pointerArea(pointer);
+    const seen = common(common(whole, guest) ?? NOTHING, { ...stage, x: 0, y: 0 });
+    if (seen === null) return;
+    for (let y = seen.y - whole.y; y < seen.y - whole.y + seen.height; y++) {
+      for (let x = seen.x - whole.x; x < seen.x - whole.x + seen.width; x++) {
+        const bits = mask[y * Math.ceil(width / 8) + (x >> 3)] ?? 0;
+        if ((bits & (0x80 >> (x & 7))) === 0) continue;
+        const at = (y * width + x) * PIXEL_BYTES;
+        const place = [stage.x + whole.x + x, stage.y + whole.y + y] as const;
+        canvas.put(...place, pixels.subarray(at, at + PIXEL_BYTES));
+      }
+    }
   }
 
   #write(left: number, top: number, letters: Iterable<string>, ink: Pixel, paper: Pixel): void {
@@ -128,6 +168,12 @@ export class Composition {
       this.canvas.put(left, top + y, row);
     }
   }
+}
+
+/** Where a pointer's picture is in its guest's. */
+function pointerArea({ cursor, x, y }: Pointer): Area {
+  const { width, height, hotX, hotY } = cursor;
+  return { x: x - hotX, y: y - hotY, width, height };
 }
 
 /** Lines of at most so many letters. */

@@ -28,6 +28,10 @@ function guestOf(width: number, height: number, pixel: readonly number[]): Surfa
   return guest;
 }
 
+function showGuest(screen: Composition, guest: Surface): void {
+  screen.drawGuest(guest, guest.takeChanged(), null);
+}
+
 Deno.test("a guest's picture of any size never changes the bar", () => {
   const size = fc.integer({ min: 1, max: 1400 });
   fc.assert(
@@ -36,7 +40,7 @@ Deno.test("a guest's picture of any size never changes the bar", () => {
       screen.drawBar(ONE);
       const before = barOf(screen);
       screen.canvas.takeChanged();
-      screen.drawGuest(guestOf(width, height, [1, 2, 3, 0]));
+      showGuest(screen, guestOf(width, height, [1, 2, 3, 0]));
       assert.equal(barOf(screen), before);
       for (const changed of screen.canvas.takeChanged()) {
         assert.ok(changed.y >= screen.bar.height);
@@ -49,11 +53,11 @@ Deno.test("a guest's picture of any size never changes the bar", () => {
 Deno.test("a guest's picture stands below the bar, as far as there is room", () => {
   const screen = make(960, 400);
   const { canvas, bar } = screen;
-  screen.drawGuest(guestOf(2000, 2000, [1, 2, 3, 0]));
+  showGuest(screen, guestOf(2000, 2000, [1, 2, 3, 0]));
   assert.deepEqual([...canvas.row(0, bar.height, 1)], [1, 2, 3, 0]);
   assert.deepEqual([...canvas.row(959, 399, 1)], [1, 2, 3, 0]);
   const small = make(960, 400);
-  small.drawGuest(guestOf(10, 5, [1, 2, 3, 0]));
+  showGuest(small, guestOf(10, 5, [1, 2, 3, 0]));
   assert.deepEqual([...small.canvas.row(9, bar.height + 4, 2)], [1, 2, 3, 0, 0, 0, 0, 0]);
   assert.deepEqual([...small.canvas.row(0, bar.height + 5, 1)], [0, 0, 0, 0]);
 });
@@ -72,10 +76,10 @@ Deno.test("the bar is another picture for each guest, and the same wherever it i
 
 Deno.test("nothing of a guest is left after the stage was cleared", () => {
   const screen = make();
-  screen.drawGuest(guestOf(2000, 2000, [1, 2, 3, 0]));
+  showGuest(screen, guestOf(2000, 2000, [1, 2, 3, 0]));
   screen.clear();
   assert.equal(stageOf(screen), stageOf(make()));
-  screen.drawGuest(guestOf(2000, 2000, [1, 2, 3, 0]));
+  showGuest(screen, guestOf(2000, 2000, [1, 2, 3, 0]));
   screen.clear();
   screen.drawText("the host's own");
   const other = make();
@@ -127,4 +131,54 @@ Deno.test("a screen that has no room for every bar is too small", () => {
   assert.ok(!make(640, 480).isLargeEnough);
   assert.ok(!make(800, 100).isLargeEnough);
   assert.ok(!make(1, 1).isLargeEnough);
+});
+
+/** A pointer of two by two pixels, of which the last one is not there. */
+const CURSOR = {
+  width: 2,
+  height: 2,
+  hotX: 1,
+  hotY: 0,
+  pixels: new Uint8Array(16).fill(9),
+  mask: Uint8Array.of(0xc0, 0x80),
+};
+
+Deno.test("a guest's pointer stands above its picture, and leaves nothing where it was", () => {
+  const screen = make();
+  const guest = guestOf(20, 20, [1, 2, 3, 0]);
+  screen.drawGuest(guest, guest.takeChanged(), null);
+  const before = stageOf(screen);
+  const first = screen.drawGuest(guest, guest.takeChanged(), { cursor: CURSOR, x: 5, y: 6 });
+  const at = (x: number, y: number) => screen.canvas.row(x, screen.bar.height + y, 1)[0];
+  assert.deepEqual([at(4, 6), at(5, 6), at(4, 7), at(5, 7), at(3, 6)], [9, 9, 9, 1, 1]);
+  assert.deepEqual(first, [{ x: 4, y: screen.bar.height + 6, width: 2, height: 2 }]);
+  screen.drawGuest(guest, guest.takeChanged(), { cursor: CURSOR, x: 12, y: 12 });
+  assert.deepEqual([at(4, 6), at(11, 12)], [1, 9]);
+  screen.drawGuest(guest, guest.takeChanged(), null);
+  assert.equal(stageOf(screen), before);
+});
+
+Deno.test("a pointer of any size and place reaches neither the bar nor what is no picture", () => {
+  const place = fc.integer({ min: -10, max: 1300 });
+  const size = fc.integer({ min: 1, max: 300 });
+  const cursors = fc.record({ x: place, y: place, width: size, height: size });
+  fc.assert(
+    fc.property(cursors, ({ x, y, width, height }) => {
+      const screen = make();
+      screen.drawBar(ONE);
+      const guest = guestOf(200, 100, [1, 1, 1, 0]);
+      screen.drawGuest(guest, guest.takeChanged(), null);
+      const before = barOf(screen);
+      const mask = new Uint8Array(Math.ceil(width / 8) * height).fill(0xff);
+      const pixels = new Uint8Array(width * height * 4).fill(9);
+      const cursor = { width, height, hotX: width - 1, hotY: height - 1, pixels, mask };
+      screen.drawGuest(guest, guest.takeChanged(), { cursor, x, y });
+      assert.equal(barOf(screen), before);
+      for (let row = 0; row < screen.stage.height; row++) {
+        const beside = screen.canvas.row(200, screen.stage.y + row, 760);
+        assert.ok(beside.every((byte) => byte === 0));
+      }
+    }),
+    { numRuns: 30 },
+  );
 });

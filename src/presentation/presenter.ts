@@ -130,6 +130,7 @@ export class Presenter {
         this.#tickets.delete(action.ticket);
         return;
       case "send":
+        if ("place" in action.stroke) this.pictures.pointed(action.stroke.place);
         void this.#send(action.vm, action.stroke).then((ok) =>
           this.#apply({ type: "settled", ok })
         );

@@ -122,16 +122,18 @@ Deno.test("Presenter shows a picture after the word, and takes it away before, a
     surface: "fb",
     show: (presented) => void log.push(presented === null ? "no picture" : `shows ${presented.vm}`),
     again: () => void log.push("again"),
+    pointed: ({ x, y }) => void log.push(`pointer at ${x},${y}`),
   };
   await presenter.ask({ type: "present", vm });
   const pressed = presenter.ask(PRESS);
+  const moved = presenter.ask({ type: "move", place: { x: 3, y: 4 }, to: vm });
   const hidden = presenter.ask({ type: "hide", vm });
   acknowledged.resolve({});
-  await pressed;
-  await hidden;
+  await Promise.all([pressed, moved, hidden]);
   assert.deepEqual(log, [
     ...["on", `shows ${vm}`],
-    ...["input-send-event key:a", "no picture", "input-send-event key:a", "off"],
+    ...["input-send-event key:a", "pointer at 3,4", "input-send-event undefined"],
+    ...["no picture", "input-send-event key:a", "off"],
   ]);
   presenter.decideAgain();
   assert.equal(log.at(-1), "again");

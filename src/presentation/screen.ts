@@ -9,14 +9,15 @@
  */
 
 import { asFault, Fault } from "../fault.ts";
+import type { Place } from "../guest/input.ts";
 import type { Clock, Connection, FrameDevice } from "../host/port.ts";
 import type { Slot } from "../id.ts";
 import { within } from "../within.ts";
-import { Composition, type Layout } from "./compose.ts";
+import { Composition, type Layout, type Pointer } from "./compose.ts";
 import type { Font } from "./font.ts";
 import { paint, paintNow } from "./framebuffer.ts";
 import { Patience } from "./patience.ts";
-import { RfbReader, type RfbStep } from "./rfb.ts";
+import { type Cursor, RfbReader, type RfbStep } from "./rfb.ts";
 import { say } from "./rfb_messages.ts";
 import { type Shown, stripText } from "./strip.ts";
 import { Surface } from "./surface.ts";
@@ -24,6 +25,8 @@ import { Surface } from "./surface.ts";
 /** Milliseconds from one picture of a guest to the next, and from one status to the next. */
 const FRAME_MS = 33;
 const STATUS_MS = 1_000;
+/** The last place of a pointer on its way across a guest's screen (QEMU's INPUT_EVENT_ABS_MAX). */
+const MOST_PLACE = 0x7fff;
 /** Milliseconds in which QEMU takes what is said to it: a few bytes. */
 const SAY_MS = 5_000;
 
@@ -42,10 +45,17 @@ export interface Pictures {
   readonly show: (presented: Presented | null) => void;
   /** What the bar says may be something else by now. */
   readonly again: () => void;
+  /** The presented guest was told that the pointer is there. */
+  readonly pointed: (place: Place) => void;
 }
 
 /** A host without a screen. */
-export const HEADLESS: Pictures = { surface: "none", show: () => {}, again: () => {} };
+export const HEADLESS: Pictures = {
+  surface: "none",
+  show: () => {},
+  again: () => {},
+  pointed: () => {},
+};
 
 export interface ScreenAround {
   readonly frame: FrameDevice;
@@ -70,6 +80,10 @@ export class Screen implements Pictures {
   #turn = 0;
   #over = new AbortController();
   #connection: Connection | null = null;
+  /** The presented guest's picture, its own pointer, and where that is. */
+  #picture = new Surface(1, 1);
+  #cursor: Cursor | null = null;
+  #place: Place | null = null;
   #lost = false;
 
   /** @throws Fault `screen.too_small` */
@@ -90,11 +104,34 @@ export class Screen implements Pictures {
     this.#turn++;
     this.#connection?.close();
     this.#connection = null;
+    this.#picture = new Surface(1, 1);
+    this.#cursor = null;
+    this.#place = null;
     this.#bar(null);
     this.#over.abort();
   };
 
   readonly again = (): void => this.#bar(this.#named);
+
+  /** At once, since it is small: a pointer that is late is in the way. */
+  readonly pointed = (place: Place): void => {
+    this.#place = place;
+    if (this.#cursor === null || this.#lost || this.#named === null) return;
+    const { frame, layout } = this.around;
+    const parts = this.#composition.drawGuest(this.#picture, [], this.#pointer());
+    this.#guarded(() => {
+      for (const part of parts) paintNow(frame, layout, this.#composition.canvas, part);
+    });
+  };
+
+  /** The guest's own, in the middle as long as nobody has moved it. */
+  #pointer(): Pointer | null {
+    if (this.#cursor === null) return null;
+    const { width, height } = this.#picture;
+    const { x, y } = this.#place ?? { x: MOST_PLACE / 2, y: MOST_PLACE / 2 };
+    const at = (value: number, length: number) => Math.round(value * (length - 1) / MOST_PLACE);
+    return { cursor: this.#cursor, x: at(x, width), y: at(y, height) };
+  }
 
   /** Draws until the screen is lost. */
   async run(): Promise<void> {
@@ -123,8 +160,12 @@ export class Screen implements Pictures {
     const { bar, canvas } = this.#composition;
     const shown = presented === null ? null : { ...presented, input: presented.input() };
     this.#composition.drawBar(stripText(shown));
+    this.#guarded(() => paintNow(frame, layout, canvas, bar));
+  }
+
+  #guarded(work: () => void): void {
     try {
-      paintNow(frame, layout, canvas, bar);
+      work();
     } catch (error) {
       this.#lose(error);
     }
@@ -167,7 +208,6 @@ export class Screen implements Pictures {
     this.#connection = connection;
     const reader = new RfbReader();
     const patience = new Patience(clock.monoMs());
-    let picture = new Surface(1, 1);
     while (wanted()) {
       const began = clock.monoMs();
       const bytes = await readIn(connection, patience.left(reader, began));
@@ -175,11 +215,12 @@ export class Screen implements Pictures {
       if (bytes === null) throw ended("the end of the connection", "closed");
       const step = reader.take(bytes);
       if (step.fault !== null) throw step.fault;
-      picture = this.#draw(step, picture);
+      this.#take(step);
       await sayIn(connection, step.say);
       const kinds = new Set(step.events.map((one) => one.type));
       if (kinds.has("updated")) {
-        this.#composition.drawGuest(picture);
+        const picture = this.#picture;
+        this.#composition.drawGuest(picture, picture.takeChanged(), this.#pointer());
         await this.#paint(wanted);
       }
       // However much it has to say: what is whole is followed by a pause.
@@ -191,18 +232,16 @@ export class Screen implements Pictures {
     }
   }
 
-  /** @returns the picture from now on */
-  #draw({ events }: RfbStep, before: Surface): Surface {
-    let picture = before;
+  #take({ events }: RfbStep): void {
     for (const event of events) {
-      if (event.type === "row") picture.put(event.x, event.y, event.pixels);
-      else if (event.type === "copy") picture.copy(event.fromX, event.fromY, event);
+      if (event.type === "row") this.#picture.put(event.x, event.y, event.pixels);
+      else if (event.type === "copy") this.#picture.copy(event.fromX, event.fromY, event);
+      else if (event.type === "cursor") this.#cursor = event.cursor;
       else if (event.type === "size") {
-        picture = new Surface(event.width, event.height);
+        this.#picture = new Surface(event.width, event.height);
         this.#composition.clear();
       }
     }
-    return picture;
   }
 
   async #paint(wanted: () => boolean): Promise<void> {

@@ -5,7 +5,7 @@ import type { Slot, VmId } from "../id.ts";
 import { Composition } from "./compose.ts";
 import { fontOf } from "./font.ts";
 import { psf1 } from "./sample_font.ts";
-import { handshake, raw, SIZE, u32, update } from "./sample_rfb.ts";
+import { CURSOR, handshake, raw, SIZE, u32, update } from "./sample_rfb.ts";
 import { type Presented, Screen } from "./screen.ts";
 import { stripText } from "./strip.ts";
 
@@ -276,6 +276,28 @@ Deno.test("the bar says where a guest has no input any more", async () => {
   input = false;
   at.screen.again();
   assert.ok(same(at.bar(), barOf({ ...A, input: () => false })));
+});
+
+Deno.test("a guest's own pointer is drawn where the guest was told that it is", async () => {
+  const pointer = [...new Array<number>(4).fill(77), 0x80];
+  await using at = desk([(connection) => {
+    serving(PIXEL_OF_A, 101, 101)(connection);
+    const cursor = { at: [0, 0, 1, 1], encoding: CURSOR, body: pointer } as const;
+    connection.feed(Uint8Array.from(update([cursor])));
+  }]);
+  at.screen.pointed({ x: 1, y: 1 });
+  at.screen.show(A);
+  await at.until(() => at.has(PIXEL_OF_A) && at.has([77, 77, 77, 77]), "picture and pointer");
+  const found = () => {
+    for (let n = 0; n < at.stage().length; n += 4) if (at.stage()[n] === 77) return n / 4;
+    return -1;
+  };
+  assert.equal(found(), 50 * LAYOUT.width + 50, "in the middle");
+  at.screen.pointed({ x: 0x7fff, y: 0 });
+  assert.equal(found(), 100, "at once");
+  at.screen.show(null);
+  at.screen.pointed({ x: 0, y: 0 });
+  await at.until(() => found() === -1, "it leaves with its guest");
 });
 
 Deno.test("a screen without room for the bar is none", () => {
