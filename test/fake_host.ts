@@ -11,6 +11,7 @@ import type {
   Clock,
   Connection,
   FileFacts,
+  FrameDevice,
   Host,
   LauncherResult,
   Listener,
@@ -100,9 +101,11 @@ export class FakeHost implements Host {
     };
   }
 
-  /** A machine without a screen. */
-  frame(_path: string): null {
-    return null;
+  /** A machine without a screen, where a test gives it none. */
+  framebuffer: FrameDevice | null = null;
+
+  frame(_path: string): FrameDevice | null {
+    return this.framebuffer;
   }
 
   /** What every file system has left. */

@@ -16,6 +16,7 @@ import { programBelow } from "./seccomp_jail.ts";
 import { OuterQmp } from "./outer_qmp.ts";
 import { qcow2Of } from "./qcow2.ts";
 import { type Beside, FAR, startBeside } from "./seccomp_beside.ts";
+import { takePictures } from "./seccomp_picture.ts";
 import { FREQUENT, straceOptions, type TracedCall, tracedCalls } from "./seccomp_trace.ts";
 
 const SETPRIV = "/usr/bin/setpriv";
@@ -35,6 +36,8 @@ interface Life {
   readonly incoming?: boolean;
   /** A TPM, and a network card that is plugged in and out. */
   readonly beside?: true;
+  /** A screen of that kind, a keyboard and a pointer. */
+  readonly gpu?: "virtio" | "vga";
   readonly steps: (guest: Running) => Promise<void>;
 }
 
@@ -143,12 +146,31 @@ const LIVES: readonly Life[] = [
     },
   },
   {
-    name: "boot from an empty disk",
+    name: "a screen that is shown twice, and keys",
+    format: "raw",
+    kernel: true,
+    agent: false,
+    gpu: "virtio",
+    async steps({ qmp, console, work }) {
+      await console(ALIVE);
+      await takePictures(`${work}/s/vnc.sock`);
+      const key = { type: "qcode", data: "a" };
+      await qmp.command("input-send-event", {
+        events: [{ type: "key", data: { down: true, key } }],
+      });
+      await takePictures(`${work}/s/vnc.sock`);
+      await qmp.command("quit");
+    },
+  },
+  {
+    name: "boot from an empty disk, with a screen",
     format: "raw",
     kernel: false,
     agent: false,
-    async steps({ qmp }) {
-      await new Promise((resolve) => setTimeout(resolve, 10_000));
+    gpu: "vga",
+    async steps({ qmp, work }) {
+      await takePictures(`${work}/s/vnc.sock`);
+      await takePictures(`${work}/s/vnc.sock`);
       await qmp.command("quit");
     },
   },
@@ -190,6 +212,7 @@ function argvOf(life: Life): string[] {
     ...(life.agent ? [{ device: "agent" } as const] : []),
     { device: "disk", file: "disk0", format: life.format },
     ...(life.beside ? [{ device: "network-port" }, { device: "vtpm" }] as const : []),
+    ...(life.gpu ? [{ device: "gpu", model: life.gpu }, { device: "input" }] as const : []),
   ];
   const plan = samplePlan({
     emulated: true,

@@ -257,6 +257,7 @@ export class Screen implements Pictures {
     this.#lost = true;
     this.around.report(asFault(error, "screen", "screen.failed"));
     this.#connection?.close();
+    this.around.frame.close();
     this.#over.abort();
     if (this.#presented !== null) this.around.hide(this.#presented.vm);
   }
