@@ -90,7 +90,11 @@ export const GRANTS: readonly Grant[] = [
       "proc and cgroup mounts and a few folders of sysfs made for the program by stage 0, its own state, sockets",
   },
   { kind: "write", what: [PATHS.dataRoot], why: "logs, boot history, registry, policy state" },
-  { kind: "write", what: [PATHS.run], why: "plans, sockets, guests' cgroups, harness port" },
+  {
+    kind: "write",
+    what: [PATHS.run],
+    why: "plans, sockets, guests' cgroups, harness port, framebuffer",
+  },
   {
     kind: "net",
     what: declaredSockets().map((path) => `unix:${path}`),
