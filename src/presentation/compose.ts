@@ -99,9 +99,15 @@ export class Composition {
     this.#text = lines;
   }
 
+  /** Where a line of the host's own text is. */
+  lineArea(line: number): Area {
+    const { font, stage } = this;
+    const y = stage.y + MARGIN + line * font.height;
+    return { x: MARGIN, y, width: this.#columns * font.width, height: font.height };
+  }
+
   /** Only from the first letter that is another one than before to the last. */
   #redraw(line: number, before: readonly string[], now: readonly string[]): void {
-    const { font, stage } = this;
     const end = Math.max(before.length, now.length);
     const columns = Array.from({ length: end }, (_, n) => n)
       .filter((n) => (now[n] ?? " ") !== (before[n] ?? " "));
@@ -109,8 +115,8 @@ export class Composition {
     const last = columns.at(-1);
     if (last === undefined) return;
     const letters = Array.from({ length: last + 1 - first }, (_, n) => now[first + n] ?? " ");
-    const [x, y] = [MARGIN + first * font.width, stage.y + MARGIN + line * font.height];
-    this.#write(x, y, letters, INK, PAPER);
+    const { x, y } = this.lineArea(line);
+    this.#write(x + first * this.font.width, y, letters, INK, PAPER);
   }
 
   /**

@@ -3,6 +3,8 @@
  * receive to their own disks, and afterwards each has exactly what was typed while it was presented.
  */
 import assert from "node:assert/strict";
+import type { VmId } from "../../src/id.ts";
+import type { Font } from "../../src/presentation/font.ts";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import { voidKeymap } from "../../tools/void_keymap.ts";
 import { listDataDisk, readDataDisk } from "../../tools/data_disk.ts";
@@ -16,6 +18,7 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
+import { drawn, fontInside, hasBar, partOf, untilScreen, untilStatus } from "./screenshot.ts";
 import { severalDisk, tinyNames } from "./several.ts";
 
 const [ONE = "", OTHER = ""] = tinyNames(2);
@@ -44,6 +47,8 @@ const PACE_PART = 20;
 const CALM = Math.floor(KEYS_EACH / 2);
 const EVENT_BYTES = 24;
 const EV_KEY = 1;
+/** The grey of the words in which QEMU says that a guest has drawn nothing yet. */
+const LETTERS_OF_QEMU = [0xaa, 0xaa, 0xaa] as const;
 
 /** What a guest's kernel said of its keyboard: `+a` for a key that went down, `-a` for one that came up. */
 function keysOf(disk: string, vm: string, home: Home): string[] {
@@ -92,6 +97,14 @@ async function typeAtHost(
     }
     await new Promise((resolve) => setTimeout(resolve, paceMs));
   }
+}
+
+/** Waits until the screen has the bar that names the guest, and below it what QEMU shows without a driver. */
+async function untilShown(run: BootRun, font: Font, vm: string): Promise<void> {
+  await untilScreen(run, `the picture of ${vm}`, (screen) => {
+    const own = drawn(screen, font, { vm: vm as VmId, kind: "linux", input: true });
+    return hasBar(screen, own) && partOf(screen, own.bar.height, LETTERS_OF_QEMU) > 0;
+  });
 }
 
 /** Types a line at the host's keyboard; gives what the kernel's own console has of it. */
@@ -148,24 +161,28 @@ const shownIn = (run: BootRun, from = 0) =>
       : []
   );
 
-Deno.test("keys reach the guest that is presented and no other, over switches, a pause and a killed program", async () => {
+Deno.test("keys reach the guest that is presented and no other, over switches, a pause and a killed program; the screen says who that is", async () => {
   await using home = await Home.make();
   const disk = await severalDisk([ONE, OTHER], home, { screen: true });
   await using run = await startMachine({
     disks: [{ path: disk }],
-    // It keeps more of what the host has not taken yet than a PS/2 one.
-    extra: ["-device", "virtio-keyboard-pci"],
+    // This keyboard keeps more of what the host has not taken yet than a PS/2 one.
+    extra: ["-device", "virtio-keyboard-pci", "-device", "VGA"],
     overlay: { ...await insideOverlay(), "/usr/lib/letters.kmap": lettersKeymap() },
   });
   await showingLines(run, async () => {
     for (const vm of [ONE, OTHER]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
+    const font = await fontInside(run);
+    await untilStatus(run, font);
     await denied(run, `input text ${ONE} abc`, "input.not_presented");
     await ray(run, `present ${ONE}`);
+    await untilShown(run, font, ONE);
     await ray(run, `input text ${ONE} abc`);
     await denied(run, `input text ${OTHER} abc`, "input.not_presented");
     // A key that is held is let go of before the other one is shown, which never sees it.
     await ray(run, `input key ${ONE} ctrl --act press`);
     await ray(run, `present ${OTHER}`);
+    await untilShown(run, font, OTHER);
     await ray(run, `input text ${OTHER} xyz`);
     await denied(run, `input key ${ONE} ctrl --act release`, "input.not_presented");
     await ray(run, `input key ${OTHER} ctrl --act press`);
@@ -213,6 +230,7 @@ Deno.test("keys reach the guest that is presented and no other, over switches, a
       }
     }
     await run.waitFor("RAYOS_PRESENTATION:off", 60_000, told);
+    await untilStatus(run, font);
     await typeAtHost(run, 0, 5);
     assertEndedInOrder(await finish(run));
   });

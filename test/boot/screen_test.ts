@@ -11,6 +11,7 @@ import {
   assertClean,
   assertEndedInOrder,
   finish,
+  fullTest,
   Home,
   imageOf,
   showingLines,
@@ -21,10 +22,11 @@ import {
   drawn,
   fontInside,
   hasBar,
+  keepPicture,
   partOf,
   type Screenshot,
-  screenshot,
-  writePng,
+  untilScreen,
+  untilStatus,
 } from "./screenshot.ts";
 import { severalDisk, tinyNames } from "./several.ts";
 
@@ -34,7 +36,6 @@ const COLOUR_OF_ONE = [0x21, 0x30, 0x7a] as const;
 const COLOUR_OF_OTHER = [0x7a, 0x30, 0x21] as const;
 /** The guest's own cursor blinks over its picture, and less than the host's whole screen is its. */
 const NEARLY_ALL = 0.98;
-const SHOWN_MS = 60_000;
 
 async function ray(run: BootRun, words: string): Promise<void> {
   const { code, output } = await rayInside(run, words);
@@ -42,26 +43,6 @@ async function ray(run: BootRun, words: string): Promise<void> {
 }
 
 const shown = (vm: string, input: boolean) => ({ vm: vm as VmId, kind: "linux" as const, input });
-
-/** Waits until the screen is as wanted; every screen until then must hold as well. */
-async function until(
-  run: BootRun,
-  what: string,
-  wanted: (screen: Screenshot) => boolean,
-  always: (screen: Screenshot) => void = () => {},
-): Promise<Screenshot> {
-  const end = Date.now() + SHOWN_MS;
-  for (;;) {
-    const screen = await screenshot(run);
-    always(screen);
-    if (wanted(screen)) return screen;
-    if (Date.now() > end) {
-      await writePng(run, `/tmp/screen-${Date.now()}.png`);
-      assert.fail(`the screen never had ${what}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
 
 /** No picture stands below the name of another guest, or of nobody. */
 function neverMixed(font: Font) {
@@ -78,70 +59,61 @@ function neverMixed(font: Font) {
   };
 }
 
-Deno.test("the screen shows the presented guest's picture below its own name, and the host's status otherwise", async () => {
-  await using home = await Home.make();
-  const guest = await screenGuest(home, await imageOf("compiled"));
-  const disk = await severalDisk([ONE, OTHER], home, {
-    screen: true,
-    mute: [OTHER],
-    guest,
-    eachMib: SCREEN_GUEST_MIB,
-    spareMib: 192,
-  });
-  await using run = await startMachine({
-    disks: [{ path: disk }],
-    extra: ["-device", "VGA", "-device", "virtio-keyboard-pci"],
-    overlay: await insideOverlay(),
-  });
-  await showingLines(run, async () => {
-    await run.waitFor("RAYOS_READY mode=normal", 120_000);
-    const font = await fontInside(run);
-    const nobody = (screen: Screenshot) => hasBar(screen, drawn(screen, font, null));
-    await until(run, "the host's own bar", nobody);
-    for (const vm of [ONE, OTHER]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
-    // The host's own view, of which the kernel's console has nothing.
-    await until(
-      run,
-      "the host's status",
-      (screen) => nobody(screen) && partOf(screen, 40, [24, 24, 24]) > 0.8,
-    );
-    if (Deno.env.has("RAYOS_TEST_PICTURES")) {
-      await writePng(run, `${Deno.env.get("RAYOS_TEST_PICTURES")}/screen-status.png`);
-    }
-    const order = [[ONE, true, COLOUR_OF_ONE], [OTHER, false, COLOUR_OF_OTHER]] as const;
-    for (const [vm, input, colour] of [...order, ...order]) {
-      await ray(run, `present ${vm}`);
-      await until(run, `the picture of ${vm}`, (screen) => {
-        const own = drawn(screen, font, shown(vm, input));
-        return hasBar(screen, own) && partOf(screen, own.bar.height, colour) > NEARLY_ALL;
-      }, neverMixed(font));
-      if (Deno.env.has("RAYOS_TEST_PICTURES")) {
-        await writePng(run, `${Deno.env.get("RAYOS_TEST_PICTURES")}/screen-${vm}.png`);
+// The bar and the status are looked at in every run, beside the keys of `presentation_test.ts`.
+fullTest(
+  "the screen shows the presented guest's picture below its own name, and the host's status otherwise",
+  async () => {
+    await using home = await Home.make();
+    const guest = await screenGuest(home, await imageOf("compiled"));
+    const disk = await severalDisk([ONE, OTHER], home, {
+      screen: true,
+      mute: [OTHER],
+      guest,
+      eachMib: SCREEN_GUEST_MIB,
+      spareMib: 192,
+    });
+    await using run = await startMachine({
+      disks: [{ path: disk }],
+      extra: ["-device", "VGA", "-device", "virtio-keyboard-pci"],
+      overlay: await insideOverlay(),
+    });
+    await showingLines(run, async () => {
+      await run.waitFor("RAYOS_READY mode=normal", 120_000);
+      const font = await fontInside(run);
+      for (const vm of [ONE, OTHER]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
+      // What the kernel's own console is told does not come to the screen.
+      await askInside(run, "do echo kernel console > /dev/tty1", /inside done/u);
+      await untilStatus(run, font);
+      await keepPicture(run, "status");
+      const order = [[ONE, true, COLOUR_OF_ONE], [OTHER, false, COLOUR_OF_OTHER]] as const;
+      for (const [vm, input, colour] of [...order, ...order]) {
+        await ray(run, `present ${vm}`);
+        await untilScreen(run, `the picture of ${vm}`, (screen) => {
+          const own = drawn(screen, font, shown(vm, input));
+          return hasBar(screen, own) && partOf(screen, own.bar.height, colour) > NEARLY_ALL;
+        }, neverMixed(font));
+        await keepPicture(run, vm);
       }
-    }
-    assert.ok(
-      run.lines.some((line) =>
-        line.event === "RAYOS_PRESENTATION:on" && line.fields["surface"] === "fb"
-      ),
-    );
-    // What the kernel's own console is told does not come to the screen.
-    await askInside(run, "do echo kernel console > /dev/tty1", /inside done/u);
-    // A program that was started again shows nobody.
-    await killProgram(run);
-    const left = (screen: Screenshot) =>
-      nobody(screen) &&
-      [COLOUR_OF_ONE, COLOUR_OF_OTHER].every((one) => partOf(screen, 0, one) === 0);
-    await until(run, "nobody after a restart", left);
-    // A QEMU that is gone takes its picture with it.
-    await ray(run, `present ${ONE}`);
-    await until(
-      run,
-      "its picture again",
-      (screen) => partOf(screen, 40, COLOUR_OF_ONE) > NEARLY_ALL,
-    );
-    await ray(run, `vm kill ${ONE}`);
-    await until(run, "nobody after its end", left);
-    assertEndedInOrder(await finish(run));
-  });
-  assertClean(disk);
-});
+      assert.ok(
+        run.lines.some((line) =>
+          line.event === "RAYOS_PRESENTATION:on" && line.fields["surface"] === "fb"
+        ),
+      );
+      // A program that was started again shows nobody.
+      await killProgram(run);
+      await untilStatus(run, font);
+      // A QEMU that is gone takes its picture with it.
+      await ray(run, `present ${ONE}`);
+      await untilScreen(
+        run,
+        "its picture again",
+        (screen) =>
+          partOf(screen, drawn(screen, font, null).bar.height, COLOUR_OF_ONE) > NEARLY_ALL,
+      );
+      await ray(run, `vm kill ${ONE}`);
+      await untilStatus(run, font);
+      assertEndedInOrder(await finish(run));
+    });
+    assertClean(disk);
+  },
+);

@@ -7,7 +7,7 @@ import type { BootRun } from "../../tools/boot_machine.ts";
 import { Composition } from "../../src/presentation/compose.ts";
 import { type Font, fontOf } from "../../src/presentation/font.ts";
 import { type Shown, stripText } from "../../src/presentation/strip.ts";
-import { fileInside } from "./inside.ts";
+import { fileInside, rayInside } from "./inside.ts";
 
 /** Three bytes a pixel: red, green, blue. */
 export interface Screenshot {
@@ -16,18 +16,47 @@ export interface Screenshot {
   readonly pixels: Uint8Array;
 }
 
+/** Milliseconds. */
+const SHOWN_MS = 60_000;
+const LOOK_MS = 200;
+
 type Colour = readonly [red: number, green: number, blue: number];
 
 /** What the machine's screen shows now. */
-export async function screenshot(run: BootRun): Promise<Screenshot> {
+async function screenshot(run: BootRun): Promise<Screenshot> {
   const file = `${run.directory}/screen.ppm`;
   await run.qmp("screendump", { filename: file });
   return ppmOf(await Deno.readFile(file));
 }
 
-/** The same as a PNG file. */
-export async function writePng(run: BootRun, file: string): Promise<void> {
-  await run.qmp("screendump", { filename: file, format: "png" });
+/** Names a folder that gets pictures of the screen, for a person and for the documentation. */
+const PICTURES = "RAYOS_TEST_PICTURES";
+
+/** Keeps what the screen shows now as a PNG file of that name, where a folder for it is named. */
+export async function keepPicture(run: BootRun, name: string): Promise<void> {
+  const folder = Deno.env.get(PICTURES);
+  if (folder === undefined) return;
+  await run.qmp("screendump", { filename: `${folder}/screen-${name}.png`, format: "png" });
+}
+
+/** Waits until the screen is as wanted; every screen until then must hold as well. */
+export async function untilScreen(
+  run: BootRun,
+  what: string,
+  wanted: (screen: Screenshot) => boolean,
+  always: (screen: Screenshot) => void = () => {},
+): Promise<void> {
+  const end = Date.now() + SHOWN_MS;
+  for (;;) {
+    const screen = await screenshot(run);
+    always(screen);
+    if (wanted(screen)) return;
+    if (Date.now() > end) {
+      await keepPicture(run, "failed");
+      throw new Error(`the screen never had ${what}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
 }
 
 /** A picture as ppm(5) has it, in its binary form. */
@@ -54,15 +83,44 @@ export function drawn({ width, height }: Screenshot, font: Font, shown: Shown | 
   return composition;
 }
 
-/** Whether the bar on the screen is that one, to the pixel. */
-export function hasBar(screen: Screenshot, { bar, canvas }: Composition): boolean {
-  for (let n = 0; n < bar.width * bar.height; n++) {
+/** Whether the screen is the drawn one to the pixel, in those rows. */
+function same({ width, pixels }: Screenshot, { canvas }: Composition, rows: RowRange): boolean {
+  for (let n = rows.from * width; n < rows.to * width; n++) {
     for (let colour = 0; colour < 3; colour++) {
       // Red, green, blue there; blue, green, red here.
-      if (screen.pixels[n * 3 + colour] !== canvas.pixels[n * 4 + 2 - colour]) return false;
+      if (pixels[n * 3 + colour] !== canvas.pixels[n * 4 + 2 - colour]) return false;
     }
   }
   return true;
+}
+
+interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Whether the bar on the screen is that one, to the pixel. */
+export function hasBar(screen: Screenshot, composition: Composition): boolean {
+  return same(screen, composition, { from: 0, to: composition.bar.height });
+}
+
+/** Whether all that is drawn is on the screen, to the pixel, but for one line of the text. */
+export function hasAllBut(screen: Screenshot, composition: Composition, line: number): boolean {
+  const { y, height } = composition.lineArea(line);
+  return same(screen, composition, { from: 0, to: y }) &&
+    same(screen, composition, { from: y + height, to: screen.height });
+}
+
+/** The host's status on the screen, to the pixel, as `ray status` prints it a moment later. */
+export async function untilStatus(run: BootRun, font: Font): Promise<void> {
+  await untilScreen(run, "the host's own bar", (one) => hasBar(one, drawn(one, font, null)));
+  const { output } = await rayInside(run, "status");
+  const time = output.split("\n").findIndex((line) => line.startsWith("up "));
+  await untilScreen(run, "the host's status", (screen) => {
+    const composition = drawn(screen, font, null);
+    composition.drawText(output);
+    return hasAllBut(screen, composition, time);
+  });
 }
 
 /** Which part of the pixels below that row is of that colour, 0 to 1. */
