@@ -59,6 +59,7 @@ export type HostEvent =
   | { type: "fault"; stage: string; code: string; message: string }
   | { type: "safe_mode"; reason: string }
   | { type: "recovery_entered"; shell: string }
+  | { type: "passphrase_attempt"; ok: boolean; failed: number; waitMs: number }
   | { type: "no_virtualization"; policy: string }
   | { type: "ready"; mode: "normal" | "safe" | "recovery"; guests: number }
   | { type: "vm_state"; subject: Subject; from: GuestState; to: GuestState; reason: string }

@@ -21,6 +21,7 @@ export type Stage =
   | "control"
   | "input"
   | "screen"
+  | "recovery"
   | "shutdown"
   | "cli";
 

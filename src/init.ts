@@ -16,8 +16,11 @@ import { reportUncaught } from "./phase/crash.ts";
 import { diskLauncher, diskOperations } from "./phase/disk_commands.ts";
 import { guestOperations } from "./phase/guest_commands.ts";
 import { viewOperations } from "./phase/host_view.ts";
+import { metricsOperations } from "./phase/metrics.ts";
 import { networkOperations } from "./phase/network_rights.ts";
 import { installPolicy } from "./phase/policy_install.ts";
+import { serveRecovery } from "./phase/recovery_console.ts";
+import { recoveryOperations } from "./phase/recovery_operations.ts";
 import { presentationOperations } from "./phase/presentation_commands.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
 import { shareOperations } from "./phase/share_rights.ts";
@@ -25,12 +28,10 @@ import { acceptSerial } from "./phase/serial_accept.ts";
 import { beginScreen } from "./phase/screen.ts";
 import type { Allowed } from "./policy/authorize.ts";
 import { POWER_BUTTON_NOTE, STARTS_FILE } from "./phase/session.ts";
-import { onLine, PROMPT, renderWhy } from "./recovery/prompt.ts";
 import { Runtime } from "./runtime.ts";
 import { runSequence } from "./sequence.ts";
 
 const FACT_LIMIT = 256 * 1024;
-const LOG_LINES = 40;
 
 /** What is believed of an image that says nothing: nothing that would loosen anything. */
 const UNKNOWN_IMAGE: ImageFacts = {
@@ -80,7 +81,7 @@ export async function init(host: Host): Promise<void> {
   // The command line is read when the first phase has run, which is before this returns.
   const boot = runSequence(runtime);
   await Promise.race([boot, lateForReady(runtime)]);
-  if (runtime.mode !== "normal" && !runtime.ending) await serveConsole(runtime);
+  if (runtime.mode !== "normal" && !runtime.ending) await serveRecovery(runtime);
 }
 
 /** The operations that stand in files of their own. The permit's op is the one it is filed under. */
@@ -94,6 +95,8 @@ export function composeOperations(runtime: Runtime): void {
     ...networkOperations(runtime),
     ...presentationOperations(runtime),
     ...shareOperations(runtime),
+    ...recoveryOperations(runtime),
+    ...metricsOperations(runtime),
   ];
   for (const [op, operation] of inFiles) {
     operations.set(op, operation);
@@ -124,33 +127,4 @@ export function composeOperations(runtime: Runtime): void {
     "vm.remove",
     (permit) => removeGuest(runtime, permit as Allowed<"vm.remove">),
   );
-}
-
-/** The prompt on the serial line, until the line or the program ends. */
-async function serveConsole(runtime: Runtime): Promise<void> {
-  const { host, sinks } = runtime;
-  host.console(renderWhy(runtime) + PROMPT);
-  for await (const line of host.consoleLines()) {
-    const { action, text } = onLine(line, runtime);
-    host.console(text);
-    switch (action) {
-      case "none":
-        break;
-      case "retry":
-        if (!runtime.ending) runtime.restart();
-        break;
-      case "log":
-        host.console(sinks.lastLines(LOG_LINES).map((one) => `${one}\n`).join(""));
-        break;
-      case "status":
-      case "serial.accept":
-      case "power.off":
-      case "power.reboot": {
-        const outcome = await runtime.handle("console", action, {});
-        host.console(`${JSON.stringify(outcome.ok ? outcome.result : outcome, null, 2)}\n`);
-        break;
-      }
-    }
-    host.console(PROMPT);
-  }
 }

@@ -51,6 +51,7 @@ export const LAUNCHERS = [
   "power",
   "disk",
   "keyboard",
+  "shell",
 ] as const;
 export type Launcher = typeof LAUNCHERS[number];
 

@@ -8,6 +8,7 @@ import { ASKED, LAST_WORD } from "./audit/crash.ts";
 import type { LogSinks } from "./audit/sinks.ts";
 import { type Cmdline, CMDLINE_DEFAULTS } from "./boot/cmdline.ts";
 import type { ImageFacts, Starts } from "./boot/session.ts";
+import { Counters } from "./control/counters.ts";
 import { GuestConsoles } from "./control/guest_console.ts";
 import { type Outcome, requestOf } from "./control/protocol.ts";
 import type { HostEvent } from "./event.ts";
@@ -18,7 +19,7 @@ import type { Issue } from "./issue.ts";
 import { GUESTS_CGROUP, PATHS } from "./permissions.ts";
 import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
 import { type Allowed, authorize, type GuestView, type HostState } from "./policy/authorize.ts";
-import { AT_REST, type Caller, type LiveOp } from "./policy/ops.ts";
+import { AT_REST, type Caller, DRY_RUNS, type LiveOp } from "./policy/ops.ts";
 import type { Explained } from "./policy/explain.ts";
 import type { Profile } from "./policy/policy.ts";
 import { Presenter } from "./presentation/presenter.ts";
@@ -87,6 +88,7 @@ export class Runtime {
   readonly operations = new Map<LiveOp, Operation>();
   readonly guests = new Map<VmId, Guest>();
   readonly consoles = new GuestConsoles();
+  readonly counters = new Counters();
   readonly presenter = new Presenter({
     emit: (event) => this.emit(event),
     guest: (vm) => this.guests.get(vm),
@@ -96,6 +98,8 @@ export class Runtime {
   /** Guests whose disks are being worked on, and at what, as a person is told. */
   readonly busy = new Map<VmId, string>();
   readonly troubles: Trouble[] = [];
+  /** The recovery shell may change things: its passphrase was given, or the image asks for none. */
+  recoveryOpen = false;
   #ending = false;
 
   /** Whether the machine is being ended: nothing new is begun then. */
@@ -114,7 +118,10 @@ export class Runtime {
   ) {}
 
   /** To the sinks; bound, so that it can be handed on. */
-  readonly emit = (event: HostEvent): void => this.sinks.emit(event);
+  readonly emit = (event: HostEvent): void => {
+    this.counters.see(event, this.host.clock.monoMs());
+    this.sinks.emit(event);
+  };
 
   /** From here on this policy decides. */
   bringIntoForce(loaded: PolicyInForce & { readonly findings: readonly Issue[] }): void {
@@ -194,6 +201,8 @@ export class Runtime {
       virtualization: this.facts.kvm ? "kvm" : "none",
       memoryMiB: this.facts.memoryMiB,
       guests,
+      recoveryOpen: this.recoveryOpen,
+      developer: this.cmdline.dev !== null,
     };
   }
 
@@ -234,6 +243,10 @@ export class Runtime {
     const decision = authorize(policy, this.state(), caller, requestOf(op, vm, args));
     if (!decision.allow) return { ok: false, rule: decision.rule, detail: decision.detail };
     const permit = decision.permit as Allowed;
+    // One that has no dry run of its own is not begun by it.
+    if (permit.dryRun && !DRY_RUNS.some((one) => one === permit.op)) {
+      return { ok: true, result: { dry_run: true, allowed: op, vm } };
+    }
     switch (permit.op) {
       case "power.off":
       case "power.reboot":

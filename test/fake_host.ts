@@ -287,8 +287,15 @@ export class FakeHost implements Host {
   async *device(_path: string): AsyncIterable<Uint8Array> {
     throw new Error("no device is here");
   }
-  async *consoleLines(): AsyncIterable<string> {
-    for (const line of this.typed) yield await Promise.resolve(line);
+  consoleScreen() {
+    return { columns: 80, plain: true };
+  }
+  async *consoleKeys(): AsyncIterable<Uint8Array> {
+    for (const line of this.typed) yield await Promise.resolve(encode(`${line}\r`));
+  }
+  consoleLaunch(name: Launcher): Promise<number> {
+    this.launches.push(name);
+    return Promise.resolve(0);
   }
 
   onPowerButton(callback: () => void): void {

@@ -9,6 +9,7 @@ import { HARDENING } from "../src/boot/hardening.ts";
 import { ESCAPES, MODES, SEQUENCES } from "../src/cli/terminal_filter.ts";
 import { DEVICES } from "../src/plan/device.ts";
 import { renderGrants } from "../src/permissions.ts";
+import { COMMANDS, usageOf } from "../src/recovery/commands.ts";
 import type { CallList } from "../src/seccomp/filter.ts";
 import { QEMU_CALLS } from "../src/seccomp/qemu.ts";
 import { SWTPM_CALLS } from "../src/seccomp/swtpm.ts";
@@ -83,6 +84,14 @@ function terminalTable(): string {
   return ["| sequence | does |", "| --- | --- |", ...rows].join("\n");
 }
 
+function recoveryTable(): string {
+  const rows = COMMANDS.map((one) => {
+    const usage = usageOf(one).replaceAll("|", "\\|");
+    return `| \`${usage}\` | ${one.does} |`;
+  });
+  return ["| command | does |", "| --- | --- |", ...rows].join("\n");
+}
+
 /** Each generated part by its name. */
 export const PARTS: Readonly<Record<string, () => string>> = {
   "boot-drawing": phaseDrawing,
@@ -94,6 +103,7 @@ export const PARTS: Readonly<Record<string, () => string>> = {
   "system-calls": () => callTable(QEMU_CALLS),
   "tpm-calls": () => callTable(SWTPM_CALLS),
   terminal: terminalTable,
+  "recovery-commands": recoveryTable,
 };
 
 const MARKED = /(<!-- generated: ([a-z-]+) -->\n)[^]*?(<!-- end -->)/g;

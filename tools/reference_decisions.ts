@@ -1,5 +1,5 @@
 /**
- * The decision table of the reference: every operation, every caller, every state of a guest, in five
+ * The decision table of the reference: every operation, every caller, every state of a guest, in six
  * situations, asked of the rules themselves. It only asks and writes down.
  */
 import type { VmId } from "../src/id.ts";
@@ -15,6 +15,8 @@ export interface Situation {
   readonly name: string;
   readonly policy: Policy | null;
   readonly mode: HostState["mode"];
+  /** The recovery shell's passphrase was not given. */
+  readonly locked?: true;
 }
 
 const DESK = "desk" as VmId;
@@ -54,6 +56,12 @@ export const SITUATIONS: readonly Situation[] = [
     mode: "safe",
   },
   { name: "Safe mode, no policy in force", policy: null, mode: "safe" },
+  {
+    name: "Recovery mode, no policy in force, the shell is not unlocked",
+    policy: null,
+    mode: "recovery",
+    locked: true,
+  },
 ];
 
 /** The host of a situation, with its guest in that state, presented and set up. */
@@ -62,6 +70,7 @@ export function hostOf(situation: Situation, state: MachineState): HostState {
     mode: situation.mode,
     virtualization: "kvm",
     memoryMiB: 8192,
+    recoveryOpen: situation.locked !== true,
     guests: new Map([[DESK, {
       kind: "linux",
       profile: "linux",

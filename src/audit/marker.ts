@@ -88,6 +88,11 @@ const ROWS: Rows = {
   fault: (e) => error("init", "fault", { stage: e.stage, code: e.code, message: e.message }),
   safe_mode: (e) => warn("init", marker("RAYOS_SAFE_MODE", e.reason)),
   recovery_entered: (e) => warn("recovery", "RAYOS_RECOVERY_ENTERED", { shell: e.shell }),
+  passphrase_attempt: (e) =>
+    (e.ok ? info : warn)("recovery", e.ok ? "recovery_unlocked" : "passphrase_refused", {
+      failed: e.failed,
+      wait_ms: e.waitMs,
+    }),
   no_virtualization: (e) => warn("virtualization", "RAYOS_NO_VIRTUALIZATION", { policy: e.policy }),
   ready: (e) => info("init", "RAYOS_READY", { mode: e.mode, guests: e.guests }),
   vm_state: (e) =>

@@ -31,7 +31,14 @@ export class LogSinks {
   #ended = false;
   readonly #encoder = new TextEncoder();
 
-  constructor(readonly host: Host) {}
+  /** Told each line; whoever follows the log has it from here. */
+  toFollowers: (line: string) => void = () => {};
+  /** What is shown on the console; whoever has a person typing there puts it above their line. */
+  toConsole: (text: string) => void;
+
+  constructor(readonly host: Host) {
+    this.toConsole = (text) => host.console(text);
+  }
 
   /** Renders and writes one event. */
   emit(event: HostEvent): void {
@@ -42,7 +49,8 @@ export class LogSinks {
     const always = event.type === "violation" || line.event.startsWith("RAYOS_");
     if (!always && LEVELS.indexOf(line.level) > LEVELS.indexOf(this.#policy.level)) return;
     const text = renderLine(this.now(), line);
-    this.host.console(`${text}\n`);
+    this.toConsole(`${text}\n`);
+    this.toFollowers(text);
     if (this.#harnessRun !== null) this.host.harness(`${this.#harnessRun} ${text}\n`);
     const entry = { text, always: event.type === "violation" };
     this.#ring.push(entry);

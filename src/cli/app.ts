@@ -14,18 +14,20 @@ import {
   formatMessageForArgumentScannerError,
   text_en,
 } from "@stricli/core";
-import { renderPhases } from "../sequence.ts";
 import { renderGrants } from "../permissions.ts";
 import { renderGuests, renderStatus } from "../presentation/status_text.ts";
 import { vmBackup, vmClone, vmRestore } from "./backup_routes.ts";
-import { logs, vmDefine, vmLog, vmRemove, vmShow } from "./change_routes.ts";
+import { vmDefine, vmLog, vmRemove, vmShow } from "./change_routes.ts";
 import { completionRoutes } from "./completion.ts";
 import { type CliContext, guarded } from "./context.ts";
 import { diskRoutes } from "./disk_routes.ts";
 import { doctorHardening, doctorPermissions } from "./doctor.ts";
 import { docs, type Json, jsonFlag } from "./flags.ts";
+import { doctorAll } from "./doctor_all.ts";
 import { hostCommand } from "./host_commands.ts";
+import { bootRoutes, crashRoutes, keys, metrics } from "./host_routes.ts";
 import { printable } from "./policy_result.ts";
+import { logs } from "./logs_routes.ts";
 import { networkRoutes } from "./network_routes.ts";
 import { watchStatus } from "./status_watch.ts";
 import { hide, inputRoutes, present } from "./presentation_routes.ts";
@@ -78,11 +80,14 @@ function powerCommand(op: "off" | "reboot", brief: string) {
   });
 }
 
-const bootPhases = buildCommand<Record<never, never>, [], CliContext>({
-  docs: docs("The phases of a boot, in order", "ray boot phases"),
-  parameters: {},
-  func() {
-    return guarded(this, () => ({ exit: 0, stdout: `${renderPhases()}\n`, stderr: "" }));
+const all = buildCommand<Json, [], CliContext>({
+  docs: docs(
+    "Everything about the host that holds or does not, each with how it is mended",
+    "ray doctor",
+  ),
+  parameters: { flags: { json: jsonFlag } },
+  func(flags) {
+    return guarded(this, () => doctorAll(this, flags.json));
   },
 });
 
@@ -178,10 +183,14 @@ export function rayApplication(version: string): Application<CliContext & Comman
       }),
       logs,
       completion: completionRoutes,
-      boot: buildRouteMap({ docs: { brief: "The boot" }, routes: { phases: bootPhases } }),
+      boot: bootRoutes,
+      crash: crashRoutes,
+      metrics,
+      keys,
       doctor: buildRouteMap({
         docs: { brief: "What holds on this host" },
-        routes: { permissions, grants, hardening },
+        routes: { all, permissions, grants, hardening },
+        defaultCommand: "all",
       }),
     },
   });

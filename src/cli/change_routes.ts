@@ -1,55 +1,16 @@
 /**
- * `ray policy install`, `ray vm define|remove|show`, `ray logs`: what changes the running host or looks
+ * `ray policy install`, `ray vm define|remove|show|log`: what changes the running host or looks
  * closer at it, each one request over the control socket.
  */
 
 import { buildCommand } from "@stricli/core";
-import * as v from "valibot";
+import { renderInstalled } from "../control/show_policy.ts";
 import { escapeUnsafe } from "../escape.ts";
 import { Fault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import { type CliContext, guarded } from "./context.ts";
-import { docs, type Json, jsonFlag, neededText, one, optionalText } from "./flags.ts";
+import { docs, type Json, jsonFlag, neededText, one, optionalText, whole } from "./flags.ts";
 import { hostCommand } from "./host_commands.ts";
-import { renderDifferences } from "./policy_diff.ts";
-
-const STATEMENT = v.object({
-  subject: v.string(),
-  key: v.string(),
-  line: v.nullable(v.number()),
-  text: v.string(),
-});
-const DIFFERENCES = v.array(v.object({
-  change: v.picklist(["widens", "narrows", "both", "changes"]),
-  old: v.nullable(STATEMENT),
-  new: v.nullable(STATEMENT),
-}));
-const SHOWN = v.looseObject({ sha256: v.string(), differences: DIFFERENCES });
-const INSTALLED = v.looseObject({
-  mode: v.string(),
-  stopped: v.array(v.string()),
-  later: v.array(v.string()),
-});
-
-/** What an installation did, for a person. */
-export function renderInstalled(result: unknown): string {
-  const shown = v.safeParse(SHOWN, result);
-  if (!shown.success) {
-    return "rayos: policy install: the host answered in another shape; use --json\n";
-  }
-  const { sha256, differences } = shown.output;
-  const changes = renderDifferences(differences);
-  const parsed = v.safeParse(INSTALLED, result);
-  if (!parsed.success) return `${changes}nothing was installed\n`;
-  const { mode, stopped, later } = parsed.output;
-  const list = (names: readonly string[]) => escapeUnsafe(names.join(", "));
-  return `${changes}policy ${escapeUnsafe(sha256.slice(0, 16))} is in force\n` +
-    (stopped.length === 0 ? "" : `stopped now, since it may no longer run: ${list(stopped)}\n`) +
-    (later.length === 0 ? "" : `changed at the next start: ${list(later)}\n`) +
-    (mode === "normal"
-      ? ""
-      : "the host is not in normal mode; `retry` at its console boots with it\n");
-}
 
 /** The path as the host knows it, relative to the data root. @throws Fault `cli.path` */
 export function underDataRoot(file: string): string {
@@ -95,17 +56,6 @@ interface Define extends Json {
   readonly vcpus?: number;
   readonly memory?: number;
 }
-
-const whole = (brief: string, placeholder: string) => ({
-  kind: "parsed",
-  parse: (text: string) => {
-    if (!/^\d{1,9}$/.test(text)) throw new SyntaxError(`${text} is no whole number`);
-    return Number(text);
-  },
-  optional: true,
-  brief,
-  placeholder,
-} as const);
 
 export const vmDefine = buildCommand<Define, [string], CliContext>({
   docs: docs(
@@ -180,19 +130,6 @@ export const vmShow = buildCommand<Json, [string], CliContext>({
 interface Logs extends Json {
   readonly lines?: number;
 }
-
-export const logs = buildCommand<Logs, [], CliContext>({
-  docs: docs("The last lines of the host's log", "ray logs --lines 100"),
-  parameters: {
-    flags: { json: jsonFlag, lines: whole("how many, 40 where not given, at most 500", "N") },
-  },
-  func({ json, lines }) {
-    return guarded(this, () => {
-      const args = lines === undefined ? {} : { lines };
-      return hostCommand(this, "logs.tail", args, json, renderLines);
-    });
-  },
-});
 
 export const vmLog = buildCommand<Logs, [string], CliContext>({
   docs: docs("The last lines that a guest wrote to its console", "ray vm log kiosk-1 --lines 100"),

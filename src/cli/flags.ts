@@ -18,6 +18,18 @@ export const optionalText = (brief: string, placeholder: string) =>
 export const neededText = (brief: string, placeholder: string) =>
   ({ kind: "parsed", parse: text, brief, placeholder }) as const;
 
+/** A whole number. */
+export const whole = (brief: string, placeholder: string) => ({
+  kind: "parsed",
+  parse: (text: string) => {
+    if (!/^\d{1,9}$/.test(text)) throw new SyntaxError(`${text} is no whole number`);
+    return Number(text);
+  },
+  optional: true,
+  brief,
+  placeholder,
+} as const);
+
 /** Exactly one argument. */
 export const one = (placeholder: string, brief: string) =>
   ({ kind: "tuple", parameters: [{ parse: text, placeholder, brief }] }) as const;

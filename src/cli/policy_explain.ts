@@ -2,7 +2,8 @@
  * `ray policy explain FILE [--vm ID] [--json]`: what a policy gives and withholds, in words, each
  * sentence with the line that says it. It needs no signature and brings nothing into force.
  */
-import { explain, type Statement } from "../policy/explain.ts";
+import { renderStatement } from "../control/show_policy.ts";
+import { explain } from "../policy/explain.ts";
 import { readOnDesk } from "../policy/parse.ts";
 import { policyCheck } from "./policy_check.ts";
 import { type CommandResult, printable } from "./policy_result.ts";
@@ -46,13 +47,4 @@ export function policyExplain(
     return `${printable(title)}\n${lines.join("")}`;
   });
   return { exit: 0, stdout: blocks.join("\n"), stderr: "" };
-}
-
-function renderStatement(one: Statement): string {
-  return `  ${placeOf(one).padEnd(9)}  ${printable(one.text)}\n`;
-}
-
-/** Where a sentence comes from, for a person. */
-export function placeOf(one: Statement): string {
-  return one.line === null ? "default" : `line ${one.line}`;
 }

@@ -14,7 +14,9 @@ import { docs, type Json, jsonFlag, neededText, one, optionalText, two } from ".
 import { policyCheck } from "./policy_check.ts";
 import { policyDiff } from "./policy_diff.ts";
 import { policyExplain } from "./policy_explain.ts";
+import { policyShow } from "./host_routes.ts";
 import { policyKeygen } from "./policy_keygen.ts";
+import { policyPassphrase } from "./policy_passphrase.ts";
 import { policyRules } from "./policy_rules.ts";
 import { policySign } from "./policy_sign.ts";
 import { policyVerify } from "./policy_verify.ts";
@@ -207,6 +209,7 @@ export const policyRoutes = buildRouteMap({
   docs: { brief: "Policies and their signatures" },
   routes: {
     install: policyInstall,
+    show: policyShow,
     check,
     explain,
     diff,
@@ -215,5 +218,6 @@ export const policyRoutes = buildRouteMap({
     verify,
     sign,
     keygen,
+    passphrase: policyPassphrase,
   },
 });

@@ -71,10 +71,11 @@ export function parseResponse(line: string): ControlResponse | null {
 export function requestOf(
   op: string,
   vm: VmId | null,
-  { tag }: Readonly<Record<string, unknown>>,
+  { tag, dry_run }: Readonly<Record<string, unknown>>,
 ): Request {
   const share = op.startsWith("share.") && typeof tag === "string" ? { share: tag } : {};
-  return vm === null ? { op, ...share } : { op, vm, ...share };
+  const dry = dry_run === true ? { dryRun: true } : {};
+  return vm === null ? { op, ...share, ...dry } : { op, vm, ...share, ...dry };
 }
 
 /** A request's or a response's line, with its newline. */

@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import { Fault, reasonOf } from "../fault.ts";
 import { type Launcher, launcherPath, PATHS } from "../permissions.ts";
+import { consoleKeys, consoleLaunch, consoleScreen, giveConsoleBack } from "./linux_console.ts";
 import * as files from "./linux_files.ts";
 import { openFrame } from "./linux_frame.ts";
 import { processesOf, processFacts } from "./linux_process.ts";
@@ -50,11 +51,16 @@ export function linuxHost(): Host {
     harness: port.write,
     device: readDevice,
     frame: openFrame,
-    consoleLines,
+    consoleScreen,
+    consoleKeys,
+    consoleLaunch,
     onPowerButton: (callback) => Deno.addSignalListener("SIGTERM", callback),
     onUncaught,
     drain: port.drain,
-    exit: (code) => Deno.exit(code),
+    exit: (code) => {
+      giveConsoleBack();
+      Deno.exit(code);
+    },
   };
 }
 
@@ -131,24 +137,6 @@ async function launch(
     return { code: output.code, words };
   } finally {
     clearTimeout(late);
-  }
-}
-
-const READ_CHUNK = 256;
-/** A line typed on the console is not longer than a terminal's canonical line (termios(3)). */
-const LINE_LIMIT = 4096;
-
-async function* consoleLines(): AsyncIterable<string> {
-  const decoder = new TextDecoder();
-  const buffer = new Uint8Array(READ_CHUNK);
-  let held = "";
-  while (true) {
-    const count = await Deno.stdin.read(buffer);
-    if (count === null) return;
-    held += decoder.decode(buffer.subarray(0, count), { stream: true });
-    const lines = held.split(/\r\n|\r|\n/);
-    held = (lines.pop() ?? "").slice(0, LINE_LIMIT);
-    yield* lines;
   }
 }
 

@@ -173,8 +173,16 @@ export interface Host {
   device(path: string): AsyncIterable<Uint8Array>;
   /** Opens a framebuffer; null where there is none. */
   frame(path: string): FrameDevice | null;
-  /** Lines that a person types on the console. */
-  consoleLines(): AsyncIterable<string>;
+  /** The terminal at the console, as far as it is known. */
+  consoleScreen(): { readonly columns: number; readonly plain: boolean };
+  /** What a person types on the console, as it is typed and not shown, until the console is gone. */
+  consoleKeys(): AsyncIterable<Uint8Array>;
+  /**
+   * Hands the console to a launcher and waits for its end. Only while nobody reads keys.
+   *
+   * @returns its exit code
+   */
+  consoleLaunch(name: Launcher): Promise<number>;
   /** Calls back when the machine's power button was pressed. */
   onPowerButton(callback: () => void): void;
   /**

@@ -28,6 +28,6 @@ export function phaseCmdline(runtime: Runtime): void {
     runtime.enterSafeMode("asked");
   } else if (cmdline.mode === "recovery") {
     runtime.mode = "recovery";
-    runtime.emit({ type: "recovery_entered", shell: "minimal" });
+    runtime.emit({ type: "recovery_entered", shell: "serial" });
   }
 }

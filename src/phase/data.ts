@@ -55,7 +55,7 @@ export async function phaseData(runtime: Runtime): Promise<void> {
     return;
   }
   try {
-    const device = await find(runtime, cmdline.data);
+    const device = await findData(runtime, cmdline.data);
     const check = await checkDisk(runtime, device);
     await ask(runtime, "data", [device], MOUNT_TIMEOUT_MS);
     await makeRoom(runtime);
@@ -76,7 +76,8 @@ const HINTS: Record<string, string> = {
   "data.not_found": "attach the disk, or name it with rayos.data= on the kernel command line",
   "data.ambiguous": "name one of them by UUID= or /dev/ with rayos.data=, or detach the other",
   "data.read_only": "make the disk writable and boot again",
-  "data.unrepairable": "it was not mounted; save a copy, then run e2fsck by hand",
+  "data.unrepairable": "it was not mounted; save a copy, then `data repair` in the recovery shell",
+  "data.damaged": "save a copy of the disk, then say `data repair`",
   "data.unchecked": "it was not mounted; the image's own checker did not run, rebuild the image",
   "data.full": "free space on the disk from another system, then boot again",
   "data.mount_failed": "check that it is ext4 and what the kernel log says",
@@ -104,7 +105,8 @@ function read(result: LauncherResult): string[] {
   );
 }
 
-async function find(runtime: Runtime, source: BlockSource): Promise<string> {
+/** The device of that name, which may take its time to come up. @throws Fault with the launcher's own code */
+export async function findData(runtime: Runtime, source: BlockSource): Promise<string> {
   const { clock } = runtime.host;
   const spec = source.by === "label"
     ? `LABEL=${source.label}`
@@ -124,8 +126,17 @@ async function find(runtime: Runtime, source: BlockSource): Promise<string> {
   }
 }
 
-async function checkDisk(runtime: Runtime, device: string): Promise<string> {
-  const [state = ""] = read(await runtime.host.launch("fsck", [device], FSCK_TIMEOUT_MS));
+/**
+ * @param how as at a boot (what can be mended safely is) where it is left out; `check`: nothing is written;
+ *   `repair`: everything that the checker proposes
+ * @throws Fault with the launcher's own code
+ */
+export async function checkDisk(
+  runtime: Runtime,
+  device: string,
+  ...how: ["check" | "repair"] | []
+): Promise<string> {
+  const [state = ""] = read(await runtime.host.launch("fsck", [device, ...how], FSCK_TIMEOUT_MS));
   return state;
 }
 

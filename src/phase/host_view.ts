@@ -3,17 +3,26 @@
  */
 
 import { hasDevice } from "../plan/launch_plan.ts";
+import { LogFollowers } from "../control/log_stream.ts";
+import type { Outcome } from "../control/protocol.ts";
+import { PATHS } from "../permissions.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
+import { hasPassphrase } from "./recovery_unlock.ts";
+
+/** As many as read a guest's console. */
+const MOST_FOLLOWERS = 8;
 
 /** The operations that only look at the host. */
 export function viewOperations(runtime: Runtime): [LiveOp, Operation][] {
+  const followers = new LogFollowers();
+  runtime.sinks.toFollowers = (line) => followers.push(line);
   return [
     ["status", () => ({ ok: true, result: statusOf(runtime) })],
     ["vm.list", () => ({ ok: true, result: listGuests(runtime) })],
     [
       "logs.tail",
-      (_, args) => ({ ok: true, result: runtime.sinks.lastLines(linesAsked(args.lines)) }),
+      (_, args) => showLog(runtime, followers, args),
     ],
   ];
 }
@@ -30,6 +39,12 @@ export function statusOf(runtime: Runtime): Record<string, unknown> {
     ready: runtime.ready,
     uptime_ms: Math.round(runtime.host.clock.monoMs()),
     data: runtime.dataDevice,
+    data_free_bytes: runtime.dataDevice === null ? null : runtime.host.freeBytes(PATHS.dataRoot),
+    data_size_bytes: runtime.dataDevice === null ? null : runtime.host.wholeBytes(PATHS.dataRoot),
+    time_trusted: runtime.timeTrusted,
+    developer: runtime.cmdline.dev !== null,
+    profile: image.profile,
+    recovery_passphrase: hasPassphrase(runtime),
     virtualization: runtime.facts.kvm ? "kvm" : "none",
     policy: inForce === null ? null : {
       sha256: inForce.sha256,
@@ -67,6 +82,20 @@ export function listGuests(runtime: Runtime): Record<string, unknown>[] {
     violations: one.issues.map((issue) => issue.rule),
   }));
   return [...sound, ...broken];
+}
+
+/** The last lines; for one who follows, those that come after them as a stream. */
+function showLog(
+  { sinks }: Runtime,
+  followers: LogFollowers,
+  { lines, follow }: Readonly<Record<string, unknown>>,
+): Outcome {
+  const result = sinks.lastLines(linesAsked(lines));
+  if (follow !== true) return { ok: true, result };
+  const stream = followers.follow(MOST_FOLLOWERS);
+  return stream === null
+    ? { ok: false, rule: "logs.followers", detail: `${MOST_FOLLOWERS} follow the log already` }
+    : { ok: true, result, stream };
 }
 
 /** How many of the last lines are meant: 1 to 500, 40 where nothing else can be made of it. */

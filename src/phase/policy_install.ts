@@ -33,10 +33,11 @@ function beside(files: PolicyFiles, ending: string): PolicyFiles {
 }
 
 /**
- * Installs a policy that lies on RayOS Data.
+ * Installs a policy that lies on RayOS Data, or that comes with the request.
  *
- * @param args `file`: its path under the data root, its signature beside it (`.minisig`); `dry_run`:
- *   only what would be allowed and forbidden by it
+ * @param args `file`: its path under the data root, its signature beside it (`.minisig`); or `policy`, its
+ *   bytes in base64, and `signature`, the text of its signature; `dry_run`: only what would be allowed and
+ *   forbidden by it
  * @returns the differences and what changed for running guests, or the first rule against it
  */
 export async function installPolicy(
@@ -47,11 +48,11 @@ export async function installPolicy(
   if (runtime.cmdline.data.by === "tmpfs") {
     return no("policy.in_image", "the policy of this boot is in the image; build another image");
   }
-  const path = dataPath(args.file);
-  if (!path.ok) return no(path.rule, `expected ${path.expected}, found ${path.found}`);
-  const policy = `${PATHS.dataRoot}/${path.path}`;
-  const source = { policy, signature: `${policy}.minisig` };
-  const loaded = loadPolicy(runtime, source);
+  const source = sourceOf(runtime, args);
+  if ("rule" in source) return source;
+  const { host, files } = source;
+  const { emit, cmdline, bootId } = runtime;
+  const loaded = loadPolicy({ host, emit, cmdline, bootId }, files);
   if (!loaded.ok) {
     for (const one of loaded.issues) runtime.emit({ type: "violation", issue: one, vm: null });
     const [first] = loaded.issues;
@@ -65,14 +66,60 @@ export async function installPolicy(
   const before = runtime.inForce;
   const differences = before === null ? [] : difference(before, loaded);
   const shown = { sha256: loaded.sha256, widens: widens(differences), differences };
-  if (args.dry_run === true) return { ok: true, result: { ...shown, dry_run: true } };
-  const signature = runtime.host.read(source.signature, SIGNATURE_LIMIT);
+  if (permit.dryRun) return { ok: true, result: { ...shown, dry_run: true } };
+  const signature = host.read(files.signature, SIGNATURE_LIMIT);
   replacePolicy(runtime.host, loaded.bytes, signature);
   runtime.bringIntoForce(loaded);
   // It is in force from here on, whatever fails now: what it forbids ends first.
   const applied = await applyToGuests(runtime, permit, loaded.policy);
   remember(runtime, loaded);
   return { ok: true, result: { ...shown, ...applied } };
+}
+
+/** Where a policy is read from. */
+interface Source {
+  readonly host: Pick<Host, "read" | "readText" | "list">;
+  readonly files: PolicyFiles;
+}
+
+/** Names under which a policy that came with a request is read; nothing lies there. */
+const BROUGHT: PolicyFiles = { policy: "the request", signature: "the request's signature" };
+
+function sourceOf(
+  { host }: Runtime,
+  args: Readonly<Record<string, unknown>>,
+): Source | Extract<Outcome, { ok: false }> {
+  if (args.policy === undefined) {
+    const path = dataPath(args.file);
+    if (!path.ok) return no(path.rule, `expected ${path.expected}, found ${path.found}`);
+    const policy = `${PATHS.dataRoot}/${path.path}`;
+    return { host, files: { policy, signature: `${policy}.minisig` } };
+  }
+  const policy = typeof args.policy === "string" ? fromBase64(args.policy) : null;
+  if (policy === null || typeof args.signature !== "string") {
+    return no("control.form", "policy: expected base64, and signature: expected its text");
+  }
+  if (policy.length > MAX_POLICY_BYTES) {
+    return no("policy.size", `expected at most ${MAX_POLICY_BYTES} bytes, found ${policy.length}`);
+  }
+  const signature = args.signature === "" ? null : new TextEncoder().encode(args.signature);
+  const brought = new Map([[BROUGHT.policy, policy], [BROUGHT.signature, signature]]);
+  return {
+    files: BROUGHT,
+    host: {
+      read: (path, limit) => brought.has(path) ? brought.get(path) ?? null : host.read(path, limit),
+      readText: (path, limit) => host.readText(path, limit),
+      list: (path) => host.list(path),
+    },
+  };
+}
+
+function fromBase64(text: string): Uint8Array | null {
+  try {
+    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  } catch {
+    return null;
+  }
 }
 
 /** Puts the new pair into place; each step is one atomic change of a name. */
@@ -147,6 +194,6 @@ async function applyToGuests(
   return { mode, stopped, later };
 }
 
-function no(rule: string, detail: string): Outcome {
+function no(rule: string, detail: string): Extract<Outcome, { ok: false }> {
   return { ok: false, rule, detail };
 }

@@ -93,6 +93,7 @@ export function remember(runtime: Runtime, inForce: PolicyInForce): void {
   const next = nextAccepted(remembered, {
     serial: inForce.policy.serial,
     sha256: inForce.sha256,
+    passphrase: inForce.policy.recoveryPassphrase,
   });
   if (next !== null) host.replace(ACCEPTED_FILE, renderAccepted(next));
   runtime.accepted = true;

@@ -12,7 +12,7 @@ import type { Runtime } from "../runtime.ts";
 import { ACCEPTED_FILE, loadPolicy, policyFiles } from "./policy_source.ts";
 
 /** Remembers the policy that lies there; the next start of the boot takes it. */
-export function acceptSerial(runtime: Runtime, _permit: Allowed<"serial.accept">): Outcome {
+export function acceptSerial(runtime: Runtime, permit: Allowed<"serial.accept">): Outcome {
   const { host } = runtime;
   if (runtime.cmdline.data.by === "tmpfs") {
     return { ok: false, rule: "policy.in_image", detail: "no serial is remembered in this boot" };
@@ -27,11 +27,17 @@ export function acceptSerial(runtime: Runtime, _permit: Allowed<"serial.accept">
       detail: `expected ${first?.expected}, found ${first?.found}`,
     };
   }
+  const accepted = acceptedByPerson({
+    serial: loaded.policy.serial,
+    sha256: loaded.sha256,
+    passphrase: loaded.policy.recoveryPassphrase,
+  });
+  const { serial, sha256 } = accepted;
+  if (permit.dryRun) return { ok: true, result: { serial, sha256, dry_run: true } };
   if (host.lstat(ACCEPTED_FILE) !== null) {
     const aside = (count: number) => `${ACCEPTED_FILE}.aside${count === 1 ? "" : `.${count}`}`;
     host.rename(ACCEPTED_FILE, freeName(host, aside));
   }
-  const accepted = acceptedByPerson({ serial: loaded.policy.serial, sha256: loaded.sha256 });
   host.replace(ACCEPTED_FILE, renderAccepted(accepted));
-  return { ok: true, result: { ...accepted, next: "retry" } };
+  return { ok: true, result: { serial, sha256, next: "retry" } };
 }

@@ -1,7 +1,8 @@
 /**
  * `policy/state.json`: the highest serial that was accepted, and of which bytes. It lies on RayOS Data,
  * so whoever can write there can put an older one back together with an older policy; the image's
- * `min_serial` is the floor that they cannot lower. Pure.
+ * `min_serial` is the floor that they cannot lower. The recovery passphrase's hash of that policy is kept
+ * with it, so that the recovery shell knows it where the policy itself does not hold any more. Pure.
  */
 import * as z from "zod/mini";
 import { type Issue, issue } from "../issue.ts";
@@ -13,6 +14,8 @@ export interface Accepted {
   readonly serial: number;
   /** SHA-256 of that policy's exact bytes, in hex; null: no policy yet. */
   readonly sha256: string | null;
+  /** Its `recovery.passphrase`; absent: it has none. */
+  readonly passphrase?: string;
 }
 
 /** What a data root on which nothing was accepted yet remembers. */
@@ -22,6 +25,7 @@ const ACCEPTED = z.strictObject({
   version: z.literal(0),
   serial: z.int().check(z.minimum(0)),
   sha256: z.nullable(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
+  recovery_passphrase: z.optional(z.string().check(z.regex(/^\$scrypt\$[\x21-\x7e]{1,200}$/))),
 });
 
 /**
@@ -38,10 +42,10 @@ export function parseAccepted(text: string | null, hasHistory = false): Accepted
   const read = readJson(text);
   const parsed = read.ok ? ACCEPTED.safeParse(read.value) : null;
   if (!parsed?.success) return lost("serial.state", "a damaged file");
-  const { serial, sha256 } = parsed.data;
+  const { serial, sha256, recovery_passphrase: passphrase } = parsed.data;
   // A serial is always some policy's.
   if (serial > 0 && sha256 === null) return lost("serial.state", "a serial of no policy");
-  return { serial, sha256 };
+  return { serial, sha256, ...passphrase === undefined ? {} : { passphrase } };
 }
 
 function lost(rule: string, found: string): Issue {
@@ -56,14 +60,17 @@ function lost(rule: string, found: string): Issue {
 
 /** The file's text. */
 export function renderAccepted(accepted: Accepted): string {
-  const { serial, sha256 } = accepted;
-  return `${JSON.stringify({ version: 0, serial, sha256 })}\n`;
+  const { serial, sha256, passphrase } = accepted;
+  const hash = passphrase === undefined ? {} : { recovery_passphrase: passphrase };
+  return `${JSON.stringify({ version: 0, serial, sha256, ...hash })}\n`;
 }
 
 /** A policy that was accepted in whole. */
 export interface AcceptedPolicy {
   readonly serial: number | null;
   readonly sha256: string;
+  /** Its `recovery.passphrase`, where it has one. */
+  readonly passphrase?: string | null;
 }
 
 /** What to remember after accepting a policy; null where what is remembered stays. */
@@ -71,12 +78,13 @@ export function nextAccepted(
   remembered: Accepted | null,
   policy: AcceptedPolicy,
 ): Accepted | null {
-  const next = { serial: policy.serial ?? 0, sha256: policy.sha256 };
+  const next = acceptedByPerson(policy);
   if (remembered === null || next.serial > remembered.serial) return next;
-  // Among policies without a serial the last one is remembered.
-  return next.serial === 0 && remembered.serial === 0 && remembered.sha256 !== next.sha256
-    ? next
-    : null;
+  if (next.serial !== remembered.serial) return null;
+  // Among policies without a serial the last one is remembered; of one policy, all of it.
+  const same = remembered.sha256 === next.sha256;
+  if (same) return remembered.passphrase === next.passphrase ? null : next;
+  return next.serial === 0 ? next : null;
 }
 
 /**
@@ -85,5 +93,6 @@ export function nextAccepted(
  * caller holds the permit of `serial.accept` and has verified the policy.
  */
 export function acceptedByPerson(policy: AcceptedPolicy): Accepted {
-  return { serial: policy.serial ?? 0, sha256: policy.sha256 };
+  const { serial, sha256, passphrase } = policy;
+  return { serial: serial ?? 0, sha256, ...passphrase ? { passphrase } : {} };
 }

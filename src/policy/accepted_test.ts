@@ -99,6 +99,21 @@ Deno.test("nextAccepted remembers the first policy, a higher serial, and the las
   assert.equal(nextAccepted({ serial: 2, sha256: SHA }, { serial: 2, sha256: SHA }), null);
 });
 
+Deno.test("nextAccepted keeps the passphrase's hash of the last accepted policy, and lets it go with it", () => {
+  const passphrase = `$scrypt$ln=15,r=8,p=1$${"a".repeat(22)}$${"b".repeat(43)}`;
+  const first = nextAccepted(null, { serial: 1, sha256: SHA, passphrase });
+  assert.deepEqual(first, { serial: 1, sha256: SHA, passphrase });
+  assert.deepEqual(parseAccepted(renderAccepted(first ?? NOTHING_ACCEPTED), true), first);
+  assert.equal(nextAccepted(first, { serial: 1, sha256: SHA, passphrase }), null);
+  // One that was accepted before the hash was kept is remembered with it.
+  const old = { serial: 1, sha256: SHA };
+  assert.deepEqual(nextAccepted(old, { serial: 1, sha256: SHA, passphrase }), first);
+  const next = nextAccepted(first, { serial: 2, sha256: OTHER, passphrase: null });
+  assert.deepEqual(next, { serial: 2, sha256: OTHER });
+  // An older policy leaves everything as it is.
+  assert.equal(nextAccepted(first, { serial: null, sha256: OTHER }), null);
+});
+
 Deno.test("acceptedByPerson may lower the serial, since a person looked", () => {
   assert.deepEqual(acceptedByPerson({ serial: 1, sha256: SHA }), { serial: 1, sha256: SHA });
   assert.deepEqual(acceptedByPerson({ serial: null, sha256: SHA }), { serial: 0, sha256: SHA });

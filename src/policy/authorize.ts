@@ -7,7 +7,7 @@
 import type { GuestKind, VmId } from "../id.ts";
 import type { MachineState } from "../machine_state.ts";
 import { CONDITIONS, deny, printable } from "./conditions.ts";
-import { type Caller, isLive, type LiveOp, rowOf } from "./ops.ts";
+import { type Caller, DRY_RUNS, isLive, type LiveOp, type Op, rowOf, WHILE_LOCKED } from "./ops.ts";
 import type { Policy } from "./policy.ts";
 import type { DenyRule } from "./rules.ts";
 
@@ -35,6 +35,10 @@ export interface HostState {
   readonly virtualization: "kvm" | "none";
   readonly memoryMiB: number;
   readonly guests: ReadonlyMap<VmId, GuestView>;
+  /** Whether the recovery shell may change anything; absent: no. */
+  readonly recoveryOpen?: boolean;
+  /** Whether this boot is in developer mode; absent: no. */
+  readonly developer?: boolean;
 }
 
 /** A request by name; what else it carries is the operation's own matter. */
@@ -49,6 +53,8 @@ export interface Request {
   readonly share?: string;
   /** `share.attach`: whether the guest wants to write. */
   readonly writable?: boolean;
+  /** Whether only what would be done is asked for. */
+  readonly dryRun?: boolean;
 }
 
 /** A request that was allowed. Nothing acts without one. */
@@ -60,6 +66,8 @@ class Permit<O extends LiveOp> {
     readonly vm: VmId | null,
     /** The tag of the share that it is about; null: it is about none. */
     readonly share: string | null,
+    /** It lets nothing be changed: only what would be done may be looked at by it. */
+    readonly dryRun: boolean,
   ) {}
   /** Keeps a permit nominal: an object of the same shape is none. */
   get made(): boolean {
@@ -109,6 +117,7 @@ function decide(
     caller,
     row?.needs.includes("named") ? request.vm ?? null : null,
     op.startsWith("share.") ? request.share ?? null : null,
+    request.dryRun === true,
   );
   return { allow: true, permit: permit as Allowed };
 }
@@ -130,10 +139,20 @@ export function judge(
   if (!row.callers.includes(caller)) {
     return deny("op.caller", `${caller} may not ask for ${request.op}`);
   }
+  if (caller === "recovery" && isLocked(state, request)) {
+    return deny("op.locked", `${request.op} changes something, and the passphrase was not given`);
+  }
   const asked = { policy, state, caller, request, row };
   for (const need of row.needs) {
     const denied = CONDITIONS[need](asked);
     if (denied !== null) return denied;
   }
   return null;
+}
+
+/** Whether the recovery shell has to be unlocked before it may ask for that. */
+function isLocked(state: HostState, { op, dryRun }: Request): boolean {
+  const among = (ops: readonly Op[]) => ops.some((one) => one === op);
+  return state.recoveryOpen !== true && !among(WHILE_LOCKED) &&
+    !(dryRun === true && among(DRY_RUNS));
 }

@@ -41,6 +41,31 @@ const LIVE: readonly LiveOp[] = [
   "power.reboot",
 ];
 
+/** What a person may only ask for in order to look. */
+const LOOKING: readonly LiveOp[] = [
+  "metrics",
+  "crash.list",
+  "crash.show",
+  "policy.check",
+  "policy.show",
+  "policy.explain",
+  "keys.list",
+  "registry.check",
+  "aside.list",
+  "boot.history",
+  "boot.timeline",
+];
+
+/** These repair a host that is not in normal mode. */
+const REPAIR: readonly LiveOp[] = [
+  "registry.restore",
+  "data.check",
+  "data.mount",
+  "data.repair",
+  "aside.restore",
+  "recovery.shell",
+];
+
 /** These have a table of their own below. */
 const NETWORK: readonly LiveOp[] = [
   "network.enable",
@@ -99,6 +124,7 @@ function host(parts: Partial<HostState> = {}): HostState {
     virtualization: "kvm",
     memoryMiB: 4096,
     guests: new Map([[desk, guest()]]),
+    recoveryOpen: true,
     ...parts,
   };
 }
@@ -182,7 +208,7 @@ Deno.test("authorize lets a guest be stopped in safe mode and without a policy",
 
 Deno.test("authorize gives each live operation to its callers and to no other", () => {
   const state = host({ guests: new Map([[desk, guest({ state: "running" })]]) });
-  for (const op of LIVE) {
+  for (const op of [...LIVE, ...LOOKING]) {
     for (const caller of CALLERS) {
       const decision = authorize(policyOf(), state, caller, { op, vm: desk });
       // Only someone who is at the machine may accept a serial; recovery uses no guest.
@@ -254,6 +280,9 @@ Deno.test("authorize denies what this version does not have, and what no version
     ...PRESENTATION,
     "input.devices",
     "input.accept",
+    ...LOOKING,
+    ...REPAIR,
+    "recovery.unlock",
     "share.attach",
     "share.detach",
   ];
@@ -272,6 +301,43 @@ Deno.test("authorize denies what this version does not have, and what no version
   }
   const unnamed = authorize(policyOf(), host(), "console", { op: "vm.start" });
   assert(!unnamed.allow && unnamed.rule === "vm.unnamed");
+});
+
+Deno.test("authorize lets a locked recovery shell change nothing, whatever it asks for", () => {
+  for (const mode of ["normal", "safe", "recovery"] as const) {
+    const { recoveryOpen: _, ...locked } = host({ mode });
+    const may = OPS.filter((op) =>
+      authorize(policyOf(), locked, "recovery", { op, vm: desk }).allow
+    );
+    const looks = may.filter((op) => !op.startsWith("power.") && op !== "recovery.unlock");
+    assert.match(
+      looks.join(" "),
+      /^[a-z.]+( [a-z]+\.(list|show|check|plan|log|info|tail|explain|history|timeline)| metrics)*$/,
+    );
+    for (const op of OPS.filter((one) => !may.includes(one))) {
+      const dry = authorize(policyOf(), locked, "recovery", { op, vm: desk, dryRun: true });
+      // A permit that was given for a dry run says so.
+      assert(!dry.allow || dry.permit.dryRun, op);
+    }
+    // Nobody else is locked out by it.
+    assert(authorize(policyOf(), locked, "console", { op: "policy.install" }).allow);
+  }
+});
+
+Deno.test("authorize gives a root shell to the recovery shell of a developer's boot alone", () => {
+  const asked = (parts: Partial<HostState>, caller: Caller = "recovery") => {
+    const decision = authorize(null, host({ mode: "safe", ...parts }), caller, {
+      op: "recovery.shell",
+    });
+    return decision.allow ? "allow" : decision.rule;
+  };
+  assert.equal(asked({ developer: true }), "allow");
+  assert.equal(asked({}), "op.developer");
+  assert.equal(asked({ developer: true, recoveryOpen: false }), "op.locked");
+  assert.equal(asked({ developer: true, mode: "normal" }), "op.mode");
+  for (const caller of ["policy", "console", "socket", "agent"] as const) {
+    assert.equal(asked({ developer: true }, caller), "op.caller");
+  }
 });
 
 const anyGuest = fc.record({

@@ -49,6 +49,9 @@ export const CONDITIONS: { readonly [C in Condition]: Check } = {
   not_normal: ({ state }) =>
     state.mode === "normal" ? deny("op.mode", "the host is in normal mode") : null,
 
+  developer: ({ state }) =>
+    state.developer === true ? null : deny("op.developer", "this boot is not in developer mode"),
+
   all_at_rest: ({ state }) => {
     const up = [...state.guests.values()].filter((guest) => !AT_REST.includes(guest.state)).length;
     return up === 0 ? null : deny("op.guests_running", `${up} guests are not at rest`);

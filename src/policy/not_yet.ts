@@ -3,6 +3,7 @@
  * a key for a promise. Each row goes when the code that acts on its key comes.
  */
 import { type Issue, issue } from "../issue.ts";
+import { isAffordable } from "./passphrase.ts";
 import { type ProfileEntry, profilesOf } from "./resolve.ts";
 import type { PolicyDocument } from "./schema.ts";
 import { showPath, type TomlDocument, type TomlPath } from "./toml.ts";
@@ -11,7 +12,8 @@ import { showPath, type TomlDocument, type TomlPath } from "./toml.ts";
 const DOCUMENT_KEYS: readonly (readonly [TomlPath, (document: PolicyDocument) => boolean])[] = [
   [["logging", "input"], () => true],
   [["security", "measure"], (d) => d.security.measure !== "off"],
-  [["recovery", "passphrase"], () => true],
+  // The host compares with no hash that would cost it too much.
+  [["recovery", "passphrase"], (d) => !isAffordable(d.recovery.passphrase ?? "")],
 ];
 
 /** The same for the keys of a profile. */

@@ -50,12 +50,26 @@ export const OPS = [
   "logs.tail",
   "audit.verify",
   "audit.show",
+  "crash.list",
+  "crash.show",
+  "policy.check",
   "policy.show",
   "policy.explain",
   "policy.install",
+  "keys.list",
+  "registry.check",
   "registry.restore",
+  "data.check",
+  "data.mount",
   "data.repair",
+  "aside.list",
+  "aside.restore",
   "serial.accept",
+  "recovery.unlock",
+  "recovery.shell",
+  "boot.history",
+  "boot.timeline",
+  "boot.next",
   "network.enable",
   "network.disable",
   "network.end_provisioning",
@@ -92,8 +106,26 @@ export const LIVE_OPS = [
   "disk.export",
   "disk.resize",
   "logs.tail",
+  "metrics",
+  "crash.list",
+  "crash.show",
+  "policy.check",
+  "policy.show",
+  "policy.explain",
   "policy.install",
+  "keys.list",
+  "registry.check",
+  "registry.restore",
+  "data.check",
+  "data.mount",
+  "data.repair",
+  "aside.list",
+  "aside.restore",
   "serial.accept",
+  "recovery.unlock",
+  "recovery.shell",
+  "boot.history",
+  "boot.timeline",
   "network.enable",
   "network.disable",
   "network.end_provisioning",
@@ -119,6 +151,7 @@ export type Condition =
   | "in_force"
   | "normal"
   | "not_normal"
+  | "developer"
   | "all_at_rest"
   | "sound"
   | "profile"
@@ -274,12 +307,31 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "logs.tail": plain,
   "audit.verify": plain,
   "audit.show": plain,
+  "crash.list": plain,
+  "crash.show": plain,
+  "policy.check": plain,
   "policy.show": { ...plain, needs: ["in_force"] },
   "policy.explain": { ...plain, needs: ["in_force"] },
   "policy.install": plain,
+  "keys.list": plain,
+  "registry.check": plain,
   "registry.restore": repair,
+  "data.check": { ...repair, needs: ["not_normal"] },
+  "data.mount": repair,
   "data.repair": repair,
+  "aside.list": plain,
+  "aside.restore": repair,
   "serial.accept": { ...repair, needs: ["not_normal"] },
+  "recovery.unlock": { callers: ["recovery"], needs: [], exposes: false },
+  // It gives the host itself to a person, and no guest anything.
+  "recovery.shell": {
+    callers: ["recovery"],
+    needs: ["not_normal", "developer"],
+    exposes: false,
+  },
+  "boot.history": plain,
+  "boot.timeline": plain,
+  "boot.next": plain,
   "network.enable": {
     callers: ["policy", ...USER],
     needs: given("state", "network_given"),
@@ -295,6 +347,48 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "power.off": plain,
   "power.reboot": plain,
 };
+
+/**
+ * What the recovery shell may ask for before its passphrase was given: what only looks, and what ends the
+ * machine. Nothing of it changes a file.
+ */
+export const WHILE_LOCKED: readonly Op[] = [
+  "status",
+  "metrics",
+  "vm.list",
+  "vm.plan",
+  "vm.log",
+  "disk.info",
+  "logs.tail",
+  "audit.verify",
+  "audit.show",
+  "crash.list",
+  "crash.show",
+  "policy.check",
+  "policy.show",
+  "policy.explain",
+  "keys.list",
+  "registry.check",
+  "data.check",
+  "aside.list",
+  "recovery.unlock",
+  "boot.history",
+  "boot.timeline",
+  "update.status",
+  "power.off",
+  "power.reboot",
+];
+
+/**
+ * Operations that look all the way to their last step when they are asked for a dry run, and stop there.
+ * Of any other one a dry run says only what the rules say.
+ */
+export const DRY_RUNS: readonly Op[] = [
+  "policy.install",
+  "registry.restore",
+  "aside.restore",
+  "serial.accept",
+];
 
 /** The row of an operation; null where there is none of that name. */
 export function rowOf(op: string): OpRow | null {

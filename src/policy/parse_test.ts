@@ -345,8 +345,8 @@ Deno.test("checkPolicy says on a desk what the boot would say, and knows sizes",
   assert.deepEqual(rules(`${V}x = 1`), ["schema.unknown_key"]);
 });
 
-Deno.test("checkPolicy notes a passphrase without showing it, and any other value as it stands", () => {
-  const hash = `$scrypt$ln=15,r=8,p=1$${"a".repeat(22)}$${"b".repeat(43)}`;
+Deno.test("checkPolicy notes a passphrase that costs too much without showing it, and any other value as it stands", () => {
+  const hash = `$scrypt$ln=22,r=8,p=1$${"a".repeat(22)}$${"b".repeat(43)}`;
   const notes = checkPolicy(
     new TextEncoder().encode(
       `${V}serial = 1\n[recovery]\npassphrase = '${hash}'\n[logging]\ninput = 'full'\n`,

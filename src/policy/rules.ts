@@ -33,6 +33,16 @@ export const DENY_RULES = {
     says: "No policy is in force, and this needs one.",
     todo: "Correct what `ray status` gives as the reason, then boot again.",
   },
+  "op.locked": {
+    key: "recovery.passphrase",
+    says: "The recovery shell only looks until its passphrase was given.",
+    todo: "Say `unlock`; without a passphrase in the last accepted policy it stays so.",
+  },
+  "op.developer": {
+    key: null,
+    says: "Only a developer image that was booted with `rayos.dev=1` does this.",
+    todo: "Boot such an image.",
+  },
   "op.mode": {
     key: null,
     says: "This repairs the host, and is done in safe or recovery mode only.",

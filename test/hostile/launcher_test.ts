@@ -280,6 +280,10 @@ const CALLS: readonly [launcher: string, args: string[], refusal: RegExp][] = [
   ["fsck", ["-y"], /^fault data\.bad_spec/],
   ["fsck", ["/dev/disk/by-label"], /^fault data\.bad_spec/],
   ["fsck", ["/dev/nothing"], /^fault data\.not_found/],
+  ["fsck", ["/dev/nothing", "repair"], /^fault data\.not_found/],
+  ["fsck", ["/dev/vda", "repair", "-c"], /^fault usage/],
+  ["shell", [], /^fault shell\.release/],
+  ["shell", ["-c", "id"], /^fault usage/],
   ["power", [], /^fault usage/],
   ["power", ["kexec"], /^fault usage/],
   ["power", ["off", "-d"], /^fault usage/],
@@ -320,5 +324,35 @@ Deno.test({
       const events = `${root.dir}/run/rayos/cg/rayos/guests/00/cgroup.events`;
       fs.writeFileSync(events, "populated 1\n");
       assert.match(root.run("jail", "0"), /^fault jail\.running/);
+    }),
+});
+
+Deno.test({
+  name:
+    "shell starts only in a developer's image that was booted with rayos.dev=1, by its own look",
+  ignore,
+  fn: () =>
+    withRoot(({ dir, run }) => {
+      // The kernel's command line is this machine's own.
+      const launcher = `${dir}/usr/lib/rayos/shell`;
+      const text = fs.readFileSync(launcher, "utf8");
+      assert.match(text, / < \/proc\/cmdline\n/);
+      fs.writeFileSync(launcher, text.replace(" < /proc/cmdline", " < /run/cmdline"));
+      const put = (profile: string, words: string) => {
+        fs.mkdirSync(`${dir}/etc/rayos`, { recursive: true });
+        fs.writeFileSync(
+          `${dir}/etc/rayos/build.json`,
+          `{"profile":"${profile}","x":"developer"}\n`,
+        );
+        fs.writeFileSync(`${dir}/run/cmdline`, `${words}\n`);
+      };
+      put("release", "console=ttyS0 rayos.dev=1");
+      assert.match(run("shell"), /^fault shell\.release/);
+      put("developer", "console=ttyS0");
+      assert.match(run("shell"), /^fault shell\.mode/);
+      put("developer", "console=ttyS0 x=rayos.dev=1 rayos.dev=10");
+      assert.match(run("shell"), /^fault shell\.mode/);
+      put("developer", "rayos.dev=1 console=ttyS0");
+      assert.match(run("shell"), /^A root shell\. Its end leads back\.$/);
     }),
 });

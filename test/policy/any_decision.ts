@@ -94,6 +94,8 @@ export const anyState: fc.Arbitrary<HostState> = fc.record({
   guests: fc.tuple(guest("linux"), guest("lab"), guest("windows")).map(([one, two, three]) =>
     new Map([[DESK, one], [LAB, two], [OFFICE, three]])
   ),
+  recoveryOpen: fc.boolean(),
+  developer: fc.boolean(),
 });
 
 export const anyCaller = fc.constantFrom(...CALLERS);
@@ -107,6 +109,7 @@ export const anyRequest: fc.Arbitrary<Request> = fc.record({
   device: fc.constantFrom("input", "gpu", "vtpm", "agent", "usb", "__proto__", undefined),
   share: fc.constantFrom("docs", "work", "other", undefined),
   writable: fc.constantFrom(true, false, undefined),
+  dryRun: fc.constantFrom(true, false, undefined),
 }).map((drawn) =>
   // A key that is not there, not one that is undefined.
   Object.fromEntries(

@@ -28,7 +28,16 @@ permit(${PERSON}, action in ${
     "logs.tail",
     "audit.verify",
     "audit.show",
+    "crash.list",
+    "crash.show",
+    "policy.check",
     "policy.install",
+    "keys.list",
+    "registry.check",
+    "aside.list",
+    "boot.history",
+    "boot.timeline",
+    "boot.next",
     "update.status",
     "update.rollback",
     "power.off",
@@ -79,10 +88,46 @@ permit(${PERSON}, action == Action::"vm.pause", resource)
   when { resource has state && resource.state == "running" };
 permit(${PERSON}, action in ${actions("vm.suspend", "device.detach", "share.detach")}, resource)
   when { resource has state && ${set("", "running", "paused")}.contains(resource.state) };
-permit(${PRESENT}, action in ${actions("registry.restore", "data.repair")}, resource)
+permit(${PRESENT}, action in ${
+  actions("registry.restore", "data.repair", "data.mount", "aside.restore")
+}, resource)
   when { context.mode != "normal" && context.up == 0 };
-permit(${PRESENT}, action == Action::"serial.accept", resource)
+permit(${PRESENT}, action in ${actions("serial.accept", "data.check")}, resource)
   when { context.mode != "normal" };
+permit(principal == Caller::"recovery", action == Action::"recovery.unlock", resource);
+permit(principal == Caller::"recovery", action == Action::"recovery.shell", resource)
+  when { context.mode != "normal" && context.developer };
+forbid(principal == Caller::"recovery", action, resource)
+  unless { context.open || action in ${
+  actions(
+    "status",
+    "metrics",
+    "vm.list",
+    "vm.plan",
+    "vm.log",
+    "disk.info",
+    "logs.tail",
+    "audit.verify",
+    "audit.show",
+    "crash.list",
+    "crash.show",
+    "policy.check",
+    "policy.show",
+    "policy.explain",
+    "keys.list",
+    "registry.check",
+    "data.check",
+    "aside.list",
+    "recovery.unlock",
+    "boot.history",
+    "boot.timeline",
+    "update.status",
+    "power.off",
+    "power.reboot",
+  )
+} || context.dry && action in ${
+  actions("policy.install", "registry.restore", "aside.restore", "serial.accept")
+} };
 `;
 
 const NO_POLICY = `
@@ -218,6 +263,9 @@ export function question(name: string, state: HostState, caller: string, request
       device: request.device ?? "",
       share: request.share ?? "",
       writable: request.writable ?? false,
+      dry: request.dryRun ?? false,
+      open: state.recoveryOpen ?? false,
+      developer: state.developer ?? false,
     },
     preparsedPolicySetId: name,
     entities: [

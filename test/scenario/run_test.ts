@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { generateKeyPair, signDetached } from "../../src/policy/secret_key.ts";
 import { FakeConnection } from "../../src/guest/fake_connection.ts";
@@ -36,7 +37,7 @@ interface Scenario {
   readonly starts?: unknown;
   /** A field of the jail that is weaker than planned: text to replace in the task's status. */
   readonly weaken?: readonly [from: string, to: string];
-  /** Lines typed on the console. */
+  /** Lines typed on the console; `@name`: that file of this folder, signed, as `policy paste` takes it. */
   readonly typed?: readonly string[];
   /** Files put on RayOS Data after the boot, from this folder; `.toml` files are signed. */
   readonly bring?: Record<string, string>;
@@ -176,7 +177,14 @@ function seed(host: FakeHost, folder: string, scenario: Scenario): void {
   for (const file of ["rootfs.ext4", "vmlinuz"]) {
     host.seed(`/var/rayos/vm/linux/demo/${file}`, file);
   }
-  host.typed.push(...scenario.typed ?? []);
+  const typed = (scenario.typed ?? []).flatMap((line) => {
+    if (!line.startsWith("@")) return [line];
+    const bytes = Uint8Array.from(fs.readFileSync(path.join(folder, line.slice(1))));
+    const signature = signDetached(bytes, pair.secretKey, { trustedComment: "test" });
+    const base64 = Buffer.from(bytes).toString("base64").match(/.{1,76}/g) ?? [];
+    return [...base64, ".", ...signature.trimEnd().split("\n"), "."];
+  });
+  host.typed.push(...typed);
   host.launcher = (name, args) => answer(host, scenario, [name, ...args].join(" "));
   host.socket = (file) => socket(host, file);
 }

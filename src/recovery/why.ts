@@ -1,0 +1,35 @@
+/**
+ * What is wrong with the host, in words, each with what to do: what a person sees first, and `why`. Pure.
+ */
+
+import { escapeUnsafe } from "../escape.ts";
+import { wrap } from "./wrap.ts";
+
+/** What the shell knows when it explains itself. */
+export interface Why {
+  readonly mode: "normal" | "safe" | "recovery";
+  readonly troubles: readonly { code: string; text: string; hint: string }[];
+  /** `open`: it may change things; `locked`: after its passphrase; `closed`: there is none. */
+  readonly access: "open" | "locked" | "closed";
+}
+
+const ACCESS: Readonly<Record<Why["access"], string>> = {
+  open: "",
+  locked: "This shell only looks until the recovery passphrase was given: `unlock`.",
+  closed:
+    "No accepted policy has a recovery passphrase: this shell only looks, and restarts the machine.",
+};
+
+/** Why the host is not in normal mode. */
+export function renderWhy({ mode, troubles, access }: Why): string {
+  const found = troubles.length === 0 ? "." : ", because";
+  const head = mode === "recovery"
+    ? "RayOS is in recovery mode, as the kernel command line asked. No guest is started."
+    : `RayOS is in safe mode: no guest is started${found}`;
+  const lines = troubles.flatMap((one) => [
+    ...wrap(`* ${escapeUnsafe(one.code)}: ${escapeUnsafe(one.text)}`, 2, 4),
+    ...(one.hint ? wrap(`-> ${escapeUnsafe(one.hint)}`, 4, 7) : []),
+  ]);
+  const how = ACCESS[access] === "" ? [] : wrap(ACCESS[access]);
+  return ["", head, ...lines, ...how, "Type `help` for what can be done here.", ""].join("\n");
+}

@@ -1,0 +1,39 @@
+/** Text laid out for a screen of 80 columns. Pure. */
+
+import { clustersOf, fitting, widthOf } from "./text_width.ts";
+
+/** One column of 80 stays free. */
+const COLUMNS = 79;
+
+/**
+ * A text as lines that fit, cut at blanks where there are some.
+ *
+ * @param first blanks before the first line
+ * @param further blanks before those after it
+ */
+export function wrap(text: string, first = 0, further = first): string[] {
+  const lines: string[] = [];
+  let line = " ".repeat(first);
+  let empty = true;
+  const end = () => {
+    lines.push(line);
+    line = " ".repeat(further);
+    empty = true;
+  };
+  for (const word of text.split(" ")) {
+    if (!empty && widthOf(line) + 1 + widthOf(word) > COLUMNS) end();
+    if (!empty) line += " ";
+    let rest = word;
+    // A word that is longer than a line is cut where the line ends.
+    while (widthOf(line) + widthOf(rest) > COLUMNS) {
+      const piece = fitting(clustersOf(rest), COLUMNS - widthOf(line));
+      line += piece;
+      rest = rest.slice(piece.length);
+      end();
+    }
+    line += rest;
+    empty = false;
+  }
+  lines.push(line);
+  return lines;
+}
