@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { HARDENING, renderHardening } from "../../src/boot/hardening.ts";
+import type { DoctorRow } from "../../src/cli/doctor_rows.ts";
 import { insideOverlay, rayInside } from "./inside.ts";
 import { dataDisk, finish, Home, showingLines, signedPolicy, startMachine } from "./machine.ts";
 import type { OverlayFile } from "../../tools/boot_overlay.ts";
@@ -23,14 +24,22 @@ async function hardeningWith(overlay: Record<string, OverlayFile>) {
   });
   await run.waitFor("RAYOS_READY mode=normal");
   const answer = await rayInside(run, "doctor hardening --json");
+  const doctor = await rayInside(run, "doctor --json");
   await showingLines(run, async () => void await finish(run));
   const result: { rows: Row[]; cpu: { name: string; says: string }[] } = JSON.parse(answer.output);
-  return { code: answer.code, ...result };
+  const said: DoctorRow[] = JSON.parse(doctor.output).rows;
+  return { code: answer.code, ...result, bad: said.filter((row) => row.holds === "bad"), said };
 }
 
 Deno.test("a booted host is hardened as its table says, and the read-back can tell", async (t) => {
   await t.step("every row holds, and the CPU's faults are reported", async () => {
-    const { code, rows, cpu } = await hardeningWith({});
+    const { code, rows, cpu, bad, said } = await hardeningWith({});
+    // `ray doctor` of a host on which nothing is wrong, and everything that it looks at.
+    assert.deepEqual(bad, []);
+    assert.deepEqual(
+      [...new Set(said.map((row) => row.area))].sort(),
+      ["disk", "guests", "hardening", "host", "kernel", "keys", "permissions", "policy", "time"],
+    );
     assert.deepEqual(rows.filter((row) => !row.holds), []);
     assert.equal(code, 0);
     assert.equal(rows.length, HARDENING.length);
@@ -41,11 +50,12 @@ Deno.test("a booted host is hardened as its table says, and the read-back can te
   await t.step("two lines less for stage 0 are two rows that do not hold", async () => {
     const without = ["/proc/sys/kernel/modules_disabled 1", "/proc/sys/kernel/kptr_restrict 2"];
     const lines = renderHardening().split("\n").filter((line) => !without.includes(line));
-    const { code, rows } = await hardeningWith({ "/etc/rayos/hardening": lines.join("\n") });
+    const { code, rows, bad } = await hardeningWith({ "/etc/rayos/hardening": lines.join("\n") });
     assert.deepEqual(
       rows.filter((row) => !row.holds).map((row) => row.id),
       ["kernel_addresses", "modules"],
     );
     assert.equal(code, 1);
+    assert.deepEqual(bad.map((row) => row.area), ["hardening", "hardening"]);
   });
 });

@@ -61,6 +61,17 @@ Deno.test("the plan of a start equals ray vm plan of a desk, and a policy that n
     assert.ok(executed.length > 0);
     assert.equal(JSON.parse(stdout).plan_file, new TextDecoder().decode(executed));
 
+    // What the host says of a guest that runs is the kernel's own count.
+    const metrics = await rayInside(run, "metrics");
+    const memory = /^rayos_guest_memory_bytes\{vm="linux-demo-001"\} (\d+)$/mu.exec(metrics.output);
+    assert.ok(Number(memory?.[1]) > 64 * 1024 * 1024, metrics.output);
+    assert.match(metrics.output, /^rayos_guest_cpu_seconds_total\{vm="linux-demo-001"\} [\d.]+$/mu);
+    assert.match(metrics.output, /^rayos_boot_ready_seconds [\d.]+$[^]*\n# EOF\n$/mu);
+    const { output: chart } = await rayInside(run, "boot chart");
+    for (const text of ["kernel", "launch", `${GUEST} ready`, "RAYOS_READY"]) {
+      assert.match(chart, new RegExp(`>${text}[ <]`, "u"), `${text} is drawn`);
+    }
+
     const shown = await rayInside(run, `policy install ${INCOMING} --dry-run`);
     assert.equal(shown.code, 0, shown.output);
     assert.match(shown.output, /allowed before, and not now[^]*nothing was installed/u);

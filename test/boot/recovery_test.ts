@@ -80,9 +80,9 @@ Deno.test("a broken policy is found, mended and installed over the serial line, 
     assert.match(await tell(run, "shell"), /denied by op\.developer/u);
 
     const pasted = await forPasting(good);
-    await tell(run, "policy paste --dry-run", /Ctrl-C leaves it\.\n/u);
+    await tell(run, "policy paste --dry-run", /Ctrl-C leaves it\./u);
     assert.match(await tell(run, pasted.join("\r")), /nothing was installed/u);
-    await tell(run, "policy paste", /Ctrl-C leaves it\.\n/u);
+    await tell(run, "policy paste", /Ctrl-C leaves it\./u);
     const installed = await tell(run, pasted.join("\r"));
     assert.match(installed, /is in force\n[^]*`retry` at its console/u);
 
