@@ -22,7 +22,7 @@ import type { Runtime } from "../runtime.ts";
 import { syncGuests } from "./launch.ts";
 import { beginUplink } from "./network.ts";
 import { limitAll } from "./plan.ts";
-import { loadPolicy, type PolicyFiles, policyFiles } from "./policy_source.ts";
+import { ACCEPTED_FILE, loadPolicy, type PolicyFiles, policyFiles } from "./policy_source.ts";
 import { remember } from "./registry.ts";
 
 const SIGNATURE_LIMIT = 64 * 1024;
@@ -72,7 +72,11 @@ export async function installPolicy(
   runtime.bringIntoForce(loaded);
   // It is in force from here on, whatever fails now: what it forbids ends first.
   const applied = await applyToGuests(runtime, permit, loaded.policy);
-  remember(runtime, loaded);
+  // On a data root where nothing was accepted yet the registry comes first, at the next boot: what is
+  // remembered means that there was one.
+  if (runtime.registry !== null || runtime.host.lstat(ACCEPTED_FILE) !== null) {
+    remember(runtime, loaded);
+  }
   return { ok: true, result: { ...shown, ...applied } };
 }
 
