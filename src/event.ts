@@ -86,8 +86,12 @@ export type HostEvent =
   | { type: "data_low"; freeBytes: number; wholeBytes: number }
   | { type: "console_detached"; vm: VmId | null; caller: string; reason: string }
   | { type: "crash"; bootId: string; cause: CrashCause | "earlier"; phase: string }
+  | { type: "kernel"; priority: number; text: string; ms: number }
   | { type: "log_dropped"; sink: string; lines: number }
-  | { type: "retention"; removed: number; bytes: number }
+  | { type: "retention"; removed: number; bytes: number; category: string }
+  | { type: "audit_finding"; issue: Issue }
+  | { type: "audit_key"; fingerprint: string }
+  | { type: "audit_sealed"; seq: number; head: string }
   | { type: "guests_account"; ever: number; memoryPeakBytes: number | null }
   | { type: "shutdown"; how: "poweroff" | "reboot"; reason: string };
 

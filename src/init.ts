@@ -10,6 +10,7 @@ import type { Host } from "./host/port.ts";
 import { oneAtATime } from "./one_at_a_time.ts";
 import { PATHS } from "./permissions.ts";
 import { beat, lateForReady, PHASE_FILE } from "./phase/alive.ts";
+import { auditOperations } from "./phase/audit_commands.ts";
 import { backUp, restore } from "./phase/backup_commands.ts";
 import { clone } from "./phase/clone_command.ts";
 import { reportUncaught } from "./phase/crash.ts";
@@ -71,6 +72,7 @@ export async function init(host: Host): Promise<void> {
     const message = `program: ${reasonOf(error)}; it is started again, guests run on`;
     runtime.emit({ type: "fault", stage: "session", code: "init.uncaught", message });
     reportUncaught(runtime, message);
+    runtime.audit.close();
     sinks.closeFiles();
   });
   composeOperations(runtime);
@@ -90,6 +92,7 @@ export function composeOperations(runtime: Runtime): void {
   const launcher = diskLauncher(runtime.host);
   const inFiles = [
     ...viewOperations(runtime),
+    ...auditOperations(runtime),
     ...guestOperations(runtime),
     ...diskOperations(runtime, launcher),
     ...networkOperations(runtime),

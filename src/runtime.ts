@@ -5,6 +5,7 @@
  */
 
 import { ASKED, LAST_WORD } from "./audit/crash.ts";
+import { Audit, LOST_HINT } from "./audit/audit.ts";
 import type { LogSinks } from "./audit/sinks.ts";
 import { type Cmdline, CMDLINE_DEFAULTS } from "./boot/cmdline.ts";
 import type { ImageFacts, Starts } from "./boot/session.ts";
@@ -18,8 +19,16 @@ import { allSlots, type VmId, vmId } from "./id.ts";
 import type { Issue } from "./issue.ts";
 import { GUESTS_CGROUP, PATHS } from "./permissions.ts";
 import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
-import { type Allowed, authorize, type GuestView, type HostState } from "./policy/authorize.ts";
-import { AT_REST, type Caller, DRY_RUNS, type LiveOp } from "./policy/ops.ts";
+import {
+  type Allowed,
+  authorize,
+  type Decision,
+  type GuestView,
+  type HostState,
+  type Request,
+} from "./policy/authorize.ts";
+import { deny } from "./policy/conditions.ts";
+import { AT_REST, type Caller, DRY_RUNS, type LiveOp, rowOf } from "./policy/ops.ts";
 import type { Explained } from "./policy/explain.ts";
 import type { Profile } from "./policy/policy.ts";
 import { Presenter } from "./presentation/presenter.ts";
@@ -55,7 +64,7 @@ export type Operation = (
 ) => Promise<Outcome> | Outcome;
 
 /** What is still answered while the machine ends: looking, not acting. */
-const WHILE_ENDING: readonly string[] = ["status", "vm.list", "logs.tail"];
+const WHILE_ENDING: readonly string[] = ["status", "vm.list", "logs.tail", "audit.show"];
 /** What is answered before the boot is over: guests are still decided on. */
 const WHILE_BOOTING: readonly string[] = [...WHILE_ENDING, "power.off", "power.reboot"];
 const POWER_TIMEOUT_MS = 600_000;
@@ -100,6 +109,7 @@ export class Runtime {
   readonly troubles: Trouble[] = [];
   /** The recovery shell may change things: its passphrase was given, or the image asks for none. */
   recoveryOpen = false;
+  readonly audit: Audit;
   #ending = false;
 
   /** Whether the machine is being ended: nothing new is begun then. */
@@ -115,13 +125,42 @@ export class Runtime {
     readonly starts: Starts,
     /** The phase in which the start before this one was. */
     readonly phaseBefore = "unknown",
-  ) {}
+  ) {
+    this.audit = new Audit(host, {
+      now: () => sinks.now(),
+      onLost: (reason) => this.#auditLost(reason),
+      makeRoom: () => sinks.makeRoom(),
+    });
+  }
 
-  /** To the sinks; bound, so that it can be handed on. */
+  /** To the sinks and the audit log; bound, so that it can be handed on. */
   readonly emit = (event: HostEvent): void => {
     this.counters.see(event, this.host.clock.monoMs());
     this.sinks.emit(event);
+    this.audit.observe(event);
   };
+
+  #auditLost(reason: string): void {
+    const [code, text] = ["audit.unwritable", `audit log on RayOS Data: ${reason}`];
+    this.emit({ type: "fault", stage: "data", code, message: `${text}; ${LOST_HINT}` });
+    this.troubles.push({ code, text, hint: LOST_HINT });
+  }
+
+  /**
+   * The one way to a permit: `authorize` by the policy and the state of now, and the record of it. What gives
+   * something away is allowed only where that record is on the disk.
+   */
+  decide<const R extends Request>(
+    caller: Caller,
+    request: R,
+  ): Decision<R["op"] extends LiveOp ? R["op"] : LiveOp> {
+    const decision = authorize(this.inForce?.policy ?? null, this.state(), caller, request);
+    const { op, vm = null } = request;
+    const [rule, detail] = decision.allow ? [null, null] : [decision.rule, decision.detail];
+    const decided = { caller, op, vm, allow: decision.allow, rule, detail };
+    const why = this.audit.decided(decided, rowOf(op)?.exposes === true);
+    return why === null ? decision : deny("audit.unwritable", why);
+  }
 
   /** From here on this policy decides. */
   bringIntoForce(loaded: PolicyInForce & { readonly findings: readonly Issue[] }): void {
@@ -137,8 +176,7 @@ export class Runtime {
   decideAgain(): void {
     this.presenter.decideAgain();
     this.consoles.decideAgain((vm, caller) => {
-      const policy = this.inForce?.policy ?? null;
-      const decision = authorize(policy, this.state(), caller, { op: "vm.console", vm });
+      const decision = this.decide(caller, { op: "vm.console", vm });
       return decision.allow ? null : decision.rule;
     });
   }
@@ -239,8 +277,7 @@ export class Runtime {
     if (caller === "socket" && !this.ready && !WHILE_BOOTING.includes(op)) {
       return { ok: false, rule: "op.not_ready", detail: "the boot is not over; ask again then" };
     }
-    const policy = this.inForce?.policy ?? null;
-    const decision = authorize(policy, this.state(), caller, requestOf(op, vm, args));
+    const decision = this.decide(caller, requestOf(op, vm, args));
     if (!decision.allow) return { ok: false, rule: decision.rule, detail: decision.detail };
     const permit = decision.permit as Allowed;
     // One that has no dry run of its own is not begun by it.
@@ -261,9 +298,7 @@ export class Runtime {
 
   /** The power button: as if a person at the machine asked. */
   async powerButton(): Promise<void> {
-    const decision = authorize(this.inForce?.policy ?? null, this.state(), "console", {
-      op: "power.off",
-    });
+    const decision = this.decide("console", { op: "power.off" });
     if (decision.allow) await this.end(decision.permit, "power_button");
   }
 
@@ -290,7 +325,10 @@ export class Runtime {
     }
     this.#account();
     this.recordBoot(how);
-    this.emit({ type: "shutdown", how, reason });
+    const last = { type: "shutdown", how, reason } as const;
+    const sealed = this.audit.end(last);
+    if (sealed !== null) this.emit({ type: "audit_sealed", seq: sealed.seq, head: sealed.hash });
+    this.emit(last);
     try {
       this.sinks.closeFiles();
     } catch {
@@ -319,6 +357,7 @@ export class Runtime {
   /** Ends the program; PID 1 starts it again, and guests run on. */
   restart(): never {
     this.control?.close();
+    this.audit.close();
     this.sinks.closeFiles();
     this.host.put(LAST_WORD, ASKED);
     this.host.exit(0);

@@ -144,6 +144,15 @@ export class FakeHost implements Host {
     this.written.add(path);
   }
 
+  overwrite(path: string, bytes: Uint8Array): void {
+    const old = this.files.get(path);
+    assert.ok(old !== undefined, `${path} is not there to be written over`);
+    const whole = Uint8Array.from(old);
+    whole.set(bytes);
+    this.files.set(path, whole);
+    this.written.add(path);
+  }
+
   makeDirectory(path: string): void {
     this.directories.add(path);
   }
@@ -221,6 +230,7 @@ export class FakeHost implements Host {
         return size();
       },
       append: grow,
+      sync: () => {},
       close: () => {},
     };
   }

@@ -69,6 +69,16 @@ const MAY_IMPORT_AUDIT = [
   "cli",
 ];
 
+/** Who reads the audit log back, for a person. */
+const READS_LOGS = /\/src\/((cli|control|recovery)\/.*|phase\/audit_commands\.ts)$/;
+
+/** Who may ask the ring for its lines: to show them, or to put them into a crash report. */
+const SHOWS_LINES =
+  /\/src\/(phase\/(host_view|crash|recovery_console)\.ts|(audit|recovery|control)\/.*)$/;
+
+/** Who writes to the console: the lines, the prompt, and the key that is shown once. */
+const PRINTS = /\/src\/(audit\/sinks\.ts|phase\/(audit|recovery_console)\.ts|host\/.*)$/;
+
 /** Modules of node that touch the operating system. */
 const SYSTEM_MODULES = [
   "child_process",
@@ -111,8 +121,14 @@ function isOfTests(filename: string): boolean {
  * @param from absolute path of the importing file
  * @param specifier as it stands in the import
  * @param typeOnly whether nothing of it is left when the program runs
+ * @param names what is imported by name
  */
-export function whyNotImport(from: string, specifier: string, typeOnly: boolean): string | null {
+export function whyNotImport(
+  from: string,
+  specifier: string,
+  typeOnly: boolean,
+  names: readonly string[] = [],
+): string | null {
   const own = placeOf(from);
   if (own === null || !specifier.startsWith(".")) return null;
   const target = new URL(specifier, `file://${from}`).pathname;
@@ -120,7 +136,13 @@ export function whyNotImport(from: string, specifier: string, typeOnly: boolean)
   if (isOfTests(target)) return "what tests share is imported by tests only";
   const layer = target.slice(own.root.length + 1).split("/", 1)[0] ?? "";
   if (layer === own.layer) return null;
+  if (layer === "policy" && own.layer !== "runtime.ts" && target.endsWith("/authorize.ts")) {
+    if (names.includes("authorize")) return "only runtime.ts decides, and records it: use decide";
+  }
   if (layer === "host") return whyNotHost(own, target, typeOnly);
+  if (layer === "audit" && target.endsWith("/audit/reader.ts") && !READS_LOGS.test(from)) {
+    return "logs are read back for display only: in cli/, control/ and recovery/";
+  }
   if (layer === "audit") {
     return MAY_IMPORT_AUDIT.includes(own.layer) ? null : `${own.layer} may not import audit/`;
   }
@@ -183,12 +205,24 @@ function textOf(node: Deno.lint.Expression): string | null {
   return null;
 }
 
-function importRule(why: (from: string, specifier: string, typeOnly: boolean) => string | null) {
+function importRule(
+  why: (
+    from: string,
+    specifier: string,
+    typeOnly: boolean,
+    names: readonly string[],
+  ) => string | null,
+) {
   return {
     create(context: Deno.lint.RuleContext): Deno.lint.LintVisitor {
-      const check = (source: Deno.lint.Node, specifier: unknown, typeOnly: boolean) => {
+      const check = (
+        source: Deno.lint.Node,
+        specifier: unknown,
+        typeOnly: boolean,
+        names: readonly string[] = [],
+      ) => {
         if (typeof specifier !== "string") return;
-        const message = why(context.filename.replaceAll("\\", "/"), specifier, typeOnly);
+        const message = why(context.filename.replaceAll("\\", "/"), specifier, typeOnly, names);
         if (message !== null) context.report({ node: source, message });
       };
       return {
@@ -197,7 +231,12 @@ function importRule(why: (from: string, specifier: string, typeOnly: boolean) =>
               node.specifiers.every((one) =>
                 one.type === "ImportSpecifier" && one.importKind === "type"
               );
-          check(node.source, node.source.value, typeOnly);
+          const names = node.specifiers.flatMap((one) =>
+            one.type !== "ImportSpecifier"
+              ? []
+              : [one.imported.type === "Identifier" ? one.imported.name : one.imported.value]
+          );
+          check(node.source, node.source.value, typeOnly, names);
         },
         ExportNamedDeclaration(node) {
           if (node.source) check(node.source, node.source.value, node.exportKind === "type");
@@ -211,6 +250,13 @@ function importRule(why: (from: string, specifier: string, typeOnly: boolean) =>
       };
     },
   };
+}
+
+/** `host`, `this.host`, `runtime.host`, …: the port by the name that it has everywhere. */
+function isHost(node: Deno.lint.Expression | Deno.lint.Super): boolean {
+  if (node.type === "Identifier") return node.name === "host";
+  return node.type === "MemberExpression" && node.property.type === "Identifier" &&
+    node.property.name === "host";
 }
 
 const plugin: Deno.lint.Plugin = {
@@ -247,9 +293,21 @@ const plugin: Deno.lint.Plugin = {
     "no-console": {
       create(context) {
         const own = placeOf(context.filename);
-        if (own === null || own.layer === "host" || own.layer === "cli") return {};
+        if (own === null) return {};
+        const { filename } = context;
         return {
           MemberExpression(node) {
+            const name = node.property.type === "Identifier" ? node.property.name : "";
+            const prints = (name === "console" || name === "harness") && isHost(node.object);
+            if (prints && !PRINTS.test(filename)) {
+              context.report({
+                node,
+                message: "only the sinks write to the console: emit an event",
+              });
+            }
+            if (name === "lastLines" && !SHOWS_LINES.test(filename)) {
+              context.report({ node, message: "lines of the log are read back for display only" });
+            }
             if (node.object.type === "Identifier" && node.object.name === "console") {
               context.report({ node, message: "nothing in src/ prints: return or emit an event" });
             }

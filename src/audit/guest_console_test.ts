@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { FakeConnection } from "../guest/fake_connection.ts";
 import type { Host } from "../host/port.ts";
 import { copyConsole, GuestConsoleLog } from "./guest_console.ts";
@@ -50,6 +51,53 @@ Deno.test("copyConsole gives the log and the attached the same bytes, and closes
 Deno.test("copyConsole goes on for the attached where the log can no longer be written, told once", async () => {
   const { disk, seen } = await copied(2, ["ab", "cd", "ef"]);
   assert.deepEqual([disk.text, seen.attached, seen.lost], ["ab", "abcdef", 1]);
+});
+
+/** What a guest would write to be taken for the host, cut anywhere and mixed with anything. */
+const FORGED = [
+  "2026-11-24T12:00:00.000Z INFO init RAYOS_READY mode=normal guests=1\n",
+  "mono:1 ERROR policy RAYOS_POLICY_OK:0\r\n",
+  "\r\u001b[2J\u001b[HRAYOS_POLICY_OK:",
+  "\u001b]0;title\u0007",
+  "\n",
+];
+
+Deno.test("copyConsole writes no byte of a guest's anywhere but to its own log and its readers", async () => {
+  const piece = fc.oneof(
+    fc.uint8Array({ maxLength: 80 }),
+    fc.constantFrom(...FORGED).chain((text) => {
+      const bytes = new TextEncoder().encode(text);
+      return fc.nat(bytes.length).map((at) => bytes.subarray(at));
+    }),
+  );
+  await fc.assert(fc.asyncProperty(fc.array(piece, { maxLength: 12 }), async (pieces) => {
+    const paths: string[] = [];
+    const elsewhere: string[] = [];
+    const written: number[] = [];
+    const seen: number[] = [];
+    const host = {
+      append: (path: string) => ({
+        size: 0,
+        append: (bytes: Uint8Array) => void (paths.push(path), written.push(...bytes)),
+        close: () => {},
+      }),
+      clock: { monoMs: () => 0, sleep: () => Promise.resolve() },
+      console: (text: string) => elsewhere.push(text),
+      harness: (text: string) => elsewhere.push(text),
+    } as unknown as Host;
+    const connection = new FakeConnection();
+    const queue: (Uint8Array | null)[] = [...pieces.filter((one) => one.length > 0), null];
+    connection.read = () => Promise.resolve(queue.shift() ?? null);
+    await copyConsole(host, connection, {
+      kibPerSecond: 1,
+      log: new GuestConsoleLog(host, "/guest/logs"),
+      onLogLost: () => assert.fail(),
+      attached: (bytes) => seen.push(...bytes),
+    });
+    assert.deepEqual(elsewhere, []);
+    assert.ok(paths.every((path) => path === "/guest/logs/console.log"));
+    assert.deepEqual([written, seen], [pieces.flatMap((one) => [...one]), written]);
+  }));
 });
 
 Deno.test("copyConsole reads no faster than the policy's rate, but for a second at once", async () => {

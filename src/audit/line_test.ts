@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { escapeUnsafe } from "../escape.ts";
+import { issue } from "../issue.ts";
 import { fieldValue, marker, MAX_LINE_BYTES, renderLine } from "./line.ts";
+import { lineOf } from "./marker.ts";
 
 // The grammar, written apart from the code that renders it.
 const GRAMMAR =
@@ -19,6 +21,39 @@ Deno.test("renderLine gives one line of the grammar whatever a value holds", () 
       assert.match(text, GRAMMAR);
       assert.ok(new TextEncoder().encode(text).length <= MAX_LINE_BYTES);
     }),
+  );
+});
+
+Deno.test("lineOf and renderLine make one line of whatever a guest, a kernel or a file may have said", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 300 }),
+    fc.constantFrom(
+      "\n2026-11-24T12:00:00.000Z INFO init RAYOS_READY mode=normal guests=1",
+      "\r\u001b[2JRAYOS_POLICY_OK:0",
+      'x" RAYOS_READY mode="normal',
+    ),
+  );
+  fc.assert(
+    fc.property(text, (said) => {
+      const found = issue(said, { path: said, expected: said, found: said, hint: said });
+      for (
+        const event of [
+          { type: "kernel", priority: 3, text: said, ms: 1 },
+          { type: "fault", stage: "guest", code: "guest.qmp", message: said },
+          { type: "violation", issue: { ...found, rule: "path.x" }, vm: null },
+          { type: "finding", issue: { ...found, rule: "path.x" } },
+          { type: "audit_finding", issue: { ...found, rule: "audit.x" } },
+          { type: "host_event", op: said, target: said, caller: "socket" },
+          { type: "host_ack", op: said, ok: false, detail: said },
+        ] as const
+      ) {
+        const line = renderLine("mono:12", lineOf(event));
+        assert.equal(line.split(/[\r\n\u2028\u2029]/).length, 1);
+        if (!line.endsWith(" cut=true")) assert.match(line, GRAMMAR);
+        assert.ok(line.startsWith("mono:12 "));
+      }
+    }),
+    { numRuns: 300 },
   );
 });
 

@@ -156,8 +156,29 @@ const ROWS: Rows = {
   console_detached: (e) =>
     info("control", "console_detached", { vm: e.vm, caller: e.caller, reason: e.reason }),
   crash: (e) => error("init", marker("RAYOS_CRASH", e.bootId), { cause: e.cause, phase: e.phase }),
+  kernel: (e) => {
+    const level = e.priority <= 3 ? "error" : e.priority === 4 ? "warn" : "info";
+    const fields = { at_ms: e.ms, text: e.text };
+    return {
+      level: e.priority === 7 ? "debug" : level,
+      component: "kernel",
+      event: "kernel",
+      fields,
+    };
+  },
   log_dropped: (e) => warn("log", "log_dropped", { sink: e.sink, lines: e.lines }),
-  retention: (e) => info("log", "retention", { removed: e.removed, bytes: e.bytes }),
+  retention: (e) =>
+    info("log", "retention", { removed: e.removed, bytes: e.bytes, category: e.category }),
+  audit_finding: (e) =>
+    warn("audit", "audit_finding", {
+      rule: e.issue.rule,
+      path: e.issue.path,
+      expected: e.issue.expected,
+      found: e.issue.found,
+      hint: e.issue.hint,
+    }),
+  audit_key: (e) => info("audit", "audit_key", { fingerprint: e.fingerprint }),
+  audit_sealed: (e) => info("audit", "audit_sealed", { seq: e.seq, head: e.head }),
   guests_account: (e) =>
     info("jail", "guests_account", { ever: e.ever, memory_peak: e.memoryPeakBytes }),
   shutdown: (e) => info("init", marker("RAYOS_SHUTDOWN", e.how, e.reason)),

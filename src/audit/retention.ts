@@ -36,6 +36,24 @@ export function toFree(files: readonly LogFile[], bytes: number): LogFile[] | nu
   return freed >= bytes ? removed : null;
 }
 
+/** A log file of one category: the host's, the boots', or the guests' consoles. Never the audit log. */
+export interface CategoryFile extends LogFile {
+  readonly category: "log" | "boot" | "console";
+}
+
+/**
+ * What goes where the disk is full: the oldest file of the category that takes most of it.
+ *
+ * @param files without those that are being written
+ */
+export function mostTalkative(files: readonly CategoryFile[]): CategoryFile | null {
+  const bytes = new Map<string, number>();
+  for (const { category, size } of files) bytes.set(category, (bytes.get(category) ?? 0) + size);
+  const [most] = [...bytes].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+  const [first] = oldestFirst(files.filter((file) => file.category === most?.[0]));
+  return files.find((file) => file.path === first?.path) ?? null;
+}
+
 function oldestFirst(files: readonly LogFile[]): LogFile[] {
   return files.toSorted((a, b) => a.modifiedMs - b.modifiedMs || a.path.localeCompare(b.path));
 }

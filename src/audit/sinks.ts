@@ -6,13 +6,16 @@
 
 import type { HostEvent } from "../event.ts";
 import type { AppendFile, Host } from "../host/port.ts";
-import { type Level, renderLine, timestamp } from "./line.ts";
+import { LineBudget } from "./budget.ts";
+import { type Level, type Line, renderLine, timestamp } from "./line.ts";
 import { lineOf } from "./marker.ts";
-import { MAX_FILE_BYTES, MAX_FILES } from "./retention.ts";
+import { type CategoryFile, MAX_FILE_BYTES, MAX_FILES, mostTalkative } from "./retention.ts";
 
 const LEVELS: readonly Level[] = ["error", "warn", "info", "debug", "trace"];
 /** Lines that wait for the data root, and that `log` shows: 4 KiB each at most, so 8 MiB at worst. */
 const RING_LINES = 2000;
+/** So many files may go for one line. */
+const MOST_TRIES = 8;
 
 /** What the sinks need to know of the logging policy. */
 export interface LoggingPolicy {
@@ -20,13 +23,33 @@ export interface LoggingPolicy {
   readonly persist: boolean;
 }
 
+interface Entry {
+  readonly text: string;
+  /** Written to the disk whatever the policy says. */
+  readonly always: boolean;
+  /** Neither for the console nor for the harness. */
+  readonly quiet: boolean;
+}
+
+interface Files {
+  readonly main: AppendFile;
+  readonly boot: AppendFile;
+  readonly root: string;
+  readonly bootId: string;
+}
+
 export class LogSinks {
   #harnessRun: string | null = null;
   #wallTrusted = false;
   #policy: LoggingPolicy = { level: "info", persist: true };
-  readonly #ring: { text: string; always: boolean }[] = [];
-  #waiting: { text: string; always: boolean }[] = [];
-  #files: { main: AppendFile; boot: AppendFile; root: string } | null = null;
+  readonly #ring: Entry[] = [];
+  #waiting: Entry[] = [];
+  #files: Files | null = null;
+  readonly #budget = new LineBudget();
+  /** Categories of which it was said that something went. */
+  readonly #told = new Set<string>();
+  /** What is to be said once a line is written. */
+  readonly #owed: HostEvent[] = [];
   #dropped = 0;
   #ended = false;
   readonly #encoder = new TextEncoder();
@@ -48,11 +71,24 @@ export class LogSinks {
     const line = lineOf(event);
     const always = event.type === "violation" || line.event.startsWith("RAYOS_");
     if (!always && LEVELS.indexOf(line.level) > LEVELS.indexOf(this.#policy.level)) return;
+    const nowMs = this.host.clock.monoMs();
+    const source = `${line.component}${line.fields["vm"] == null ? "" : `/${line.fields["vm"]}`}`;
+    const limited = event.type !== "violation" && event.type !== "shutdown";
+    if (limited && !this.#budget.admits(source, nowMs)) return;
+    for (const { source, lines } of this.#budget.due(nowMs, this.#ended)) {
+      this.#put(lineOf({ type: "log_dropped", sink: source, lines }), "log_dropped");
+    }
+    this.#put(line, event.type);
+  }
+
+  #put(line: Line, type: HostEvent["type"]): void {
     const text = renderLine(this.now(), line);
-    this.toConsole(`${text}\n`);
+    const entry = { text, always: type === "violation", quiet: type === "kernel" };
+    if (!entry.quiet) {
+      this.toConsole(`${text}\n`);
+      if (this.#harnessRun !== null) this.host.harness(`${this.#harnessRun} ${text}\n`);
+    }
     this.toFollowers(text);
-    if (this.#harnessRun !== null) this.host.harness(`${this.#harnessRun} ${text}\n`);
-    const entry = { text, always: event.type === "violation" };
     this.#ring.push(entry);
     if (this.#ring.length > RING_LINES) this.#ring.shift();
     if (this.#files === null) {
@@ -81,7 +117,8 @@ export class LogSinks {
   /** Says which run the harness counts; what was written before is repeated to it. */
   setHarness(run: string | null): void {
     this.#harnessRun = run;
-    if (run !== null) { for (const { text } of this.#ring) this.host.harness(`${run} ${text}\n`); }
+    if (run === null) return;
+    for (const { text, quiet } of this.#ring) if (!quiet) this.host.harness(`${run} ${text}\n`);
   }
 
   /** The last lines, for a person to read. */
@@ -99,7 +136,7 @@ export class LogSinks {
     const root = `${dataRoot}/logs`;
     const main = this.host.append(`${root}/rayos.log`);
     const boot = this.host.append(`${root}/boot/${bootId}.log`);
-    this.#files = { main, boot, root };
+    this.#files = { main, boot, root, bootId };
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const entry of waiting) this.#toDisk(entry);
@@ -118,37 +155,93 @@ export class LogSinks {
     files?.boot.close();
   }
 
-  #toDisk(entry: { text: string; always: boolean }): void {
+  /**
+   * Removes the oldest file of the most talkative category from a disk that is full; says so once for each
+   * category. Neither a file that is written nor the audit log ever goes.
+   *
+   * @returns whether something went
+   */
+  makeRoom(): boolean {
+    const files = this.#files;
+    if (files === null) return false;
+    const file = mostTalkative(this.#removable(files));
+    if (file === null) return false;
+    this.host.remove(file.path);
+    if (!this.#told.has(file.category)) {
+      this.#told.add(file.category);
+      const { category, size } = file;
+      this.#owed.push({ type: "retention", removed: 1, bytes: size, category });
+    }
+    return true;
+  }
+
+  #removable({ root, bootId }: Files): CategoryFile[] {
+    const found: CategoryFile[] = [];
+    const add = (category: CategoryFile["category"], path: string) => {
+      const facts = this.host.lstat(path);
+      if (facts?.type !== "file") return;
+      found.push({ category, path, size: facts.size, modifiedMs: facts.modifiedMs });
+    };
+    for (const name of this.host.list(root)) {
+      if (/^rayos\.log\.\d$/.test(name)) add("log", `${root}/${name}`);
+    }
+    for (const name of this.host.list(`${root}/boot`)) {
+      if (name !== `${bootId}.log`) add("boot", `${root}/boot/${name}`);
+    }
+    for (const kind of ["linux", "windows"]) {
+      const guests = `${root.slice(0, -"/logs".length)}/vm/${kind}`;
+      for (const vm of this.host.list(guests)) add("console", `${guests}/${vm}/logs/console.log.1`);
+    }
+    return found;
+  }
+
+  #toDisk(entry: Entry): void {
     if (!this.#policy.persist && !entry.always) return;
+    let failed: unknown = null;
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      try {
+        this.#write(this.#encoder.encode(`${entry.text}\n`));
+        failed = null;
+        break;
+      } catch (error) {
+        failed = error;
+        if (!isFull(error) || !this.makeRoom()) break;
+      }
+    }
+    if (failed !== null) this.#giveUp(failed);
+    for (const event of this.#owed.splice(0)) this.emit(event);
+  }
+
+  #write(bytes: Uint8Array): void {
     const files = this.#files;
     if (files === null) return;
-    const bytes = this.#encoder.encode(`${entry.text}\n`);
-    try {
-      if (files.main.size + bytes.length > MAX_FILE_BYTES) this.#rotate(files);
-      this.#files?.main.append(bytes);
-      if (files.boot.size + bytes.length <= MAX_FILE_BYTES) files.boot.append(bytes);
-    } catch (error) {
-      // A disk that is full or gone must not stop the host: console and ring still have the line.
-      this.#files = null;
-      for (const file of [files.main, files.boot]) {
-        try {
-          file.close();
-        } catch {
-          // What the disk says is reported below; an open handle would keep it busy at the end.
-        }
+    if (files.main.size + bytes.length > MAX_FILE_BYTES) this.#rotate(files);
+    this.#files?.main.append(bytes);
+    if (files.boot.size + bytes.length <= MAX_FILE_BYTES) files.boot.append(bytes);
+  }
+
+  /** A disk that is full or gone must not stop the host: console and ring still have the lines. */
+  #giveUp(error: unknown): void {
+    const files = this.#files;
+    this.#files = null;
+    for (const file of files === null ? [] : [files.main, files.boot]) {
+      try {
+        file.close();
+      } catch {
+        // What the disk says is reported below; an open handle would keep it busy at the end.
       }
-      this.emit({
-        type: "fault",
-        stage: "data",
-        code: "log.unwritable",
-        message: `log on RayOS Data: ${error instanceof Error ? error.message : error}; ` +
-          "free space or check the disk, then start the program again",
-      });
     }
+    this.emit({
+      type: "fault",
+      stage: "data",
+      code: "log.unwritable",
+      message: `log on RayOS Data: ${error instanceof Error ? error.message : error}; ` +
+        "free space or check the disk, then start the program again",
+    });
   }
 
   /** `rayos.log` becomes `rayos.log.1`, and so on; the tenth is dropped. */
-  #rotate(files: { main: AppendFile; boot: AppendFile; root: string }): void {
+  #rotate(files: Files): void {
     files.main.close();
     const name = (n: number) => `${files.root}/rayos.log${n === 0 ? "" : `.${n}`}`;
     this.host.remove(name(MAX_FILES - 1));
@@ -157,4 +250,9 @@ export class LogSinks {
     }
     this.#files = { ...files, main: this.host.append(name(0)) };
   }
+}
+
+/** Whether an error says that the disk is full. */
+export function isFull(error: unknown): boolean {
+  return /ENOSPC|EDQUOT|no space left|quota/i.test(error instanceof Error ? error.message : "");
 }

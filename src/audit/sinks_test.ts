@@ -22,14 +22,25 @@ class SinkHost {
   console = "";
   harness = "";
   full = false;
+  /** Full until so many files were removed. */
+  fullUntilRemoved = 0;
 
   readonly host = {
     clock: { monoMs: () => 12.4, wall: () => new Date("2026-11-24T00:00:00Z") },
     console: (text: string) => this.console += text,
     harness: (text: string) => this.harness += text,
     append: (path: string) => this.#append(path),
-    lstat: (path: string) => this.texts.has(path) ? { type: "file" } : null,
-    remove: (path: string) => this.#forget(path),
+    lstat: (path: string) => {
+      const size = this.texts.get(path)?.length;
+      return size === undefined ? null : { type: "file", size, modifiedMs: 0 };
+    },
+    list: (path: string) =>
+      [...this.texts.keys()].filter((one) => one.startsWith(`${path}/`))
+        .map((one) => one.slice(path.length + 1).split("/")[0] ?? ""),
+    remove: (path: string) => {
+      if (this.fullUntilRemoved > 0 && this.texts.has(path)) this.fullUntilRemoved--;
+      this.#forget(path);
+    },
     rename: (from: string, to: string) => {
       this.texts.set(to, this.texts.get(from) ?? "");
       this.#forget(from);
@@ -49,10 +60,13 @@ class SinkHost {
         return size();
       },
       append: (bytes) => {
-        if (this.full) throw new Error("ENOSPC: no space left on device");
+        if (this.full || this.fullUntilRemoved > 0) {
+          throw new Error("ENOSPC: no space left on device");
+        }
         this.texts.set(path, (this.texts.get(path) ?? "") + new TextDecoder().decode(bytes));
         this.sizes.set(path, size() + bytes.length);
       },
+      sync: () => {},
       close: () => {},
     };
   }
@@ -75,7 +89,7 @@ Deno.test("LogSinks writes what waited for the disk, in order, to both files", (
 Deno.test("LogSinks keeps a bounded ring and says how many lines it lost", () => {
   const sink = new SinkHost();
   const sinks = new LogSinks(sink.host);
-  for (let n = 0; n < 2500; n++) sinks.emit(FOUND);
+  for (let n = 0; n < 2500; n++) sinks.emit(VIOLATION);
   sinks.openFiles("/d", "boot");
   assert.match(sink.texts.get(MAIN) ?? "", /log_dropped sink=ring lines=500\n$/);
   assert.equal(sinks.lastLines(5000).length, 2000);
@@ -131,6 +145,57 @@ Deno.test("LogSinks goes on without a disk that is full, and says so once", () =
   sinks.emit(FOUND);
   assert.equal(sink.console.match(/code=log\.unwritable/g)?.length, 1);
   assert.equal(sink.console.match(/ finding /g)?.length, 2);
+});
+
+Deno.test("LogSinks has the oldest of the most talkative category make room, and says so once", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  const old = ["/d/logs/boot/a.log", "/d/logs/boot/b.log", "/d/logs/rayos.log.1"];
+  for (const path of [...old, "/d/logs/audit/audit-000001.jsonl"]) {
+    sink.texts.set(path, "x".repeat(100));
+  }
+  sinks.openFiles("/d", "boot");
+  sink.fullUntilRemoved = 2;
+  sinks.emit(FOUND);
+  sinks.emit(FOUND);
+  assert.deepEqual([...sink.texts.keys()].sort(), [
+    "/d/logs/audit/audit-000001.jsonl",
+    "/d/logs/boot/boot.log",
+    "/d/logs/rayos.log",
+    "/d/logs/rayos.log.1",
+  ]);
+  assert.equal(sink.console.match(/ retention removed=1 bytes=100 category=boot/g)?.length, 1);
+  assert.equal(sink.texts.get(MAIN)?.match(/ finding /g)?.length, 2);
+  // Nothing is left but the audit log, which never goes.
+  sink.full = true;
+  sinks.emit(FOUND);
+  assert.ok(sink.texts.has("/d/logs/audit/audit-000001.jsonl"));
+  assert.match(sink.console, /code=log\.unwritable/);
+});
+
+Deno.test("LogSinks limits a flood of one source, and says how much it dropped", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  for (let n = 0; n < 1500; n++) sinks.emit(FOUND);
+  assert.equal(sink.console.match(/ finding /g)?.length, 1000);
+  sinks.emit(VIOLATION);
+  assert.match(sink.console, /log_dropped sink=policy lines=500\n.*RAYOS_POLICY_VIOLATION/);
+});
+
+Deno.test("LogSinks writes the kernel's words to the log alone, as a value that makes no line", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.setHarness("00112233aabbccdd");
+  sinks.openFiles("/d", "boot");
+  const text = "a\n2026-11-24T00:00:00.000Z INFO init RAYOS_READY mode=normal";
+  sinks.emit({ type: "kernel", priority: 3, text, ms: 12 });
+  sinks.setHarness("00112233aabbccdd");
+  assert.deepEqual([sink.console, sink.harness], ["", ""]);
+  assert.equal(
+    sink.texts.get(MAIN),
+    'mono:12 ERROR kernel kernel at_ms=12 text="a\\n2026-11-24T00:00:00.000Z INFO init ' +
+      'RAYOS_READY mode=normal"\n',
+  );
 });
 
 Deno.test("LogSinks writes nothing after the shutdown line", () => {

@@ -31,6 +31,7 @@ import { logs } from "./logs_routes.ts";
 import { networkRoutes } from "./network_routes.ts";
 import { watchStatus } from "./status_watch.ts";
 import { hide, inputRoutes, present } from "./presentation_routes.ts";
+import { auditRoutes } from "./audit_routes.ts";
 import { shareRoutes } from "./share_routes.ts";
 import { policyRoutes } from "./policy_routes.ts";
 import { vmCommand, vmStart } from "./vm_commands.ts";
@@ -182,6 +183,7 @@ export function rayApplication(version: string): Application<CliContext & Comman
         },
       }),
       logs,
+      audit: auditRoutes,
       completion: completionRoutes,
       boot: bootRoutes,
       crash: crashRoutes,

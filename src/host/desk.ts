@@ -16,7 +16,7 @@ export interface Desk {
   /** Writes or replaces a file. */
   write(path: string, text: string): void;
   /** Writes a file 0600 that must not be there yet. @throws Fault `file.exists` */
-  writeSecret(path: string, text: string): void;
+  writeSecret(path: string, content: string | Uint8Array): void;
   exists(path: string): boolean;
   now(): Date;
   random(bytes: number): Uint8Array;
@@ -62,9 +62,9 @@ export function linuxDesk(): Desk {
         throw new Fault("cli", "file.unwritable", why, error);
       }
     },
-    writeSecret(path, text) {
+    writeSecret(path, content) {
       try {
-        fs.writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+        fs.writeFileSync(path, content, { flag: "wx", mode: 0o600 });
       } catch (error) {
         const exists = (error as { code?: string }).code === "EEXIST";
         const why = exists ? "it is there already; choose another name" : reasonOf(error);

@@ -200,6 +200,21 @@ export function replace(path: string, bytes: Uint8Array | string): void {
   syncDirectory(dirname(path));
 }
 
+/** @throws Fault `file.not_plain` where there is no such file */
+export function overwrite(path: string, bytes: Uint8Array): void {
+  const fd = openPlain(path, fs.constants.O_WRONLY);
+  if (fd === null) throw notPlain(path, "nothing");
+  try {
+    const written = fs.writeSync(fd, bytes, 0, bytes.length, 0);
+    if (written !== bytes.length) {
+      throw new Fault("data", "file.unwritable", `${path}: ${written} bytes were taken; check it`);
+    }
+    fs.fdatasyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 /**
  * Of two steps, so a power cut can leave both names; rename(2) would replace, and renameat2(2) is out of
  * reach.
@@ -268,6 +283,7 @@ export function openAppend(path: string): AppendFile {
       while (written < bytes.length) written += fs.writeSync(fd, bytes, written);
       size += bytes.length;
     },
+    sync: () => fs.fdatasyncSync(fd),
     close() {
       if (!open) return;
       open = false;

@@ -33,6 +33,7 @@ export function linuxHost(): Host {
     list: files.list,
     canOpen: files.canOpen,
     replace: files.replace,
+    overwrite: files.overwrite,
     put: files.put,
     makeDirectory: files.makeDirectory,
     remove: (path) => fs.rmSync(path, { force: true }),

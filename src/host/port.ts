@@ -48,6 +48,8 @@ export interface Listener {
 export interface AppendFile {
   readonly size: number;
   append(bytes: Uint8Array): void;
+  /** What was appended to the disk (fdatasync(2)). */
+  sync(): void;
   /** fsync(2), then close(2). */
   close(): void;
 }
@@ -134,6 +136,11 @@ export interface Host {
   canOpen(path: string): boolean;
   /** Writes through a sibling file, fsync, rename, fsync of the directory. Mode 0600. */
   replace(path: string, bytes: Uint8Array | string): void;
+  /**
+   * Writes over the first bytes of a file that is there, in place and in one write, and brings them to the
+   * disk (fdatasync(2)): what was there is in no other block of the file system.
+   */
+  overwrite(path: string, bytes: Uint8Array): void;
   /** Writes to a file of the kernel's (cgroup, proc) or of /run, in one write. */
   put(path: string, text: string): void;
   /** Makes a directory 0700 where there is none; parents must exist. */

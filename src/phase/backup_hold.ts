@@ -11,7 +11,7 @@ import type { Host } from "../host/port.ts";
 import { socketPath } from "../id.ts";
 import { issue } from "../issue.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
-import { authorize, type Decision, type Denied } from "../policy/authorize.ts";
+import type { Decision, Denied } from "../policy/authorize.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Guest } from "../supervisor/guest.ts";
 import { checkUnused, type GuestWork, Refused } from "./guest_work.ts";
@@ -113,9 +113,7 @@ function decide<O extends "vm.suspend" | "vm.pause" | "vm.start" | "vm.resume">(
   { runtime, permit, owner }: GuestWork,
   op: O,
 ): Decision<O> {
-  const policy = runtime.inForce?.policy ?? null;
-  const request = { op, vm: owner.vm } as const;
-  return authorize(policy, runtime.state(), permit.caller, request) as Decision<O>;
+  return runtime.decide(permit.caller, { op, vm: owner.vm }) as Decision<O>;
 }
 
 /** Has one that this held go on. */

@@ -17,7 +17,7 @@ import { issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
 import { NVRAM } from "../plan/device.ts";
 import { launchPlan } from "../plan/launch_plan.ts";
-import { type Allowed, authorize } from "../policy/authorize.ts";
+import type { Allowed } from "../policy/authorize.ts";
 import { clonedRecord, slotsInText } from "../registry/change.ts";
 import { effectiveGuests } from "../registry/effective.ts";
 import type { DiskFormat, EffectiveGuest, GuestRecord } from "../registry/guest.ts";
@@ -107,7 +107,7 @@ export function clone(
 function plannedRecord({ runtime, permit, record }: GuestWork, to: VmId): GuestRecord {
   const { inForce, registry } = runtime;
   const asked = { op: "vm.define", vm: to } as const;
-  const decision = authorize(inForce?.policy ?? null, runtime.state(), permit.caller, asked);
+  const decision = runtime.decide(permit.caller, asked);
   if (!decision.allow) refuseAs(decision);
   const text = currentText(runtime);
   if (inForce === null || registry === null || text === null) {

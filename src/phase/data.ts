@@ -13,6 +13,7 @@ import { collectCrashes } from "./crash.ts";
 import type { LauncherResult } from "../host/port.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
+import { openAudit } from "./audit.ts";
 
 /** What the mount launcher calls a data root in memory. */
 const TMPFS_SOURCE = "rayos-data";
@@ -64,6 +65,7 @@ export async function phaseData(runtime: Runtime): Promise<void> {
     const fault = asFault(error, "data", "data.failed");
     emit({ type: "data_fault", code: fault.code, detail: fault.message });
     // Not mounted, or not fit for use: either way it is let go before memory takes its place.
+    runtime.audit.close();
     runtime.sinks.closeFiles();
     await ask(runtime, "release", [], MOUNT_TIMEOUT_MS);
     await ask(runtime, "tmpfs", [], MOUNT_TIMEOUT_MS);
@@ -151,7 +153,7 @@ async function makeRoom(runtime: Runtime): Promise<void> {
   for (const file of removed) runtime.host.remove(`${PATHS.dataRoot}/${file.path}`);
   if (removed.length > 0) {
     const bytes = removed.reduce((sum, file) => sum + file.size, 0);
-    runtime.emit({ type: "retention", removed: removed.length, bytes });
+    runtime.emit({ type: "retention", removed: removed.length, bytes, category: "log" });
   }
   if (missing > 0 && await free() < LEAST_FREE_BYTES) {
     throw new Fault(
@@ -185,6 +187,7 @@ function settle(runtime: Runtime, device: string, check: string, why: string | n
   trustClock(runtime);
   sinks.openFiles(PATHS.dataRoot, bootId);
   collectCrashes(runtime);
+  openAudit(runtime);
   host.replace(`${PATHS.dataRoot}/boot/current_boot_id`, `${bootId}\n`);
   trimHistory(runtime);
   runtime.recordBoot(null);

@@ -11,7 +11,6 @@ import { issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 import { AT_REST } from "../policy/ops.ts";
-import { authorize } from "../policy/authorize.ts";
 import type { Runtime } from "../runtime.ts";
 import { thawTakenUp } from "./backup_hold.ts";
 import { tidyDisks, watchRoom } from "./disk_tidy.ts";
@@ -94,9 +93,8 @@ export function syncGuests(runtime: Runtime): VmId[] {
 }
 
 async function startOne(runtime: Runtime, guest: Guest): Promise<void> {
-  const policy = runtime.inForce?.policy ?? null;
   const { vm } = guest.plan;
-  const decision = authorize(policy, runtime.state(), "policy", { op: "vm.start", vm });
+  const decision = runtime.decide("policy", { op: "vm.start", vm });
   if (decision.allow) return await guest.start(decision.permit);
   if (QUIET.has(decision.rule)) return;
   const denied = issue(decision.rule, {

@@ -7,7 +7,7 @@ import type { Outcome } from "../control/protocol.ts";
 import type { VmId } from "../id.ts";
 import type { NetworkRights } from "../network/guest_network.ts";
 import type { NetworkGrant } from "../network/lease.ts";
-import { type Allowed, authorize } from "../policy/authorize.ts";
+import type { Allowed } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import { withRecord } from "../registry/change.ts";
 import type { Operation, Runtime } from "../runtime.ts";
@@ -20,8 +20,7 @@ export function networkRights(runtime: Runtime, vm: VmId): NetworkRights {
   return {
     grant: () => grantOf(runtime, vm),
     permit: () => {
-      const policy = runtime.inForce?.policy ?? null;
-      const decision = authorize(policy, runtime.state(), "policy", { op: "network.enable", vm });
+      const decision = runtime.decide("policy", { op: "network.enable", vm });
       return decision.allow ? decision.permit : null;
     },
     // The one thing that a guest may ask for; decided and reported like any other request.

@@ -8,7 +8,7 @@ import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
 import type { Key } from "../guest/input.ts";
 import type { VmId } from "../id.ts";
-import { type Allowed, authorize } from "../policy/authorize.ts";
+import type { Allowed } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { GateOutcome, Turn } from "../presentation/gate.ts";
 import { chordsOf, keyOf } from "../presentation/keys.ts";
@@ -48,8 +48,7 @@ export function presentationOperations(runtime: Runtime): [LiveOp, Operation][] 
 export async function presentAtBoot(runtime: Runtime): Promise<void> {
   for (const vm of runtime.guests.keys()) {
     if (runtime.presenter.shown !== null) return;
-    const policy = runtime.inForce?.policy ?? null;
-    const decision = authorize(policy, runtime.state(), "policy", { op: "present", vm });
+    const decision = runtime.decide("policy", { op: "present", vm });
     if (decision.allow) await present(runtime, decision.permit);
   }
 }

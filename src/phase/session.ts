@@ -6,6 +6,7 @@
 import { CRASH_LOOP, renderStarts } from "../boot/session.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
+import { followKernel } from "./kernel_log.ts";
 
 export const STARTS_FILE = `${PATHS.run}/starts.json`;
 export const PID_FILE = `${PATHS.run}/init.pid`;
@@ -16,6 +17,7 @@ export function phaseSession(runtime: Runtime): void {
   const { host, starts, bootId } = runtime;
   host.replace(STARTS_FILE, renderStarts(bootId, starts, false));
   host.put(PID_FILE, `${host.pid}\n`);
+  followKernel(runtime);
   if (starts.diedBeforeReady >= CRASH_LOOP) {
     runtime.troubles.push({
       code: "init.crash_loop",

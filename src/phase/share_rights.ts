@@ -5,7 +5,7 @@
 
 import type { Outcome } from "../control/protocol.ts";
 import { slot, type VmId } from "../id.ts";
-import { type Allowed, authorize } from "../policy/authorize.ts";
+import type { Allowed } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import { fillPath } from "../policy/policy.ts";
 import { noPlan } from "./guest_work.ts";
@@ -28,8 +28,7 @@ export function shareRights(runtime: Runtime, vm: VmId): ShareRights {
     },
     permit: (tag) => {
       const request = { op: "share.attach", vm, share: tag } as const;
-      const policy = runtime.inForce?.policy ?? null;
-      const decision = authorize(policy, runtime.state(), "policy", request);
+      const decision = runtime.decide("policy", request);
       return decision.allow ? decision.permit : null;
     },
   };

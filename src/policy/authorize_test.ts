@@ -285,6 +285,8 @@ Deno.test("authorize denies what this version does not have, and what no version
     "recovery.unlock",
     "share.attach",
     "share.detach",
+    "audit.verify",
+    "audit.show",
   ];
   for (const op of OPS.filter((one) => !live.includes(one))) {
     for (const caller of CALLERS) {
@@ -438,7 +440,7 @@ Deno.test("Allowed cannot be made by hand, nor taken for another operation", () 
 
 Deno.test("DENY_RULES says of each rule what it is and what to do", () => {
   for (const [rule, row] of Object.entries(DENY_RULES)) {
-    assert.match(rule, /^(op|vm|input|network)\.[a-z_]+$/);
+    assert.match(rule, /^(op|vm|input|network|audit)\.[a-z_]+$/);
     assert.match(row.says, /^[A-Z].*\.$/);
     assert(row.todo.endsWith("."), rule);
   }

@@ -112,6 +112,8 @@ export const LIVE_OPS = [
   "policy.check",
   "policy.show",
   "policy.explain",
+  "audit.verify",
+  "audit.show",
   "policy.install",
   "keys.list",
   "registry.check",

@@ -174,6 +174,11 @@ export const DENY_RULES = {
     says: "Only the guest that the user sees gets input.",
     todo: "Present the guest first.",
   },
+  "audit.unwritable": {
+    key: null,
+    says: "Nothing is given to a guest, or taken from one, while the audit log cannot be written.",
+    todo: "See `ray logs` for why; free space on RayOS Data or mend its disk, then ask again.",
+  },
   "network.off": {
     key: "<profile>.networking, defaults.networking",
     says: "The policy gives this guest no network.",

@@ -7,7 +7,7 @@
 import type { Font } from "./font.ts";
 import type { Cursor } from "./rfb.ts";
 import { STRIP_COLUMNS, STRIP_GAP, type StripText } from "./strip.ts";
-import { type Area, common, PIXEL_BYTES, Surface } from "./surface.ts";
+import { type Area, common, PIXEL_BYTES, Surface, wordOf } from "./surface.ts";
 
 /** The framebuffer: pixels of four bytes, in rows of so many bytes. */
 export interface Layout {
@@ -163,15 +163,17 @@ export class Composition {
   #write(left: number, top: number, letters: Iterable<string>, ink: Pixel, paper: Pixel): void {
     const { width, height } = this.font;
     const rowBytes = Math.ceil(width / 8);
+    const [front, back] = [wordOf(ink), wordOf(paper)];
     const pictures = [...letters].map((letter) => this.font.pictureOf(letter));
     for (let y = 0; y < height; y++) {
-      const row = new Uint8Array(pictures.length * width * PIXEL_BYTES);
-      for (let x = 0; x < pictures.length * width; x++) {
-        const column = x % width;
-        const bits = pictures[Math.floor(x / width)]?.[y * rowBytes + (column >> 3)] ?? 0;
-        row.set((bits & (0x80 >> (column & 7))) === 0 ? paper : ink, x * PIXEL_BYTES);
+      const row = new Uint32Array(pictures.length * width);
+      for (const [n, picture] of pictures.entries()) {
+        for (let x = 0; x < width; x++) {
+          const bits = picture[y * rowBytes + (x >> 3)] ?? 0;
+          row[n * width + x] = (bits & (0x80 >> (x & 7))) === 0 ? back : front;
+        }
       }
-      this.canvas.put(left, top + y, row);
+      this.canvas.put(left, top + y, new Uint8Array(row.buffer));
     }
   }
 }

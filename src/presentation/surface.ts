@@ -13,6 +13,11 @@ export interface Area {
 
 export const PIXEL_BYTES = 4;
 
+/** A pixel's bytes as one number of this processor's, whose lowest byte stands first. */
+export function wordOf([first = 0, second = 0, third = 0, fourth = 0]: readonly number[]): number {
+  return (first | second << 8 | third << 16 | fourth << 24) >>> 0;
+}
+
 /** More parts than that are not told apart: what holds all of them has changed. */
 const MOST_AREAS = 32;
 
@@ -89,8 +94,7 @@ export class Surface {
   fill(area: Area, pixel: readonly number[]): void {
     const inside = common(area, this.area);
     if (inside === null) return;
-    const row = new Uint8Array(inside.width * PIXEL_BYTES);
-    for (let at = 0; at < row.length; at += PIXEL_BYTES) row.set(pixel, at);
+    const row = new Uint8Array(new Uint32Array(inside.width).fill(wordOf(pixel)).buffer);
     for (let y = inside.y; y < inside.y + inside.height; y++) {
       this.row(inside.x, y, inside.width).set(row);
     }

@@ -3,7 +3,10 @@
  * desk, byte for byte; and a policy that only narrows holds at once.
  */
 import assert from "node:assert/strict";
-import { readDataDisk } from "../../tools/data_disk.ts";
+import { listDataDisk, readDataDisk } from "../../tools/data_disk.ts";
+import { decodeKeyState } from "../../src/audit/key_state.ts";
+import { readKeyText } from "../../src/audit/verification_key.ts";
+import { verifyAll } from "../../src/audit/verify.ts";
 import { PATHS } from "../../src/permissions.ts";
 import { vmPlan } from "../../src/cli/vm_plan.ts";
 import { fileInside, insideOverlay, rayInside } from "./inside.ts";
@@ -12,7 +15,9 @@ import {
   assertEndedInOrder,
   dataDisk,
   defaultPolicy,
+  fieldsOf,
   finish,
+  type FinishedBoot,
   GUEST,
   guestFiles,
   Home,
@@ -31,6 +36,55 @@ async function waiting(policy: string) {
       path.replace("policy/rayos-policy.toml", INCOMING),
       file,
     ]),
+  );
+}
+
+/** The guest of the tests tries to be taken for the host; its own log alone has what it wrote. */
+function assertNotForged(disk: string, { console: serial, lines }: FinishedBoot): void {
+  const text = (path: string) =>
+    new TextDecoder().decode(readDataDisk(disk, path) ?? new Uint8Array());
+  const own = text(`vm/linux/${GUEST}/logs/console.log`);
+  assert.match(own, /INFO init RAYOS_READY mode=forged guests=9/u, "it tried");
+  assert.match(own, /RAYOS_POLICY_OK:forged/u);
+  assert.doesNotMatch(serial, /forged/u);
+  assert.deepEqual(lines.filter((line) => /forged/u.test(JSON.stringify(line))), []);
+  const log = text("logs/rayos.log");
+  assert.doesNotMatch(log, /forged/u);
+  const kernel = log.split("\n").filter((line) => / kernel kernel at_ms=\d+ text=/u.test(line));
+  const shown = serial.split("\n").filter((line) => / kernel kernel at_ms=/u.test(line));
+  assert.deepEqual(shown, [], "the kernel's words are not on the console");
+  console.log(
+    `      forged by the guest: 0 lines; ${kernel.length} lines of the kernel's in the log`,
+  );
+}
+
+/** The audit log of the disk, verified with the key that the console showed; and a bit of it flipped. */
+function assertAudited(disk: string, boot: FinishedBoot): void {
+  const folder = "logs/audit";
+  const shown = boot.console.match(/\b[A-Z2-7]{5}(-[A-Z2-7]{5}){10}\b/u)?.[0] ?? "none";
+  const key = readKeyText(shown);
+  assert.ok(key !== null, "the console shows the verification key");
+  const parts = listDataDisk(disk, `/${folder}`).map(({ path }) => path.split("/").at(-1) ?? "")
+    .filter((name) => name.startsWith("audit-")).sort()
+    .map((name) => ({ name, bytes: readDataDisk(disk, `${folder}/${name}`) ?? new Uint8Array() }));
+  const state = decodeKeyState(
+    Uint8Array.from(readDataDisk(disk, "boot/audit.key") ?? new Uint8Array()),
+  );
+  assert.equal(state?.unshown, null, "the disk has it no more");
+  const anchors = { key, head: null, state };
+  const report = verifyAll(parts, anchors);
+  assert.deepEqual([report.ok, report.anchor], [true, "key"], JSON.stringify(report));
+  const sealed = fieldsOf(boot.lines, "audit_sealed");
+  assert.deepEqual(report.head, { seq: Number(sealed["seq"]), hash: sealed["head"] });
+  console.log(`      ${parts.length} file, ${report.records} records, good with the key`);
+  const [first] = parts;
+  const at = Math.floor((first?.bytes.length ?? 0) / 2);
+  const flipped = Uint8Array.from(first?.bytes ?? []);
+  flipped[at] = (flipped[at] ?? 0) ^ 1;
+  const found = verifyAll([{ name: first?.name ?? "", bytes: flipped }], anchors);
+  assert.equal(found.ok, false);
+  console.log(
+    `      bit 0 of byte ${at} flipped: ${found.bad?.rule} at ${found.bad?.file}:${found.bad?.line}`,
   );
 }
 
@@ -91,9 +145,16 @@ Deno.test("the plan of a start equals ray vm plan of a desk, and a policy that n
     const denied = await rayInside(run, `vm start ${GUEST}`);
     assert.equal(denied.code, 1);
     assert.match(denied.output, /denied by vm\.disabled/u);
+    const own = await rayInside(run, "audit verify");
+    assert.equal(own.code, 0, own.output);
+    assert.match(own.output, /^1 file, records 1 to \d+[^]*NOT ANCHORED/u);
+    const about = await rayInside(run, `audit show --vm ${GUEST} --rule vm.disabled`);
+    assert.match(about.output, /audit_deny caller=socket .*op=vm\.start rule=vm\.disabled/u);
     const boot = await finish(run);
     assertEndedInOrder(boot);
     assertClean(disk);
+    assertAudited(disk, boot);
+    assertNotForged(disk, boot);
     const after = (path: string) => new TextDecoder().decode(readDataDisk(disk, path) ?? undefined);
     assert.equal(after("policy/rayos-policy.toml"), narrow);
     assert.equal(after("policy/rayos-policy.toml.previous"), policy);

@@ -182,6 +182,14 @@ Deno.test("a disk's format is the record's or its name's, whatever its guest wro
   assert.match(host.launches[0] ?? "", / raw raw \d+$/);
 });
 
+Deno.test("no guest is started while the audit log cannot be written, and one can be stopped", async () => {
+  const { runtime } = await world();
+  assert.ok(runtime.decide("console", { op: "vm.start", vm: VM }).allow);
+  runtime.audit.close();
+  assert.equal(rule(await ask(runtime, "vm.start", {})), "audit.unwritable");
+  assert.notEqual(rule(await ask(runtime, "vm.reset_state", {})), "audit.unwritable");
+});
+
 Deno.test("while a disk is worked on its guest does not start, and the list says how far it is", async () => {
   const { host, runtime } = await world();
   const during: unknown[] = [];

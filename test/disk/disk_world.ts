@@ -105,6 +105,12 @@ export async function diskRuntime(host: FakeHost): Promise<Runtime> {
   } as const;
   const starts = { start: 1 } as ConstructorParameters<typeof Runtime>[4];
   const runtime = new Runtime(host, new LogSinks(host), image, "boot", starts);
+  runtime.audit.open({
+    folder: "/audit",
+    keyFile: "/audit.key",
+    hadHistory: false,
+    expected: null,
+  });
   runtime.facts = { kvm: true, cpus: 2, memoryMiB: 4096 };
   runtime.inForce = {
     policy: resolvePolicy(policySchema.parse(POLICY)),
