@@ -111,16 +111,22 @@ export function hasAllBut(screen: Screenshot, composition: Composition, line: nu
     same(screen, composition, { from: y + height, to: screen.height });
 }
 
-/** The host's status on the screen, to the pixel, as `ray status` prints it a moment later. */
+/** Waits until the screen has the host's status, to the pixel, as `ray status` prints it. */
 export async function untilStatus(run: BootRun, font: Font): Promise<void> {
   await untilScreen(run, "the host's own bar", (one) => hasBar(one, drawn(one, font, null)));
-  const { output } = await rayInside(run, "status");
-  const time = output.split("\n").findIndex((line) => line.startsWith("up "));
-  await untilScreen(run, "the host's status", (screen) => {
+  const end = Date.now() + SHOWN_MS;
+  for (;;) {
+    const { output } = await rayInside(run, "status");
+    const screen = await screenshot(run);
     const composition = drawn(screen, font, null);
     composition.drawText(output);
-    return hasAllBut(screen, composition, time);
-  });
+    const time = output.split("\n").findIndex((line) => line.startsWith("up "));
+    if (hasAllBut(screen, composition, time)) return;
+    if (Date.now() > end) {
+      await keepPicture(run, "failed");
+      throw new Error(`the screen never had the status:\n${output}`);
+    }
+  }
 }
 
 /** Which part of the pixels below that row is of that colour, 0 to 1. */
