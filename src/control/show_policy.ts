@@ -62,7 +62,11 @@ const DIFFERENCES = v.array(v.object({
   old: v.nullable(STATEMENT),
   new: v.nullable(STATEMENT),
 }));
-const SHOWN = v.looseObject({ sha256: v.string(), differences: DIFFERENCES });
+const SHOWN = v.looseObject({
+  sha256: v.string(),
+  compared: v.optional(v.boolean(), true),
+  differences: DIFFERENCES,
+});
 const INSTALLED = v.looseObject({
   mode: v.string(),
   stopped: v.array(v.string()),
@@ -75,8 +79,8 @@ export function renderInstalled(result: unknown): string {
   if (!shown.success) {
     return "rayos: policy install: the host answered in another shape; use --json\n";
   }
-  const { sha256, differences } = shown.output;
-  const changes = renderDifferences(differences);
+  const { sha256, compared, differences } = shown.output;
+  const changes = compared ? renderDifferences(differences) : "";
   const parsed = v.safeParse(INSTALLED, result);
   if (!parsed.success) return `${changes}nothing was installed\n`;
   const { mode, stopped, later } = parsed.output;

@@ -65,7 +65,13 @@ export async function installPolicy(
   }
   const before = runtime.inForce;
   const differences = before === null ? [] : difference(before, loaded);
-  const shown = { sha256: loaded.sha256, widens: widens(differences), differences };
+  const shown = {
+    sha256: loaded.sha256,
+    // Without a policy in force there is nothing that it could be compared with.
+    compared: before !== null,
+    widens: widens(differences),
+    differences,
+  };
   if (permit.dryRun) return { ok: true, result: { ...shown, dry_run: true } };
   const signature = host.read(files.signature, SIGNATURE_LIMIT);
   replacePolicy(runtime.host, loaded.bytes, signature);

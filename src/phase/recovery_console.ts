@@ -170,8 +170,9 @@ class RecoveryConsole {
   async #paste(dryRun: boolean): Promise<void> {
     const { runtime } = this;
     this.#say(
-      "Paste the policy as base64, a line with a dot, its signature file, a line with a dot.\n" +
-        "What prints that: { base64 F; echo .; cat F.minisig; echo .; }   Ctrl-C leaves it.\n",
+      "Paste the policy as base64, a line with a dot, its signature file, a dot again.\n" +
+        "What prints that: { base64 F; echo .; cat F.minisig; echo .; }\n" +
+        "Ctrl-C leaves it.\n",
     );
     const pasted = new PastedPolicy();
     for (let count = 1;; count++) {
