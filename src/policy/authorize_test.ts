@@ -314,7 +314,7 @@ Deno.test("authorize lets a locked recovery shell change nothing, whatever it as
     const looks = may.filter((op) => !op.startsWith("power.") && op !== "recovery.unlock");
     assert.match(
       looks.join(" "),
-      /^[a-z.]+( [a-z]+\.(list|show|check|plan|log|info|tail|explain|history|timeline)| metrics)*$/,
+      /^[a-z.]+( [a-z]+\.(list|show|check|plan|log|info|tail|explain|history|timeline|verify)| metrics)*$/,
     );
     for (const op of OPS.filter((one) => !may.includes(one))) {
       const dry = authorize(policyOf(), locked, "recovery", { op, vm: desk, dryRun: true });
