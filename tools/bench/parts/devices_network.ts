@@ -159,7 +159,9 @@ export async function networkRuns(
   const argv = [
     ...plannedBy(documents, BARE, true),
     ...["-netdev", "stream,id=n0,server=off,addr.type=unix,addr.path=/n/bare.sock"],
-    ...["-device", "virtio-net-pci,netdev=n0,bus=port-network,romfile="],
+    // As JSON: QEMU 7.2 makes devices that are written otherwise before those, and so before the port.
+    "-device",
+    JSON.stringify({ driver: "virtio-net-pci", netdev: "n0", bus: "port-network", romfile: "" }),
   ];
   const ways = {
     agent: "null,id=agent",
