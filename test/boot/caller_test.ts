@@ -48,7 +48,7 @@ async function ownPolicy(home: Home): Promise<{ policy: string; key: string }> {
   return { policy, key };
 }
 
-Deno.test("boot --policy with --key trusts the caller's key for that run", async () => {
+fullTest("boot --policy with --key trusts the caller's key for that run", async () => {
   await using home = await Home.make();
   const { policy, key } = await ownPolicy(home);
   const { code, out } = await harness("--policy", policy, "--key", key);

@@ -35,7 +35,7 @@ const CODES = new Map([
   ...ROWS.flatMap(([first, names]) => [...names].map((name, n) => [first + n, name] as const)),
 ]);
 /** Switches while somebody types at the host's keyboard, and keys for each. */
-const SWITCHES = FULL ? 200 : 4;
+const SWITCHES = FULL ? 200 : 2;
 const KEYS_EACH = FULL ? 50 : 25;
 /**
  * Milliseconds from key to key, at least; where this machine is slow, such a part of what a switch took. A

@@ -8,6 +8,7 @@ import {
   eventsNamed,
   fieldsOf,
   finish,
+  fullTest,
   GUEST,
   guestFiles,
   guestProcessesEver,
@@ -41,14 +42,17 @@ Deno.test("boot without KVM starts no guest where the policy requires it", async
   assert.equal(guestProcessesEver(lines), 0);
 });
 
-Deno.test("boot without KVM emulates where the policy allows it, and every line says so", async () => {
-  const security = '\n[security]\nvirtualization = "emulated_ok"\n';
-  const lines = await bootWithoutKvm(security, ["RAYOS_READY", `RAYOS_VM_CONFINED vm=${GUEST}`]);
-  assert.equal(fieldsOf(lines, "RAYOS_NO_VIRTUALIZATION")["policy"], "emulated_ok");
-  assert.equal(fieldsOf(lines, "RAYOS_READY")["mode"], "normal");
-  assert.deepEqual(eventsNamed(lines, "RAYOS_POLICY_VIOLATION"), []);
-  const about = lines.filter((line) => line.fields["vm"] === GUEST);
-  assert.ok(about.length > 3);
-  const silent = about.filter((line) => line.fields["virtualization"] !== "emulated");
-  assert.deepEqual(silent.map((line) => line.text), []);
-});
+fullTest(
+  "boot without KVM emulates where the policy allows it, and every line says so",
+  async () => {
+    const security = '\n[security]\nvirtualization = "emulated_ok"\n';
+    const lines = await bootWithoutKvm(security, ["RAYOS_READY", `RAYOS_VM_CONFINED vm=${GUEST}`]);
+    assert.equal(fieldsOf(lines, "RAYOS_NO_VIRTUALIZATION")["policy"], "emulated_ok");
+    assert.equal(fieldsOf(lines, "RAYOS_READY")["mode"], "normal");
+    assert.deepEqual(eventsNamed(lines, "RAYOS_POLICY_VIOLATION"), []);
+    const about = lines.filter((line) => line.fields["vm"] === GUEST);
+    assert.ok(about.length > 3);
+    const silent = about.filter((line) => line.fields["virtualization"] !== "emulated");
+    assert.deepEqual(silent.map((line) => line.text), []);
+  },
+);

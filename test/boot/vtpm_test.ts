@@ -22,6 +22,7 @@ import {
   assertEndedInOrder,
   eventsNamed,
   finish,
+  fullTest,
   guestFiles,
   Home,
   registryRecord,
@@ -111,78 +112,81 @@ async function inside(run: BootRun, command: string): Promise<string> {
   return new TextDecoder().decode(await fileInside(run, "/run/said")).trim();
 }
 
-Deno.test("a guest's TPM is its own, lasts from start to start, and its end is the guest's", async () => {
-  await using home = await Home.make();
-  const disk = await twoGuests(home);
-  await using run = await startMachine({
-    disks: [{ path: disk }],
-    overlay: await insideOverlay(),
-    memoryMiB: 2560,
-  });
-  await showingLines(run, async () => {
-    await run.waitFor("RAYOS_READY mode=normal", READY_MS);
-    for (const vm of [FIRST, SECOND]) {
-      const device = run.lines.findIndex((line) =>
-        line.event === "RAYOS_DEVICE:vtpm" && line.fields["vm"] === vm
-      );
-      const confined = run.lines.findIndex((line) =>
-        line.event === "RAYOS_VM_CONFINED" && line.fields["vm"] === vm
-      );
-      assert.ok(device >= 0 && device < confined, `${vm}: ${device} ${confined}`);
-    }
-    const first = await kept(run, FIRST, 1);
-    const second = await kept(run, SECOND, 1);
-    assert.match(first, / made$/u);
-    assert.match(second, / made$/u);
-    assert.notEqual(first, second);
+fullTest(
+  "a guest's TPM is its own, lasts from start to start, and its end is the guest's",
+  async () => {
+    await using home = await Home.make();
+    const disk = await twoGuests(home);
+    await using run = await startMachine({
+      disks: [{ path: disk }],
+      overlay: await insideOverlay(),
+      memoryMiB: 2560,
+    });
+    await showingLines(run, async () => {
+      await run.waitFor("RAYOS_READY mode=normal", READY_MS);
+      for (const vm of [FIRST, SECOND]) {
+        const device = run.lines.findIndex((line) =>
+          line.event === "RAYOS_DEVICE:vtpm" && line.fields["vm"] === vm
+        );
+        const confined = run.lines.findIndex((line) =>
+          line.event === "RAYOS_VM_CONFINED" && line.fields["vm"] === vm
+        );
+        assert.ok(device >= 0 && device < confined, `${vm}: ${device} ${confined}`);
+      }
+      const first = await kept(run, FIRST, 1);
+      const second = await kept(run, SECOND, 1);
+      assert.match(first, / made$/u);
+      assert.match(second, / made$/u);
+      assert.notEqual(first, second);
 
-    // The other's socket and state are out of reach, also for one who is out of the jail, with its uid.
-    const as = "/usr/bin/setpriv --reuid 61000 --regid 61000 --clear-groups --no-new-privs";
-    for (const place of ["/run/rayos/t/01", `/var/rayos/vm/linux/${SECOND}/tpm`]) {
-      assert.match(await inside(run, `${as} /bin/busybox ls ${place}`), /Permission denied/u);
-      assert.notEqual(await inside(run, `/bin/busybox ls ${place}`), "", "root sees it");
-    }
+      // The other's socket and state are out of reach, also for one who is out of the jail, with its uid.
+      const as = "/usr/bin/setpriv --reuid 61000 --regid 61000 --clear-groups --no-new-privs";
+      for (const place of ["/run/rayos/t/01", `/var/rayos/vm/linux/${SECOND}/tpm`]) {
+        assert.match(await inside(run, `${as} /bin/busybox ls ${place}`), /Permission denied/u);
+        assert.notEqual(await inside(run, `/bin/busybox ls ${place}`), "", "root sees it");
+      }
 
-    const { code, output } = await rayInside(run, `vm suspend ${FIRST}`);
-    assert.equal(code, 1);
-    assert.match(output, /saved\.tpm/u);
-    assert.equal(statesOf(run, FIRST).at(-1), "paused:running");
+      const { code, output } = await rayInside(run, `vm suspend ${FIRST}`);
+      assert.equal(code, 1);
+      assert.match(output, /saved\.tpm/u);
+      assert.equal(statesOf(run, FIRST).at(-1), "paused:running");
 
-    await backUp(run);
+      await backUp(run);
 
-    // The program dies: both jails of each guest are read back, and both guests are left alone.
-    const adopted = await killProgram(run);
-    for (const vm of [FIRST, SECOND]) {
-      assert.deepEqual(statesOf(run, vm, adopted), ["defined:running"]);
-    }
-    // The TPM of one dies: it is ended by name, and has it again at the start that follows. Meanwhile the
-    // other one is stopped, with which its TPM ends, and started.
-    const from = run.lines.length;
-    const processes = (slot: string) => `/run/rayos/cg/rayos/guests/${slot}/tpm/cgroup.procs`;
-    await inside(run, `read -r one < ${processes("01")}; kill -9 $one`);
-    await run.waitFor("fault code=tpm.gone", READY_MS, from);
-    await vmCommand(run, "stop", FIRST, "stopped");
-    assert.equal(await inside(run, `/bin/busybox cat ${processes("00")}`), "");
-    await vmCommand(run, "start", FIRST, "running");
-    assert.equal(await kept(run, FIRST, 2), first.replace("made", "found"));
-    assert.equal(await kept(run, SECOND, 2), second.replace("made", "found"));
-    assert.deepEqual(statesOf(run, SECOND, from), [
-      "running:failed",
-      "failed:starting",
-      "starting:running",
-    ]);
-    assert.deepEqual(statesOf(run, FIRST, from), [
-      "running:stopping",
-      "stopping:stopped",
-      "stopped:starting",
-      "starting:running",
-    ]);
+      // The program dies: both jails of each guest are read back, and both guests are left alone.
+      const adopted = await killProgram(run);
+      for (const vm of [FIRST, SECOND]) {
+        assert.deepEqual(statesOf(run, vm, adopted), ["defined:running"]);
+      }
+      // The TPM of one dies: it is ended by name, and has it again at the start that follows. Meanwhile the
+      // other one is stopped, with which its TPM ends, and started.
+      const from = run.lines.length;
+      const processes = (slot: string) => `/run/rayos/cg/rayos/guests/${slot}/tpm/cgroup.procs`;
+      await inside(run, `read -r one < ${processes("01")}; kill -9 $one`);
+      await run.waitFor("fault code=tpm.gone", READY_MS, from);
+      await vmCommand(run, "stop", FIRST, "stopped");
+      assert.equal(await inside(run, `/bin/busybox cat ${processes("00")}`), "");
+      await vmCommand(run, "start", FIRST, "running");
+      assert.equal(await kept(run, FIRST, 2), first.replace("made", "found"));
+      assert.equal(await kept(run, SECOND, 2), second.replace("made", "found"));
+      assert.deepEqual(statesOf(run, SECOND, from), [
+        "running:failed",
+        "failed:starting",
+        "starting:running",
+      ]);
+      assert.deepEqual(statesOf(run, FIRST, from), [
+        "running:stopping",
+        "stopping:stopped",
+        "stopped:starting",
+        "starting:running",
+      ]);
 
-    const boot = await finish(run);
-    assert.deepEqual(eventsNamed(boot.lines, "RAYOS_POLICY_VIOLATION"), []);
-    assertEndedInOrder(boot);
-  });
-  assertClean(disk);
-  const copies = listDataDisk(disk, `vm/linux/${FIRST}/backup`).map((entry) => entry.path);
-  assert.ok(copies.some((path) => path.endsWith("tpm2-00.permall.1")), copies.join(" "));
-});
+      const boot = await finish(run);
+      assert.deepEqual(eventsNamed(boot.lines, "RAYOS_POLICY_VIOLATION"), []);
+      assertEndedInOrder(boot);
+    });
+    assertClean(disk);
+    const copies = listDataDisk(disk, `vm/linux/${FIRST}/backup`).map((entry) => entry.path);
+    assert.ok(copies.some((path) => path.endsWith("tpm2-00.permall.1")), copies.join(" "));
+  },
+);
