@@ -1,16 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { askPython, isThere, PYTHON } from "../../test/python.ts";
 import { renderBootChart, type Timeline } from "./boot_chart.ts";
-
-const PYTHON = "/usr/bin/python3";
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
 
 const BOOT: Timeline = {
   boot_id: "11111111-2222-3333-4444-555555555555",
@@ -85,18 +76,7 @@ Deno.test({
       })
     );
     for (const chart of charts) assert.ok(!chart.includes("<script"));
-    const child = new Deno.Command(PYTHON, {
-      args: ["-I", "-c", READ],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(JSON.stringify(charts)));
-    await writer.close();
-    const { success, stdout, stderr } = await child.output();
-    assert.ok(success, new TextDecoder().decode(stderr));
-    const texts = JSON.parse(new TextDecoder().decode(stdout)) as string[][];
+    const texts = await askPython(READ, charts) as string[][];
     assert.equal(texts.length, charts.length);
     for (const found of texts) {
       assert.ok(

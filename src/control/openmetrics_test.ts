@@ -1,18 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { askPython, isThere, PYTHON } from "../../test/python.ts";
 import { Counters } from "./counters.ts";
 import { type Family, renderOpenMetrics } from "./openmetrics.ts";
 
-const PYTHON = "/usr/bin/python3";
 const PARSER = "/usr/lib/python3/dist-packages/prometheus_client/openmetrics/parser.py";
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
 
 /** What Prometheus' own parser makes of some texts: for each, its families and samples. */
 const READ = `
@@ -33,18 +25,7 @@ type Read = [
 ];
 
 async function readByPrometheus(texts: readonly string[]): Promise<Read[][]> {
-  const child = new Deno.Command(PYTHON, {
-    args: ["-I", "-c", READ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(JSON.stringify(texts)));
-  await writer.close();
-  const { success, stdout, stderr } = await child.output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  return JSON.parse(new TextDecoder().decode(stdout));
+  return await askPython(READ, texts) as Read[][];
 }
 
 Deno.test("renderOpenMetrics ends with EOF, and escapes what could begin a line or end a label", () => {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { FakeHost } from "../../test/fake_host.ts";
-import { LogSinks } from "../audit/sinks.ts";
-import { imageFacts } from "../boot/session.ts";
-import { Runtime } from "../runtime.ts";
+import { fakeRuntime } from "../../test/fake_runtime.ts";
+import type { Runtime } from "../runtime.ts";
 import { beat, BEAT_FILE, enterPhase, lateForReady, PHASE_FILE, watchHealth } from "./alive.ts";
 import { STARTS_FILE } from "./session.ts";
 
@@ -22,16 +21,7 @@ function waiting(): { host: FakeHost; go: () => Promise<number> } {
 }
 
 function runtimeOn(host: FakeHost): Runtime {
-  const image = imageFacts(JSON.stringify({
-    version: "0.1.0",
-    build_id: "b",
-    profile: "release",
-    form: "compiled",
-    runtime: "official",
-    built: "2026-11-01T00:00:00Z",
-  }));
-  assert.ok(image);
-  return new Runtime(host, new LogSinks(host), image, "boot", { start: 3, diedBeforeReady: 2 });
+  return fakeRuntime(host, { starts: { start: 3, diedBeforeReady: 2 } });
 }
 
 const NONE = { accept: () => Promise.resolve(null), close: () => {} };

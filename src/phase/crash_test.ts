@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Exited, FakeHost } from "../../test/fake_host.ts";
+import { fakeRuntime } from "../../test/fake_runtime.ts";
 import { ASKED, LAST_WORD, MAX_REPORTS, readReport, renderReport } from "../audit/crash.ts";
-import { LogSinks } from "../audit/sinks.ts";
-import { imageFacts, renderStarts } from "../boot/session.ts";
-import { Runtime } from "../runtime.ts";
+import { renderStarts } from "../boot/session.ts";
+import type { Runtime } from "../runtime.ts";
 import { collectCrashes, reportNotReady, reportUncaught } from "./crash.ts";
 
 const NOW = "11111111-2222-3333-4444-555555555555";
@@ -11,17 +11,8 @@ const BEFORE = "99999999-2222-3333-4444-555555555555";
 const CRASH = "/var/rayos/crash";
 
 function start(host: FakeHost, { start = 1, mounted = true, before = "launch" } = {}): Runtime {
-  const image = imageFacts(JSON.stringify({
-    version: "0.1.0",
-    build_id: "b",
-    profile: "release",
-    form: "compiled",
-    runtime: "official",
-    built: "2026-11-01T00:00:00Z",
-  }));
-  assert.ok(image);
   const starts = { start, diedBeforeReady: 0 };
-  const runtime = new Runtime(host, new LogSinks(host), image, NOW, starts, before);
+  const runtime = fakeRuntime(host, { bootId: NOW, starts, before });
   if (mounted) runtime.dataDevice = "/dev/vda";
   return runtime;
 }

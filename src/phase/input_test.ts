@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { FakeHost } from "../../test/fake_host.ts";
-import { LogSinks } from "../audit/sinks.ts";
-import { imageFacts } from "../boot/session.ts";
-import { Runtime } from "../runtime.ts";
+import { fakeRuntime } from "../../test/fake_runtime.ts";
 import { beginInput } from "./input.ts";
 
 const NAME = btoa("A \u001b[2Jkeyboard\n");
@@ -22,17 +20,7 @@ function desk(list: string) {
     read.push(path);
     await new Promise(() => {});
   };
-  const image = imageFacts(JSON.stringify({
-    version: "0.1.0",
-    build_id: "b",
-    profile: "release",
-    form: "compiled",
-    runtime: "official",
-    built: "2026-11-01T00:00:00Z",
-  }));
-  assert.ok(image);
-  const starts = { start: 1, diedBeforeReady: 0 };
-  const runtime = new Runtime(host, new LogSinks(host), image, "boot", starts);
+  const runtime = fakeRuntime(host);
   runtime.ready = true;
   return { host, runtime, read, said };
 }

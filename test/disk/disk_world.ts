@@ -3,7 +3,6 @@
  * disks. Never part of the program.
  */
 
-import { LogSinks } from "../../src/audit/sinks.ts";
 import { composeOperations } from "../../src/init.ts";
 import type { LauncherResult } from "../../src/host/port.ts";
 import type { VmId } from "../../src/id.ts";
@@ -12,8 +11,9 @@ import { phaseRegistry } from "../../src/phase/registry.ts";
 import { replan } from "../../src/phase/registry_change.ts";
 import { resolvePolicy } from "../../src/policy/resolve.ts";
 import { policySchema } from "../../src/policy/schema.ts";
-import { type PolicyInForce, Runtime } from "../../src/runtime.ts";
+import type { PolicyInForce, Runtime } from "../../src/runtime.ts";
 import type { FakeHost } from "../fake_host.ts";
+import { fakeRuntime } from "../fake_runtime.ts";
 
 export const VM = "demo" as VmId;
 export const FOLDER = "/var/rayos/vm/linux/demo";
@@ -95,16 +95,7 @@ export async function diskRuntime(host: FakeHost): Promise<Runtime> {
     if (name !== "disk") throw new Error(`no test expects ${name}`);
     return fakeDiskLauncher(host, args);
   };
-  const image = {
-    version: "0",
-    buildId: "b",
-    profile: "release",
-    form: "compiled",
-    runtime: "official",
-    built: new Date(0),
-  } as const;
-  const starts = { start: 1 } as ConstructorParameters<typeof Runtime>[4];
-  const runtime = new Runtime(host, new LogSinks(host), image, "boot", starts);
+  const runtime = fakeRuntime(host);
   runtime.audit.open({
     folder: "/audit",
     keyFile: "/audit.key",
