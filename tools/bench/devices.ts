@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { Home } from "../../test/boot/machine.ts";
 import { builtGuest, builtImage, type Image } from "../boot_prepare.ts";
 import { diskRuns, IMAGE_MIB } from "./parts/devices_disks.ts";
-import { networkRuns, TRANSFER } from "./parts/devices_network.ts";
+import { DOWN, networkRuns, UP } from "./parts/devices_network.ts";
 import { windowsStart } from "./parts/devices_windows.ts";
 import { type Figure, figuresJson, figuresTable, holds, median } from "./parts/figures.ts";
 
@@ -37,10 +37,15 @@ function timed(name: string, peer: string, mib: number, own: number[], other: nu
 
 async function network(image: Image, home: Home, runs: number): Promise<Figure[]> {
   const { walled, bare, first, last, proved } = await networkRuns(image, home, runs, say);
-  const mib = TRANSFER / MIB;
   return [
-    ...timed(`${mib} MiB to a guest behind the walls`, "bare passt", mib, walled.down, bare.down),
-    ...timed(`${mib} MiB from it`, "bare passt", mib, walled.up, bare.up),
+    ...timed(
+      `${DOWN / MIB} MiB to a guest behind the walls`,
+      "bare passt",
+      DOWN / MIB,
+      walled.down,
+      bare.down,
+    ),
+    ...timed(`${UP / MIB} MiB from it`, "bare passt", UP / MIB, walled.up, bare.up),
     {
       name: "a connection, to the first answer",
       value: median(walled.connect),
