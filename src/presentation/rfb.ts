@@ -76,6 +76,8 @@ export interface Cursor {
 
 /** What comes of some bytes. */
 export interface RfbStep {
+  /** How many of them: those after a whole update are left for later. */
+  readonly used: number;
   readonly events: readonly RfbEvent[];
   readonly say: readonly ClientMessage[];
   /** Null: all of it held so far. After a fault nothing is looked at any more. */
@@ -92,6 +94,7 @@ export class RfbReader {
   #fault: Fault | null = null;
   #phase: RfbPhase = "handshake";
   #messages = 0;
+  #updated = false;
   #width = 0;
   #height = 0;
   /** What the grammar waits for, and what there is of it. */
@@ -118,14 +121,21 @@ export class RfbReader {
     return this.#messages;
   }
 
-  /** What the bytes say, with those of before that made no whole piece. */
+  /**
+   * What the bytes say, with those of before that made no whole piece; up to the end of one update, since
+   * few bytes can mean much work and whoever has it done must be able to pause.
+   */
   take(bytes: Uint8Array): RfbStep {
+    let used = 0;
+    this.#updated = false;
     try {
-      for (let at = 0; this.#fault === null && at < bytes.length;) at += this.#fill(bytes, at);
+      while (!this.#updated && this.#fault === null && used < bytes.length) {
+        used += this.#fill(bytes, used);
+      }
     } catch (error) {
       this.#fault = asFault(error, "screen", "rfb.failed");
     }
-    const step = { events: this.#events, say: this.#say, fault: this.#fault };
+    const step = { used, events: this.#events, say: this.#say, fault: this.#fault };
     this.#events = [];
     this.#say = [];
     return step;
@@ -188,6 +198,8 @@ export class RfbReader {
   *#update(): Generator<number, void, Uint8Array> {
     const count = viewOf(yield 3).getUint16(1);
     let area = 0;
+    // What is said of the desktop and of the pointer: one word of each is all that an update needs.
+    const once = new Set<number>();
     for (let n = 0; n < count; n++) {
       const head = viewOf(yield 12);
       const [x, y, width, height] = [0, 2, 4, 6].map((at) => head.getUint16(at)) as Rectangle;
@@ -196,6 +208,10 @@ export class RfbReader {
       area += Math.max(1, width * height);
       if (area > RFB_LIMITS.updateAreas * RFB_LIMITS.area) {
         throw wrong("flood", "more than an update holds");
+      }
+      if (encoding === ENCODINGS.size || encoding === ENCODINGS.cursor) {
+        if (once.has(encoding)) throw wrong("flood", "the same thing twice in an update");
+        once.add(encoding);
       }
       if (encoding === ENCODINGS.size) this.#resize(width, height);
       // A cursor's place is the one of its pixels that points.
@@ -208,6 +224,7 @@ export class RfbReader {
       }
     }
     this.#events.push({ type: "updated" });
+    this.#updated = true;
   }
 
   *#raw(x: number, y: number, width: number, height: number): Generator<number, void, Uint8Array> {

@@ -33,6 +33,8 @@ function hear(bytes: readonly number[], pieces: readonly number[] = [bytes.lengt
     const length = Math.max(1, pieces[n % pieces.length] ?? 1);
     const piece = Uint8Array.from(bytes.slice(at, at + length));
     const step = reader.take(piece);
+    const updates = step.events.filter((one) => one.type === "updated").length;
+    assert.ok(updates <= 1 && (step.used === piece.length || updates === 1 || step.fault !== null));
     // What was given must not change when the piece is used again.
     for (const one of step.events) {
       events.push(one.type === "row" ? { ...one, pixels: one.pixels.slice() } : one);
@@ -41,7 +43,7 @@ function hear(bytes: readonly number[], pieces: readonly number[] = [bytes.lengt
     said.push(...step.say.map((one) => one.say));
     code = step.fault?.code ?? null;
     assert.equal(step.fault?.stage ?? "screen", "screen");
-    at += length;
+    at += step.fault === null ? step.used : length;
   }
   return { events, said, code, reader };
 }
@@ -211,6 +213,14 @@ Deno.test("RfbReader takes 65535 rectangles where they are small, and no more pi
   assert.equal(after(update([whole, whole, whole]), 4096, 2160).code, "rfb.flood");
   const sizes = { at: [0, 0, 4096, 2160], encoding: SIZE } as const;
   assert.equal(after(update([sizes, sizes, sizes])).code, "rfb.flood");
+});
+
+Deno.test("RfbReader refuses a second size or a second cursor in one update", () => {
+  const size: SampleRectangle = { at: [0, 0, 1, 1], encoding: SIZE };
+  const cursor: SampleRectangle = { at: [0, 0, 0, 0], encoding: CURSOR };
+  assert.equal(after(update([size, cursor])).code, null);
+  assert.equal(after(update([size, size])).code, "rfb.flood");
+  assert.equal(after(update([cursor, size, cursor])).code, "rfb.flood");
 });
 
 Deno.test("RfbReader refuses an encoding that it did not ask for", () => {

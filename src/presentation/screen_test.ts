@@ -5,7 +5,7 @@ import type { Slot, VmId } from "../id.ts";
 import { Composition } from "./compose.ts";
 import { fontOf } from "./font.ts";
 import { psf1 } from "./sample_font.ts";
-import { CURSOR, handshake, raw, SIZE, u32, update } from "./sample_rfb.ts";
+import { COPY, CURSOR, handshake, raw, SIZE, u16, u32, update } from "./sample_rfb.ts";
 import { type Presented, Screen } from "./screen.ts";
 import { stripText } from "./strip.ts";
 
@@ -59,6 +59,7 @@ function desk(servers: readonly Server[] = []) {
     onWrite: () => {},
     broken: false,
     nowMs: 0,
+    pauses: 0,
     status: "everything is well",
   };
   const screen: Screen = new Screen({
@@ -76,6 +77,7 @@ function desk(servers: readonly Server[] = []) {
       monoMs: () => seen.nowMs,
       sleep: (ms, signal) =>
         new Promise((resolve) => {
+          seen.pauses++;
           const timer = setTimeout(resolve, Math.min(ms, 5));
           signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()));
         }),
@@ -239,17 +241,32 @@ Deno.test("a server that gives a byte a second is given up in the handshake and 
   }
 });
 
-Deno.test("a flood of what means nothing has pauses, and hides nobody", async () => {
+Deno.test("each of many updates that come at once is followed by a pause, and nobody is hidden", async () => {
+  const moved = { at: [0, 0, 63, 40] as const, encoding: COPY, body: [...u16(1), ...u16(0)] };
+  const many = Array.from({ length: 40 }, () => update([moved]));
   await using at = desk([(one) => {
-    one.feed(Uint8Array.from(handshake(8, 8)));
-    // Bells, each time when something is asked of it and from then on.
-    for (let n = 0; n < 50; n++) one.feed(new Uint8Array(1000).fill(2));
+    one.feed(Uint8Array.from([
+      ...handshake(64, 40),
+      ...many.flat(),
+      ...update([raw(0, 0, 64, 40, PIXEL_OF_A)]),
+    ]));
   }]);
   at.screen.show(A);
-  let ticks = 0;
-  const timer = setInterval(() => ticks++, 1);
-  await at.until(() => ticks > 20, "others go on");
-  clearInterval(timer);
+  await at.until(() => at.has(PIXEL_OF_A), "the last of them");
+  assert.ok(at.seen.pauses >= many.length, `${at.seen.pauses} pauses`);
+  assert.deepEqual(at.seen.faults, []);
+});
+
+Deno.test("each piece of a flood that means nothing is followed by a pause, and nobody is hidden", async () => {
+  const pieces = 50;
+  await using at = desk([(one) => {
+    one.feed(Uint8Array.from(handshake(64, 40)));
+    for (let n = 0; n < pieces; n++) one.feed(new Uint8Array(1000).fill(2));
+    one.feed(Uint8Array.from(update([raw(0, 0, 64, 40, PIXEL_OF_A)])));
+  }]);
+  at.screen.show(A);
+  await at.until(() => at.has(PIXEL_OF_A), "what comes after it");
+  assert.ok(at.seen.pauses >= pieces, `${at.seen.pauses} pauses`);
   assert.deepEqual(at.seen.faults, []);
 });
 
