@@ -78,6 +78,9 @@ export class Presenter {
   /** Puts something into the queue; resolves when its turn came and was acknowledged. */
   ask(turn: Turn): Promise<GateOutcome> {
     const ticket = this.#nextTicket++;
+    const { shown } = this.#state;
+    // The picture does not wait for its turn: a QEMU that is slow to acknowledge a key must not keep it.
+    if (turn.type === "hide" && (turn.vm === null || turn.vm === shown)) this.#conceal();
     return new Promise((resolve) => {
       this.#tickets.set(ticket, resolve);
       this.#apply({ type: "turn", ticket, turn, atMs: performance.now() });
