@@ -19,6 +19,7 @@ import type {
   OpenFile,
   ProcessFacts,
 } from "../src/host/port.ts";
+import { Fault } from "../src/fault.ts";
 import { type Slot, slotName } from "../src/id.ts";
 import type { Launcher } from "../src/permissions.ts";
 
@@ -75,13 +76,22 @@ export class FakeHost implements Host {
 
   read(path: string, limit: number): Uint8Array | null {
     const bytes = this.files.get(path) ?? null;
-    assert.ok(bytes === null || bytes.length <= limit, `${path} is larger than ${limit}`);
+    if (bytes === null && this.lstat(path) !== null) {
+      throw new Fault("data", "file.not_plain", `${path}: a directory`);
+    }
+    if (bytes !== null && bytes.length > limit) {
+      throw new Fault("data", "file.too_large", `${path}: larger than ${limit} bytes`);
+    }
     return bytes;
   }
 
   readText(path: string, limit: number): string | null {
     const bytes = this.read(path, limit);
-    return bytes === null ? null : new TextDecoder().decode(bytes);
+    try {
+      return bytes === null ? null : new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch {
+      return null;
+    }
   }
 
   lstat(path: string): FileFacts | null {
@@ -214,6 +224,9 @@ export class FakeHost implements Host {
     };
   }
 
+  /** What is open for appending, by which its file system is kept (umount(2), EBUSY). */
+  readonly opened = new Map<AppendFile, string>();
+
   append(path: string): AppendFile {
     this.written.add(path);
     this.files.set(path, this.files.get(path) ?? new Uint8Array());
@@ -225,14 +238,16 @@ export class FakeHost implements Host {
       this.files.set(path, whole);
     };
     const size = () => this.files.get(path)?.length ?? 0;
-    return {
+    const file: AppendFile = {
       get size() {
         return size();
       },
       append: grow,
       sync: () => {},
-      close: () => {},
+      close: () => void this.opened.delete(file),
     };
+    this.opened.set(file, path);
+    return file;
   }
 
   launch(name: Launcher, args: readonly string[]): Promise<LauncherResult> {

@@ -7,6 +7,7 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { Fault, reasonOf } from "../fault.ts";
+import { freeName } from "../free_name.ts";
 import type { AppendFile, FileFacts } from "./port.ts";
 
 const CHUNK = 64 * 1024;
@@ -183,9 +184,14 @@ export function canOpen(path: string): boolean {
   }
 }
 
-/** Writes a whole file so that a power cut leaves the old one or the new one (rename(2)). */
+/**
+ * Writes a whole file so that a power cut leaves the old one or the new one (rename(2)). What stands in its
+ * place and is no file, which rename(2) would not replace, is set aside.
+ */
 export function replace(path: string, bytes: Uint8Array | string): void {
   const sibling = `${path}.new`;
+  setAsideDirectory(path);
+  setAsideDirectory(sibling);
   fs.rmSync(sibling, { force: true });
   const { O_WRONLY, O_CREAT } = fs.constants;
   const fd = openPlain(sibling, O_WRONLY | O_CREAT);
@@ -198,6 +204,14 @@ export function replace(path: string, bytes: Uint8Array | string): void {
   }
   fs.renameSync(sibling, path);
   syncDirectory(dirname(path));
+}
+
+function setAsideDirectory(path: string): void {
+  if (lstat(path)?.type !== "directory") return;
+  fs.renameSync(
+    path,
+    freeName({ lstat }, (count) => `${path}.aside${count === 1 ? "" : `.${count}`}`),
+  );
 }
 
 /** @throws Fault `file.not_plain` where there is no such file */

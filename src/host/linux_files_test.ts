@@ -47,6 +47,16 @@ Deno.test("replace leaves one whole file, 0600, and never writes through a plant
     assert.deepEqual(fs.readdirSync(folder).sort(), ["target", "x"]);
   }));
 
+Deno.test("replace sets a directory aside that stands in the file's place, and what is in it stays", () =>
+  withFolder((folder) => {
+    fs.mkdirSync(`${folder}/x/inner`, { recursive: true });
+    fs.mkdirSync(`${folder}/x.new`);
+    for (const content of ["1", "2"]) files.replace(`${folder}/x`, content);
+    assert.equal(fs.readFileSync(`${folder}/x`, "utf8"), "2");
+    assert.ok(fs.statSync(`${folder}/x.aside/inner`).isDirectory());
+    assert.deepEqual(fs.readdirSync(folder).sort(), ["x", "x.aside", "x.new.aside"]);
+  }));
+
 Deno.test("openAppend grows a file, counts its size, and follows no link", () =>
   withFolder((folder) => {
     fs.writeFileSync(`${folder}/log`, "ab");

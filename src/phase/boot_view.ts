@@ -15,6 +15,7 @@ import type { Outcome } from "../control/protocol.ts";
 import { PATHS } from "../permissions.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
+import { textOrDamaged } from "./damaged_text.ts";
 
 const CRASH = `${PATHS.dataRoot}/crash`;
 const RECORD_LIMIT = 64 * 1024;
@@ -41,10 +42,11 @@ export function bootViewOperations(runtime: Runtime): [LiveOp, Operation][] {
 
 /** A boot's reports, in their order. */
 function reportsOf({ host }: Runtime, boot: string): { n: number; report: CrashReport | null }[] {
+  if (host.lstat(`${CRASH}/${boot}`)?.type !== "directory") return [];
   const names = host.list(`${CRASH}/${boot}`);
   return Array.from({ length: MAX_REPORTS }, (_, at) => at + 1).flatMap((n) => {
     if (!names.includes(reportName(n))) return [];
-    const text = host.readText(`${CRASH}/${boot}/${reportName(n)}`, MAX_REPORT_BYTES);
+    const text = textOrDamaged(host, `${CRASH}/${boot}/${reportName(n)}`, MAX_REPORT_BYTES);
     return [{ n, report: readReport(text) }];
   });
 }
@@ -89,7 +91,10 @@ function showCrash(runtime: Runtime, asked: unknown, n: unknown): Outcome {
 function history({ host }: Runtime): unknown[] {
   const folder = `${PATHS.dataRoot}/boot/history`;
   const records = host.list(folder).filter((name) => name.endsWith(".json")).flatMap((name) => {
-    const parsed = v.safeParse(RECORD, readJson(host.readText(`${folder}/${name}`, RECORD_LIMIT)));
+    const parsed = v.safeParse(
+      RECORD,
+      readJson(textOrDamaged(host, `${folder}/${name}`, RECORD_LIMIT)),
+    );
     return parsed.success ? [parsed.output] : [];
   });
   return records.sort((a, b) => (a.wall ?? "").localeCompare(b.wall ?? ""));

@@ -26,6 +26,7 @@ import type { CrashCause } from "../event.ts";
 import { reasonOf } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
+import { textOrDamaged } from "./damaged_text.ts";
 
 const CRASH = `${PATHS.dataRoot}/crash`;
 /** Which boot RayOS Data had last. */
@@ -145,7 +146,7 @@ function tellUnwritable({ emit }: Runtime, error: unknown): void {
  */
 export function collectCrashes(runtime: Runtime): void {
   const { host, bootId } = runtime;
-  const before = host.readText(BOOT_ID_FILE, 256)?.trim() ?? "";
+  const before = textOrDamaged(host, BOOT_ID_FILE, 256)?.trim() ?? "";
   try {
     if (isBootId(before) && before !== bootId) collectOfBoot(runtime, before);
     collectOfStart(runtime);

@@ -49,7 +49,7 @@ export async function phaseData(runtime: Runtime): Promise<void> {
     settle(runtime, mounted.source, "already_mounted", null);
     return;
   }
-  if (mounted !== null) await ask(runtime, "release", [], MOUNT_TIMEOUT_MS);
+  if (mounted !== null) await release(runtime);
   if (cmdline.data.by === "tmpfs") {
     await ask(runtime, "tmpfs", [], MOUNT_TIMEOUT_MS);
     settle(runtime, "tmpfs", "none", "asked");
@@ -65,9 +65,7 @@ export async function phaseData(runtime: Runtime): Promise<void> {
     const fault = asFault(error, "data", "data.failed");
     emit({ type: "data_fault", code: fault.code, detail: fault.message });
     // Not mounted, or not fit for use: either way it is let go before memory takes its place.
-    runtime.audit.close();
-    runtime.sinks.closeFiles();
-    await ask(runtime, "release", [], MOUNT_TIMEOUT_MS);
+    await release(runtime);
     await ask(runtime, "tmpfs", [], MOUNT_TIMEOUT_MS);
     settle(runtime, "tmpfs", "none", fault.code);
     throw fault;
@@ -84,6 +82,13 @@ const HINTS: Record<string, string> = {
   "data.full": "free space on the disk from another system, then boot again",
   "data.mount_failed": "check that it is ext4 and what the kernel log says",
 };
+
+/** Lets go of what is mounted there, which the host's own open files would keep (umount(2), EBUSY). */
+async function release(runtime: Runtime): Promise<void> {
+  runtime.audit.close();
+  runtime.sinks.closeFiles();
+  await ask(runtime, "release", [], MOUNT_TIMEOUT_MS);
+}
 
 async function ask(
   runtime: Runtime,

@@ -14,6 +14,7 @@ import { makeKeyring, parseRevoked } from "../policy/keyring.ts";
 import { parsePolicy } from "../policy/parse.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { TomlDocument } from "../policy/toml.ts";
+import { DAMAGED, textOrDamaged } from "./damaged_text.ts";
 import {
   acceptUnsigned,
   MAX_POLICY_BYTES,
@@ -101,7 +102,7 @@ export function loadPolicy(
 export function rememberedSerial(around: PolicySurroundings): Accepted | null | Issue {
   if (around.cmdline.data.by === "tmpfs") return null;
   return parseAccepted(
-    around.host.readText(ACCEPTED_FILE, FACT_LIMIT),
+    textOrDamaged(around.host, ACCEPTED_FILE, FACT_LIMIT),
     acceptedBefore(around),
   );
 }
@@ -114,7 +115,9 @@ function acceptedBefore({ host, bootId }: PolicySurroundings): boolean {
   const folder = `${PATHS.dataRoot}/boot/history`;
   return host.list(folder).some((name) => {
     if (name === `${bootId}.json` || !name.endsWith(".json")) return false;
-    return /"accepted":true/.test(host.readText(`${folder}/${name}`, FACT_LIMIT) ?? "");
+    const text = textOrDamaged(host, `${folder}/${name}`, FACT_LIMIT);
+    // One that cannot be read may have said so.
+    return text === DAMAGED || /"accepted":true/.test(text ?? "");
   });
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Outcome } from "../control/protocol.ts";
+import { asFault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import type { Asked } from "../recovery/commands.ts";
 import { type Edited, LineEditor, type Reading } from "../recovery/line_editor.ts";
@@ -67,7 +68,7 @@ class RecoveryConsole {
       if (edited === null) return;
       this.#lockIfUnused();
       if (edited.kind !== "line") continue;
-      const outcome = await this.#carryOut(onLine(edited.text));
+      const outcome = await this.#tried(onLine(edited.text));
       // The machine ends in a moment: nothing more is asked of a person.
       if (outcome?.ok && isEnding(outcome.result)) return;
     }
@@ -104,6 +105,17 @@ class RecoveryConsole {
     if (!unused || !runtime.recoveryOpen || runtime.image.profile === "developer") return;
     runtime.recoveryOpen = false;
     this.#say("nobody was here for a while: the shell is locked again\n");
+  }
+
+  /** Whatever goes wrong on the way, the shell stays. */
+  async #tried(asked: Asked): Promise<Outcome | null> {
+    try {
+      return await this.#carryOut(asked);
+    } catch (error) {
+      const { code, message } = asFault(error, "recovery", "recovery.failed");
+      this.#say(renderDenied(code, message));
+      return null;
+    }
   }
 
   /** @returns the host's answer, where the host was asked */

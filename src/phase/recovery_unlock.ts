@@ -12,6 +12,7 @@ import type { Allowed } from "../policy/authorize.ts";
 import { isAffordable, isPassphrase } from "../policy/passphrase.ts";
 import { failedAttempts, renderAttempts, waitAfter } from "../recovery/attempts.ts";
 import type { Runtime } from "../runtime.ts";
+import { textOrDamaged } from "./damaged_text.ts";
 import { ACCEPTED_FILE, loadPolicy, policyFiles } from "./policy_source.ts";
 
 const ATTEMPTS_FILE = `${PATHS.dataRoot}/boot/recovery_attempts.json`;
@@ -19,7 +20,7 @@ const SMALL = 4096;
 
 /** Milliseconds that the answer to the next attempt waits, and how many failed before it. */
 export function nextWait(runtime: Runtime): { readonly failed: number; readonly waitMs: number } {
-  const failed = failedAttempts(runtime.host.readText(ATTEMPTS_FILE, SMALL));
+  const failed = failedAttempts(textOrDamaged(runtime.host, ATTEMPTS_FILE, SMALL));
   return { failed, waitMs: waitAfter(failed) };
 }
 
@@ -77,7 +78,7 @@ async function attempt(runtime: Runtime, passphrase: Uint8Array): Promise<Outcom
 function hashOf(runtime: Runtime): string | null {
   const { inForce, host } = runtime;
   if (inForce !== null) return inForce.policy.recoveryPassphrase;
-  const remembered = parseAccepted(host.readText(ACCEPTED_FILE, SMALL), false);
+  const remembered = parseAccepted(textOrDamaged(host, ACCEPTED_FILE, SMALL), false);
   if (remembered === null) return null;
   if (!("rule" in remembered)) return remembered.passphrase ?? null;
   const { cmdline, bootId } = runtime;

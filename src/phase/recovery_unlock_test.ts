@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { CMDLINE_DEFAULTS } from "../boot/cmdline.ts";
 import type { Outcome } from "../control/protocol.ts";
 import type { HostEvent } from "../event.ts";
+import { Fault } from "../fault.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import { renderAccepted } from "../policy/accepted.ts";
 import { hashPassphrase } from "../policy/passphrase.ts";
@@ -17,6 +18,8 @@ const HASH = await hashPassphrase(
 );
 const COUNT = "/var/rayos/boot/recovery_attempts.json";
 const STATE = "/var/rayos/policy/state.json";
+/** Stands for the content of what is no file. */
+const DIRECTORY = "a directory";
 const PERMIT = {} as Allowed<"recovery.unlock">;
 
 /** A host in safe mode that remembers a policy with the passphrase. */
@@ -31,8 +34,12 @@ class Locked {
 
   readonly runtime = {
     host: {
-      readText: (path: string) => this.files.get(path) ?? null,
-      read: () => null,
+      readText: () => null,
+      read: (path: string) => {
+        const text = this.files.get(path);
+        if (text === DIRECTORY) throw new Fault("data", "file.not_plain", path);
+        return text === undefined ? null : bytes(text);
+      },
       list: () => [],
       replace: (path: string, text: string) => {
         if (this.full) throw new Error("ENOSPC");
@@ -89,6 +96,15 @@ Deno.test("unlock waits longer after each failure, also with the right passphras
   rebooted.files.set(COUNT, host.files.get(COUNT) ?? "");
   assert.equal(ruleOf(await rebooted.try("three at night")), "ok");
   assert.equal(rebooted.waitedMs, 4_000);
+});
+
+Deno.test("nextWait counts very many attempts where the file is none, and hasPassphrase finds none in one", () => {
+  const host = new Locked();
+  host.files.set(COUNT, DIRECTORY);
+  assert.deepEqual(nextWait(host.runtime), { failed: 1_000_000, waitMs: 300_000 });
+  assert.equal(hasPassphrase(host.runtime), true);
+  host.files.set(STATE, DIRECTORY);
+  assert.equal(hasPassphrase(host.runtime), false);
 });
 
 Deno.test("unlock looks at no attempt that it cannot count", async () => {

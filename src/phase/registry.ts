@@ -17,6 +17,7 @@ import {
 } from "../registry/registry.ts";
 import type { Registry } from "../registry/guest.ts";
 import type { PolicyInForce, Runtime } from "../runtime.ts";
+import { textOrDamaged } from "./damaged_text.ts";
 import { finishPending } from "./pending_finish.ts";
 import { ACCEPTED_FILE } from "./policy_source.ts";
 
@@ -88,7 +89,7 @@ function hasHistory(runtime: Runtime): boolean {
 export function remember(runtime: Runtime, inForce: PolicyInForce): void {
   if (runtime.cmdline.data.by === "tmpfs") return;
   const { host } = runtime;
-  const remembered = parseAccepted(host.readText(ACCEPTED_FILE, 4096));
+  const remembered = parseAccepted(textOrDamaged(host, ACCEPTED_FILE, 4096));
   if (remembered !== null && "rule" in remembered) deny(runtime, [remembered]);
   const next = nextAccepted(remembered, {
     serial: inForce.policy.serial,

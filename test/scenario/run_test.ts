@@ -29,10 +29,15 @@ interface Scenario {
   readonly registry?: unknown;
   /** Content of policy/state.json. */
   readonly state?: unknown;
+  /** Empty files on RayOS Data, e.g. under the name of a file, which is a directory then. */
+  readonly litter?: readonly string[];
   /** Records of earlier boots. */
   readonly history?: readonly unknown[];
-  /** Answers of launchers, by the words of the call; the rest answers as a healthy machine. */
-  readonly launcher?: Record<string, string>;
+  /**
+   * Answers of launchers, by the words of the call, one after the other with the last one for good; the
+   * rest answers as a healthy machine.
+   */
+  readonly launcher?: Record<string, string | string[]>;
   /** Content of /run/rayos/starts.json. */
   readonly starts?: unknown;
   /** A field of the jail that is weaker than planned: text to replace in the task's status. */
@@ -168,6 +173,7 @@ function seed(host: FakeHost, folder: string, scenario: Scenario): void {
     if (value === undefined) return;
     host.seed(file, typeof value === "string" ? value : JSON.stringify(value));
   };
+  for (const file of scenario.litter ?? []) host.seed(`/var/rayos/${file}`, "");
   document("/var/rayos/vm/registry.json", scenario.registry);
   document("/var/rayos/policy/state.json", scenario.state);
   document("/run/rayos/starts.json", scenario.starts);
@@ -190,7 +196,13 @@ function seed(host: FakeHost, folder: string, scenario: Scenario): void {
 }
 
 function answer(host: FakeHost, scenario: Scenario, call: string): LauncherResult {
-  const said = scenario.launcher?.[call] ?? HEALTHY[call];
+  const asked = scenario.launcher?.[call] ?? HEALTHY[call];
+  const said = Array.isArray(asked) ? asked.length > 1 ? asked.shift() : asked[0] : asked;
+  if (call === "mount release") {
+    const kept = [...host.opened.values()].filter((file) => file.startsWith("/var/rayos/"));
+    if (kept.length > 0) return { code: 1, words: ["fault", "data.busy", ...kept] };
+    host.seed("/run/rayos/proc/1/mountinfo", "");
+  }
   if (said !== undefined) {
     const type = call === "mount tmpfs" ? "tmpfs rayos-data" : "ext4 /dev/vda";
     if (call === "mount tmpfs" || call.startsWith("mount data")) {
