@@ -80,14 +80,18 @@ const BUILDER = /^tools\/(build|cpio|debian_|denort|elf|sbom)[a-z_]*(?<!_test)\.
 
 const ENVIRONMENT = "PATH=/usr/bin:/bin DENO_DIR=/run/deno TMPDIR=/tmp LANG=C.UTF-8 NO_COLOR=1";
 
-/** The one line by which everything in the image starts the program. */
+/**
+ * The script by which everything in the image starts the program. The console's line has its flow control
+ * switched off first, which busybox init sets: one Ctrl-S of a person would stop the program at its next line.
+ */
 export function rayScript(program: Pick<Program, "form" | "flags">): string {
   const start = program.form === "compiled"
     ? "/usr/lib/rayos/program"
     : `/usr/lib/rayos/deno run ${ALONE.join(" ")} ${
       program.flags.join(" ")
     } /usr/lib/rayos/program.js`;
-  return `#!/bin/busybox sh\nexec /bin/busybox env -i ${ENVIRONMENT} ${start} "$@"\n`;
+  const console = `[ "\${1-}" != init ] || /bin/busybox stty -ixon -ixoff 2> /dev/null`;
+  return `#!/bin/busybox sh\n${console}\nexec /bin/busybox env -i ${ENVIRONMENT} ${start} "$@"\n`;
 }
 
 function sourceDate(project: string): number {

@@ -30,6 +30,8 @@ export function enterPhase(runtime: Runtime, phase: string): void {
  */
 export async function beat(runtime: Runtime): Promise<void> {
   const { host, emit } = runtime;
+  // Not before the loop has gone round: a program that hangs at its first line has said nothing.
+  await host.clock.sleep(0);
   // Counted: two beats are never the same, whatever the clock does.
   for (let n = 0; true; n++) {
     if (!runtime.ready || runtime.ending || runtime.control !== null) {

@@ -30,7 +30,11 @@ Deno.test("beat writes something new each time, and nothing once the control soc
   const { host, go } = waiting();
   const runtime = runtimeOn(host);
   void beat(runtime);
+  // One that never comes to its first turn has said nothing.
+  assert.equal(host.readText(BEAT_FILE, 100), null);
+  await go();
   const first = host.readText(BEAT_FILE, 100);
+  assert.notEqual(first, null);
   await go();
   const second = host.readText(BEAT_FILE, 100);
   assert.notEqual(first, second);
@@ -50,6 +54,7 @@ Deno.test("beat outlives a write that fails, and says so", async () => {
     throw new Error("no space left");
   };
   void beat(runtimeOn(host));
+  await go();
   assert.match(host.consoleText.join(""), /code=watchdog\.beat .*no space left/);
   host.put = put;
   await go();

@@ -101,6 +101,24 @@ Deno.test({
       }),
       t.step({
         ...BESIDE,
+        name: "a program that hangs after its first word is no better for being started again",
+        async fn() {
+          await withRoot(async (root) => {
+            // PID 1's part: whatever ended is started again, and says one word each time.
+            const words = await asFirst(
+              root,
+              `${program(1)}${WATCH}n=0\nwhile [ $n -lt 4 ]; do\n` +
+                `  /usr/lib/rayos/sh /program init &\n  { wait $!; } 2> /dev/null\n  n=$((n+1))\ndone\n` +
+                `${FED}\n$bb sleep 3\n${FED}\n`,
+            );
+            const [early, late] = words.map((line) => Number(line.split(" ")[1]));
+            assert.ok((early ?? 0) >= 4, "it was fed at first");
+            assert.equal(early, late);
+          });
+        },
+      }),
+      t.step({
+        ...BESIDE,
         name: "the watchdog's loop refuses words that are no numbers, and a limit below its pause",
         async fn() {
           await withRoot((root) => {
