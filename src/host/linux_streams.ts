@@ -130,8 +130,11 @@ export function openFile(path: string): OpenFile | null {
   };
 }
 
-/** Bytes that are taken from a device at one time. */
-const DEVICE_CHUNK = 64 * 24;
+/**
+ * Bytes that are taken from a device at one time: what the largest record of `/dev/kmsg` has, which gives
+ * EINVAL to whoever takes less (CONSOLE_EXT_LOG_MAX of Linux 6.1, kernel/printk/printk.c).
+ */
+const DEVICE_CHUNK = 8192;
 
 /** @throws Fault `device.gone` */
 export async function* readDevice(path: string): AsyncIterable<Uint8Array> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { createFile, openFile } from "./linux_streams.ts";
+import { createFile, openFile, readDevice } from "./linux_streams.ts";
 import { faultCode, withFolder } from "./test_folder.ts";
 
 Deno.test("createFile writes what it is given, in order, whatever the pieces", () =>
@@ -71,3 +71,12 @@ Deno.test("createFile leaves out what is skipped, in the middle and at the end",
       0,
     ]);
   }));
+
+Deno.test("readDevice takes the largest record that the kernel's log has in one piece", async () => {
+  await withFolder(async (folder) => {
+    fs.writeFileSync(`${folder}/x`, "k".repeat(8192));
+    const sizes: number[] = [];
+    for await (const piece of readDevice(`${folder}/x`)) sizes.push(piece.length);
+    assert.deepEqual(sizes, [8192]);
+  });
+});

@@ -36,9 +36,10 @@ async function follow({ host, emit }: Runtime): Promise<void> {
   for (let faults = 0;;) {
     try {
       for await (const bytes of host.device(DEVICE)) {
-        faults = 0;
         const message = parseKernelMessage(decoder.decode(bytes));
         if (message === null || message.seq <= seen) continue;
+        // What was there before is read again each time that it is opened, and is no sign of health.
+        faults = 0;
         seen = message.seq;
         if (message.us < fromUs) continue;
         host.put(SEEN, String(seen));

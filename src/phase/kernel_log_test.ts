@@ -58,3 +58,11 @@ Deno.test("followKernel gives up a device that only fails, and says so once", as
   for (let n = 0; n < 20; n++) await turns();
   assert.deepEqual(events.map((one) => one.type === "fault" ? one.code : one.type), ["kernel.log"]);
 });
+
+Deno.test("followKernel gives up a device that gives the same records and then fails, each time", async () => {
+  const records = ["6,1,3000000,-;first", new Error("EINVAL")];
+  const { events } = kernelSays(Array.from({ length: 100 }, () => records).flat());
+  for (let n = 0; n < 60; n++) await turns();
+  const said = events.map((one) => one.type === "fault" ? one.code : one.type);
+  assert.deepEqual(said, ["kernel", "kernel.log"]);
+});

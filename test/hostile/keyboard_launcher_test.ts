@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import { foundDevices } from "../../src/presentation/found.ts";
 import { ignore, type Root, withRoot } from "./launcher_root.ts";
 
 const KEYBOARD = "120013";
@@ -92,6 +93,28 @@ Deno.test(
       plug(root, "event0", "13:64");
       assert.equal(root.run("keyboard", "list"), `ok event0,13:64,${NAME},-`);
       assert.deepEqual(nodes(root), [], "and the old node is gone");
+    });
+  },
+);
+
+Deno.test(
+  {
+    name:
+      "keyboard list names what is read whatever else is plugged in, in what is read of a launcher",
+    ignore,
+  },
+  async () => {
+    await withRoot((root) => {
+      // In the shell's order event10 comes before event5.
+      plug(root, "event5", "13:69");
+      assert.equal(root.run("keyboard", "boot"), "");
+      const long = "\u{1f600}".repeat(63);
+      for (let n = 10; n < 60; n++) plug(root, `event${n}`, `13:${64 + n}`, KEYBOARD, long);
+      const words = root.run("keyboard", "list").split(" ");
+      assert.equal(words[1], `event5,13:69,${NAME},0`);
+      assert.equal(words.length, 2 + 24);
+      assert.equal(foundDevices(words.slice(1))?.length, 25);
+      assert.ok(words.join(" ").length < 4096);
     });
   },
 );
