@@ -51,6 +51,8 @@ const STALE: Change = { kind: "stale" };
 
 /** Characters of a line; a command is never longer, and each key looks at all of them. */
 const LONGEST_LINE = 2048;
+/** UTF-16 units of a line together, for each of its characters. */
+const UNITS_A_CHARACTER = 4;
 const HISTORY_LINES = 200;
 /** A pasted line end stands as this: it runs nothing, and a person sees that there was one. */
 const PASTED_END = " ";
@@ -214,7 +216,13 @@ export class LineEditor {
     const before = this.#line.slice(0, this.#cursor).join("");
     const after = this.#line.slice(this.#cursor);
     // An accent that is typed alone goes with the letter before it.
-    const taken = clustersOf(before + clustersOf(text).slice(0, Math.max(0, free)).join(""));
+    const added = clustersOf(text).slice(0, Math.max(0, free)).join("");
+    // One character may have any number of accents: what stands in memory is bounded as well.
+    const room = Math.max(
+      0,
+      LONGEST_LINE * UNITS_A_CHARACTER - before.length - after.join("").length,
+    );
+    const taken = clustersOf(before + added.slice(0, room).replace(/[\ud800-\udbff]$/, ""));
     this.#line = [...taken, ...after];
     this.#cursor = taken.length;
     if (this.#reading !== "command") return null;

@@ -202,3 +202,11 @@ Deno.test("LineEditor holds a line of two thousand characters and drops what is 
   const person = new Person().type("x".repeat(5_000), "\r");
   assert.equal(person.lines[0]?.length, 2048);
 });
+
+Deno.test("LineEditor holds one character with accents without an end no longer than a long line", () => {
+  const person = new Person();
+  for (let n = 0; n < 12; n++) person.type("a" + "\u0301".repeat(1000));
+  person.type("\r");
+  const [line = ""] = person.lines;
+  assert.ok(line.length > 2048 && line.length <= 4 * 2048, `${line.length} units`);
+});
