@@ -49,6 +49,62 @@ Deno.test("renderBootChart draws what came before, phases, guests by their state
   assert.match(svg, />open \(50\.9 s\)</);
 });
 
+/** What Debian's package `chromium` brings; `tools/rayos test full` installs it. */
+const BROWSER = "/usr/bin/chromium";
+
+/** Draws the chart as an image and says the colour in the middle of each place, in its own page's words. */
+function pageOf(svg: string, places: readonly { x: number; y: number }[]): string {
+  const image = `data:image/svg+xml;base64,${
+    btoa(String.fromCharCode(...new TextEncoder().encode(svg)))
+  }`;
+  return `<!doctype html><meta charset="utf-8"><p id="seen">nothing</p><script>
+const image = new Image();
+image.onload = () => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const hex = ({ x, y }) => [...context.getImageData(x, y, 1, 1).data].slice(0, 3)
+    .map((one) => one.toString(16).padStart(2, "0")).join("");
+  document.getElementById("seen").textContent = ${JSON.stringify(places)}.map(hex).join(" ");
+};
+image.src = "${image}";
+</script>`;
+}
+
+Deno.test({
+  name: "a browser draws each bar of the chart in its colour, at its place",
+  ignore: !isThere(BROWSER),
+  async fn() {
+    const svg = renderBootChart(BOOT);
+    const shapes = [...svg.matchAll(
+      /<rect x="([\d.]+)" y="(\d+)" width="([\d.]+)" height="(\d+)" fill="#([0-9a-f]{6})"/g,
+    )].map(([, x, y, width, height, fill]) => ({
+      // Near the left end, where no letter stands over it.
+      x: Math.round(Number(x) + Math.min(2, Number(width) / 2)),
+      y: Math.round(Number(y) + Number(height) / 2),
+      wide: Number(width) >= 4,
+      fill,
+    })).filter((one) => one.wide);
+    assert.ok(shapes.length >= 7, `${shapes.length} bars`);
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${folder}/page.html`, pageOf(svg, shapes));
+      const { stdout } = await new Deno.Command(BROWSER, {
+        args: [
+          ...["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${folder}/profile`],
+          ...["--virtual-time-budget=10000", "--dump-dom", `file://${folder}/page.html`],
+        ],
+        stderr: "null",
+      }).output();
+      const [, seen] = new TextDecoder().decode(stdout).match(/<p id="seen">([^<]*)</) ?? [];
+      assert.equal(seen, shapes.map((one) => one.fill).join(" "));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
 const READ = `
 import json, sys, xml.etree.ElementTree as tree
 print(json.dumps([[e.text for e in tree.fromstring(one.encode()).iter("{http://www.w3.org/2000/svg}text")]
