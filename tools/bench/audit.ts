@@ -16,10 +16,12 @@ import type { Content } from "../../src/audit/record.ts";
 import { verifyAll } from "../../src/audit/verify.ts";
 import * as files from "../../src/host/linux_files.ts";
 import type { Host } from "../../src/host/port.ts";
+import { floodRuns, promptRuns } from "./parts/audit_flood.ts";
 import { type Figure, figuresJson, figuresTable, holds, median } from "./parts/figures.ts";
 
-const HELP = `usage: tools/rayos bench audit [--dir DIR] [--json FILE]
+const HELP = `usage: tools/rayos bench audit [--dir DIR] [--without-boots] [--json FILE]
 
+Boots the host three times for what a flood of a guest's costs and how soon the recovery shell is there.
 --dir is where the files lie meanwhile (the system's folder for temporary files): its disk is measured too.
 --json - writes to standard output.`;
 
@@ -169,17 +171,68 @@ function verifying(dir: string): Figure[] {
   }
 }
 
-function main(): number {
+/** What the lines that are kept for whoever asks for the last ones take. */
+function ring(): Figure {
+  const script = new URL("parts/audit_ring.ts", import.meta.url).pathname;
+  const { stdout } = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-lock", "--v8-flags=--expose-gc", script],
+  }).outputSync();
+  const value = Number(new TextDecoder().decode(stdout)) / 1024;
+  return { ...alone, name: `memory of the log's ring, full of lines of 120`, value, unit: "KiB" };
+}
+
+async function booted(): Promise<Figure[]> {
+  const runs = await floodRuns();
+  const percent = (share: number) => share * 100;
+  return [
+    {
+      name: "the program's share of a CPU, a guest floods",
+      value: percent(runs.floodShare),
+      unit: "%",
+      peer: "while it is quiet",
+      peerValue: percent(runs.quietShare),
+      goal: null,
+    },
+    {
+      ...alone,
+      name: "  lines of the guest's in its log",
+      value: runs.linesPerSecond,
+      unit: "1/s",
+    },
+    {
+      name: "ray status, a guest floods",
+      value: median(runs.flooded),
+      unit: "ms",
+      peer: "while it is quiet",
+      peerValue: median(runs.quiet),
+      goal: null,
+    },
+    {
+      ...alone,
+      name: "ready to the recovery shell's prompt",
+      value: median(await promptRuns(3)),
+      unit: "ms",
+    },
+  ];
+}
+
+async function main(): Promise<number> {
   const { values } = parseArgs({
     args: Deno.args,
-    options: { dir: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } },
+    options: {
+      dir: { type: "string" },
+      "without-boots": { type: "boolean" },
+      json: { type: "string" },
+      help: { type: "boolean" },
+    },
   });
   if (values.help) {
     console.log(HELP);
     return 0;
   }
   const dir = values.dir ?? os.tmpdir();
-  const figures = [linking(), ...rates(dir), ...verifying(dir)];
+  const figures = [linking(), ...rates(dir), ...verifying(dir), ring()];
+  if (!values["without-boots"]) figures.push(...await booted());
   if (values.json === "-") console.log(figuresJson(figures));
   else {
     if (values.json !== undefined) Deno.writeTextFileSync(values.json, figuresJson(figures));
@@ -188,4 +241,4 @@ function main(): number {
   return figures.some((one) => holds(one) === false) ? 1 : 0;
 }
 
-if (import.meta.main) Deno.exit(main());
+if (import.meta.main) Deno.exit(await main());
