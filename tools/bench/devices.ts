@@ -1,13 +1,14 @@
 /**
  * `tools/rayos bench devices`: what the host's own part costs of what a guest is given, each beside the bare
- * commands in the same run, in turns: a network behind the walls beside a bare passt, disks beside qemu-img
- * and cp, and the start of a guest of kind windows beside the bare QEMU and swtpm.
+ * commands in the same run, in turns: a network behind the walls beside a bare passt, shared folders beside a
+ * bare virtiofsd, disks beside qemu-img and cp, and the start of a guest of kind windows beside the bare QEMU and swtpm.
  */
 import { parseArgs } from "node:util";
 import { Home } from "../../test/boot/machine.ts";
 import { builtGuest, builtImage, type Image } from "../boot_prepare.ts";
 import { diskRuns, IMAGE_MIB } from "./parts/devices_disks.ts";
 import { DOWN, networkRuns, UP } from "./parts/devices_network.ts";
+import { READ_MIB, shareRuns, WRITE_MIB } from "./parts/devices_shares.ts";
 import { windowsStart } from "./parts/devices_windows.ts";
 import { type Figure, figuresJson, figuresTable, holds, median } from "./parts/figures.ts";
 
@@ -75,6 +76,15 @@ async function disks(image: Image, home: Home, runs: number): Promise<Figure[]> 
   ];
 }
 
+async function shares(image: Image, home: Home, runs: number): Promise<Figure[]> {
+  const { walled, bare } = await shareRuns(image, home, runs, say);
+  const peer = "bare virtiofsd";
+  return [
+    ...timed(`${READ_MIB} MiB read of a share`, peer, READ_MIB, walled.read, bare.read),
+    ...timed(`${WRITE_MIB} MiB written to one`, peer, WRITE_MIB, walled.write, bare.write),
+  ];
+}
+
 async function windows(image: Image, home: Home): Promise<Figure[]> {
   const { host, bare } = await windowsStart(image, home, say);
   return [{
@@ -95,6 +105,7 @@ const PARTS: Readonly<
   Record<string, (image: Image, home: Home, runs: number) => Promise<Figure[]>>
 > = {
   network,
+  shares,
   disks,
   windows,
 };

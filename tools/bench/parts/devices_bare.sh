@@ -3,6 +3,7 @@
 # bare commands, as root, without jail, walls, limits and lists of system calls.
 #   bare network <kind>/<vm>   passt in the uplink's own namespace, and a guest on it; its console is
 #                              /run/bare/s/console.in and /run/bare.log
+#   bare shares <kind>/<vm>    two virtiofsd with nothing around them, and a guest with both; console likewise
 #   bare windows <kind>/<vm>   swtpm with a new state, and a guest on it with new variables of its firmware
 # /etc/bench/qemu: the guest's command, as text for the shell.
 bb=/bin/busybox
@@ -25,11 +26,27 @@ port() {
 }
 wait_for() { until [ -S "$1" ]; do $bb usleep 20000; done; }
 
+console() {
+  lend disk0 "$folder/rootfs.ext4"
+  $bb mkfifo $root/s/console.in $root/s/console.out
+  $bb cat $root/s/console.out > /run/bare.log &
+}
+
 case $1 in
+  shares)
+    console
+    $bb mkdir -p "$folder/work"
+    for one in docs work; do
+      /usr/bin/bwrap --ro-bind /usr/lib/rayos/root/virtiofsd / --dev-bind /dev /dev --proc /proc \
+        --bind "$folder/$one" /share --bind $root/n /v --tmpfs /var/run --chdir / \
+        /usr/bin/virtiofsd --socket-path=/v/$one.sock -f -o source=/share,sandbox=chroot,cache=auto &
+      wait_for $root/n/$one.sock
+    done
+    # It binds its socket a moment before it listens.
+    $bb sleep 1
+    ;;
   network)
-    lend disk0 "$folder/rootfs.ext4"
-    $bb mkfifo $root/s/console.in $root/s/console.out
-    $bb cat $root/s/console.out > /run/bare.log &
+    console
     $bb chown 64063:64063 $root/n
     # passt's own sandbox wants a user namespace, and itself a way out of the namespace that it is in.
     echo 100 > /proc/sys/user/max_user_namespaces

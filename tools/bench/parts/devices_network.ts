@@ -12,6 +12,7 @@ import type { LogLine } from "../../boot_log.ts";
 import { bootMachine, type BootRun } from "../../boot_machine.ts";
 import type { Image } from "../../boot_prepare.ts";
 import { readDataDisk } from "../../data_disk.ts";
+import { inBare, startBare } from "./devices_bare.ts";
 import { bareCommand, plannedBy } from "./vm_guests.ts";
 
 /** One guest behind the walls, one that is started by hand; those after them have a lease each. */
@@ -26,7 +27,6 @@ export const DOWN = 8 * 1024 * 1024;
 export const UP = 2 * 1024 * 1024;
 const CONNECTIONS = 10;
 const LIMIT_MS = 600_000;
-const START_MS = 180_000;
 const FACTS = "/run/rayos/uplink/u0";
 
 /** Milliseconds, one value for each run (each connection). */
@@ -64,36 +64,6 @@ async function measure(guest: InGuest, into: Traffic, mark: string): Promise<voi
     throw new Error(`bench devices: a transfer failed: ${said}`);
   }
   for (const key of ["down", "up", "connect"] as const) into[key].push(...found[key]);
-}
-
-/** The guest that is started by hand, by its console. */
-async function inBare(run: BootRun, command: string, mark: string): Promise<string> {
-  const log = async () => new TextDecoder().decode(await fileInside(run, "/run/bare.log"));
-  const before = (await log()).length;
-  await onHost(run, `echo 'run ${command}; echo ${mark} over' > /run/bare/s/console.in`);
-  const until = performance.now() + LIMIT_MS;
-  while (performance.now() < until) {
-    const said = (await log()).slice(before);
-    if (new RegExp(`^${mark} over`, "mu").test(said)) return said;
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-  }
-  throw new Error(
-    `bench devices: the guest on a bare passt did not come to ${mark}: ${await log()}`,
-  );
-}
-
-async function startBare(run: BootRun): Promise<void> {
-  await onHost(run, `/usr/lib/bare network linux/${BARE} > /run/bare.out 2>&1 < /dev/null &`);
-  const until = performance.now() + START_MS;
-  for (;;) {
-    const said = new TextDecoder().decode(await fileInside(run, "/run/bare.log"));
-    if (/^guest up/mu.test(said)) return;
-    if (performance.now() > until) {
-      const out = new TextDecoder().decode(await fileInside(run, "/run/bare.out"));
-      throw new Error(`bench devices: the guest on a bare passt did not come up: ${out}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-  }
 }
 
 const at = (line: LogLine) => Date.parse(line.ts);
@@ -194,7 +164,7 @@ export async function networkRuns(
   await askInside(run, `attach ${WALLED} ${WALLED}`, /inside done/u);
   await inGuest(run, WALLED, "/card", "card");
   say("  the guest behind the walls is up");
-  await startBare(run);
+  await startBare(run, `network linux/${BARE}`);
   say("  the guest on a bare passt is up");
   await inBare(run, "/card", "card");
   const walled: Traffic = { down: [], up: [], connect: [] };

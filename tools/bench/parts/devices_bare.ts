@@ -1,0 +1,36 @@
+/** The guest of `tools/rayos bench devices` that is started by hand (`devices_bare.sh`), by its console. */
+import { fileInside } from "../../../test/boot/inside.ts";
+import { onHost } from "../../../test/boot/network/state.ts";
+import type { BootRun } from "../../boot_machine.ts";
+
+const LIMIT_MS = 600_000;
+const START_MS = 180_000;
+
+/** Has its shell do something and waits until it says that it was done; gives what it wrote meanwhile. */
+export async function inBare(run: BootRun, command: string, mark: string): Promise<string> {
+  const log = async () => new TextDecoder().decode(await fileInside(run, "/run/bare.log"));
+  const before = (await log()).length;
+  await onHost(run, `echo 'run ${command}; echo ${mark} over' > /run/bare/s/console.in`);
+  const until = performance.now() + LIMIT_MS;
+  while (performance.now() < until) {
+    const said = (await log()).slice(before);
+    if (new RegExp(`^${mark} over`, "mu").test(said)) return said;
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+  throw new Error(`bench devices: the bare guest did not come to ${mark}: ${await log()}`);
+}
+
+/** @param words of `devices_bare.sh` */
+export async function startBare(run: BootRun, words: string): Promise<void> {
+  await onHost(run, `/usr/lib/bare ${words} > /run/bare.out 2>&1 < /dev/null &`);
+  const until = performance.now() + START_MS;
+  for (;;) {
+    const said = new TextDecoder().decode(await fileInside(run, "/run/bare.log"));
+    if (/^guest up/mu.test(said)) return;
+    if (performance.now() > until) {
+      const out = new TextDecoder().decode(await fileInside(run, "/run/bare.out"));
+      throw new Error(`bench devices: the bare guest did not come up: ${out}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+}
