@@ -2,7 +2,7 @@
  * Compiles the hostile program of test/hostile/escape/ as one static file, which needs nothing of the
  * jail that it runs in. It changes nothing but the file it is asked for.
  */
-import { run } from "../../tools/build_host.ts";
+import { staticProgram } from "./static_program.ts";
 
 const SOURCES = `${import.meta.dirname ?? "."}/escape`;
 
@@ -18,7 +18,5 @@ export async function escapeSources(): Promise<string[]> {
  * @throws ToolError with the compiler's words
  */
 export async function buildEscape(target: string): Promise<Uint8Array> {
-  const strict = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"];
-  run("gcc", ["-static", "-s", ...strict, "-o", target, ...await escapeSources()]);
-  return await Deno.readFile(target);
+  return await staticProgram(await escapeSources(), target);
 }

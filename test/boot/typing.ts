@@ -1,0 +1,257 @@
+/**
+ * Somebody who types at the host's own keyboard while guests are switched, and what is needed to say
+ * afterwards which key was typed when: a second reader of the keyboard, the host's lines and its one clock.
+ */
+import assert from "node:assert/strict";
+import type { LogLine } from "../../tools/boot_log.ts";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import type { OverlayFile } from "../../tools/boot_overlay.ts";
+import { PROJECT } from "../../tools/boot_prepare.ts";
+import { readDataDisk } from "../../tools/data_disk.ts";
+import { staticProgram } from "../hostile/static_program.ts";
+import {
+  deliveries,
+  type HostKey,
+  keysIn,
+  type Turn,
+  type Verdict,
+} from "../presentation/deliveries.ts";
+import { askInside } from "./inside.ts";
+import type { Home } from "./machine.ts";
+
+/** Codes of keys, as the kernel's input-event-codes.h has them. */
+const ROWS: readonly (readonly [first: number, names: string])[] = [
+  [2, "1234567890"],
+  [16, "qwertyuiop"],
+  [30, "asdfghjkl"],
+  [44, "zxcvbnm"],
+];
+export const CODES: ReadonlyMap<number, string> = new Map([
+  [29, "ctrl"],
+  [42, "shift"],
+  [56, "alt"],
+  ...ROWS.flatMap(([first, names]) => [...names].map((name, n) => [first + n, name] as const)),
+]);
+const SIGNS = ROWS.flatMap(([, names]) => [...names]);
+/** The key that is held over a switch. */
+const HELD = "shift";
+
+/** Where the second reader's words end up on the data disk. */
+const WITNESS = "host-keys";
+/** A key counts as near a switch that long before it was asked for and after it was over, in milliseconds. */
+const NEAR_MS = 20;
+/**
+ * The program reads a key at most that late, in milliseconds: one that was typed longer before a switch was
+ * asked for stands before it in the gate's queue.
+ */
+const READ_MS = 500;
+/**
+ * Milliseconds from key to key, at least; where this machine is slow, such a part of what a switch took. A
+ * keyboard keeps little that its guest has not taken, and drops the rest.
+ */
+const PACE_MS = 30;
+const PACE_PART = 20;
+/** From key to key while a switch is under way. */
+const FAST_MS = 6;
+const SWITCH_MS = 120_000;
+
+/** The n-th key that is typed: no few keys in a row come again soon. */
+export const signAt = (n: number): string =>
+  SIGNS[(n * 17 + Math.floor(n / SIGNS.length) * 5) % SIGNS.length] ?? "";
+
+/** Presses or releases keys of the host's own keyboard, all at one time. */
+export async function strike(
+  run: BootRun,
+  ...strokes: readonly (readonly [down: boolean, name: string])[]
+): Promise<void> {
+  const events = strokes.map(([down, data]) => ({
+    type: "key",
+    data: { down, key: { type: "qcode", data } },
+  }));
+  await run.qmp("input-send-event", { events });
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The program by which the host is asked something at once. */
+export async function requestOverlay(home: Home): Promise<Record<string, OverlayFile>> {
+  const sources = [`${PROJECT}/test/boot/request.c`];
+  const data = await staticProgram(sources, `${home.path}/request`);
+  return { "/usr/lib/request": { data, mode: 0o755 } };
+}
+
+/** Has it ask for something; what the host says of it comes as lines. */
+export async function request(run: BootRun, op: string, args: object): Promise<void> {
+  await run.typeSerial(`do /usr/lib/request ${op} '${JSON.stringify(args)}'\r`);
+}
+
+/** A switch that was made. */
+interface Switch {
+  /** Who is presented from then on; null: nobody. */
+  readonly who: number | null;
+  /** The host's lines when it was asked for, and when it was over. */
+  readonly asked: LogLine;
+  readonly over: LogLine;
+}
+
+/** How much is typed. */
+export interface Amounts {
+  readonly switches: number;
+  /** Keys from one switch to the next: at a pace, then at once before the switch, then while it is made. */
+  readonly calm: number;
+  readonly before: number;
+  readonly during: number;
+}
+
+/** Where the figures that are claimed come from. */
+export interface Counted {
+  readonly keys: number;
+  readonly switches: number;
+  readonly near: number;
+  readonly held: number;
+  readonly unseen: number;
+}
+
+/** One typing. The first of the guests is presented when it begins. */
+export class Typing {
+  /** What went down, in order. */
+  readonly typed: string[] = [];
+  readonly #switches: Switch[] = [];
+  #paceMs = PACE_MS;
+  #shown: number | null = 0;
+
+  constructor(readonly run: BootRun, readonly guests: readonly string[]) {}
+
+  /** Begins to read the host's keyboards beside the program. */
+  async begin(): Promise<void> {
+    const each = "$bb cat $one > /run/typed.${one##*/} & echo $! >> /run/typing.pids";
+    const all = `for one in /run/rayos/input/[0-7]; do ${each}; done`;
+    await askInside(this.run, `do ${all}`, /inside done/u);
+    await pause(500);
+  }
+
+  /** Ends that, and puts what was read where it is found after the boot. */
+  async end(): Promise<void> {
+    await pause(1000);
+    const last = `$bb cat /run/typed.* > /var/rayos/${WITNESS}`;
+    await askInside(this.run, `do kill $($bb cat /run/typing.pids); ${last}`, /inside done/u);
+  }
+
+  /** Types that many keys. */
+  async tap(count: number, paceMs = this.#paceMs): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      const sign = signAt(this.typed.length);
+      this.typed.push(sign);
+      await strike(this.run, [true, sign], [false, sign]);
+      await pause(paceMs);
+    }
+  }
+
+  /** Types while it is switched from one to the other, and to nobody. */
+  async overSwitches({ switches, calm, before, during }: Amounts): Promise<void> {
+    const order = [1, 0, null, 1, 0];
+    for (let n = 0; n < switches; n++) {
+      const hold = n % 3 === 0;
+      await this.tap(calm - (hold ? 1 : 0));
+      if (hold) await this.press();
+      // They wait at the gate when the switch is asked for, so that it takes a while.
+      await this.tap(before, 0);
+      await this.#switchTo(order[n % order.length] ?? null, during);
+      if (hold) await strike(this.run, [false, HELD]);
+    }
+    await this.tap(calm);
+  }
+
+  /** Presses a key that stays down. */
+  async press(): Promise<void> {
+    this.typed.push(HELD);
+    await strike(this.run, [true, HELD]);
+  }
+
+  async #switchTo(who: number | null, during: number): Promise<void> {
+    const { run, guests } = this;
+    const from = run.lines.length;
+    const [op, vm] = who === null
+      ? ["hide", guests[this.#shown ?? 0] ?? ""]
+      : ["present", guests[who] ?? ""];
+    await request(run, op, { vm });
+    const asked = await run.waitFor(`RAYOS_HOST_EVENT_V0:${op}:${vm}`, SWITCH_MS, from);
+    const began = performance.now();
+    const ended = run.waitFor(
+      `RAYOS_PRESENTATION:${who === null ? "off" : "on"} vm=${vm}`,
+      SWITCH_MS,
+      from,
+    );
+    // Whoever is waited for below; a failure is told there.
+    ended.catch(() => {});
+    await this.tap(during, FAST_MS);
+    const over = await ended;
+    this.#paceMs = Math.max(PACE_MS, (performance.now() - began) / PACE_PART);
+    this.#shown = who;
+    this.#switches.push({ who, asked, over });
+  }
+
+  /** A switch that the host made by itself, or that was asked for in another way. */
+  note(who: number | null, asked: LogLine, over: LogLine): void {
+    this.#shown = who;
+    this.#switches.push({ who, asked, over });
+  }
+
+  /** Every key as the host's kernel had it; asserts that it is what was typed. */
+  #seen(disk: string): HostKey[] {
+    const seen = keysIn(readDataDisk(disk, WITNESS) ?? new Uint8Array());
+    const names = seen.filter((key) => key.down).map(({ code }) => CODES.get(code) ?? String(code));
+    assert.deepEqual(names, this.typed, "the host's keyboard said what was typed at it");
+    return seen;
+  }
+
+  /** Holds what the guests have against all of it. */
+  judge(disk: string, received: readonly (readonly string[])[]): Verdict & { counted: Counted } {
+    const seen = this.#seen(disk);
+    const downs = seen.filter((key) => key.down).map((key) => key.atMs);
+    const typedBy = (ms: number) => downs.filter((at) => at < ms).length;
+    const turns: Turn[] = [{ who: 0, from: 0, by: 0 }];
+    const times = this.#switches.map(({ who, asked, over }) => {
+      const time = { asked: Date.parse(asked.ts), over: Date.parse(over.ts) };
+      assert.ok(time.over >= time.asked, `${asked.text}; ${over.text}`);
+      // A line's time has no parts of a millisecond.
+      turns.push({ who, from: typedBy(time.asked - READ_MS), by: typedBy(time.over + 1) });
+      return time;
+    });
+    const near =
+      downs.filter((at) =>
+        times.some(({ asked, over }) => at >= asked - NEAR_MS && at <= over + NEAR_MS)
+      ).length;
+    const held = times.filter(({ asked, over }) => heldOver(seen, asked, over)).length;
+    const verdict = deliveries(this.typed, turns, received);
+    const { cuts } = verdict;
+    const unseen = turns.reduce(
+      (sum, { who }, n) =>
+        who === null ? sum + (cuts[n + 1] ?? downs.length) - (cuts[n] ?? 0) : sum,
+      0,
+    );
+    const counted = { keys: downs.length, switches: times.length, near, held, unseen };
+    return { ...verdict, counted };
+  }
+}
+
+/** Whether a key was down from before a switch was asked for until it was over. */
+function heldOver(seen: readonly HostKey[], asked: number, over: number): boolean {
+  const held = seen.filter(({ code }) => CODES.get(code) === HELD);
+  const before = held.findLast(({ atMs }) => atMs < asked);
+  return before?.down === true && !held.some(({ atMs }) => atMs >= asked && atMs <= over);
+}
+
+/** What a guest's kernel said of its keyboard, from its own disk: `+a` for a key that went down, `-a` for up. */
+export function keysOf(disk: string, vm: string, home: Home): string[] {
+  return keysIn(fileOf(disk, vm, "keys", home)).map(({ code, down }) =>
+    `${down ? "+" : "-"}${CODES.get(code) ?? code}`
+  );
+}
+
+/** A file of a guest's own disk; nothing where there is none. */
+export function fileOf(disk: string, vm: string, name: string, home: Home): Uint8Array {
+  const image = `${home.path}/guest-disk.img`;
+  Deno.writeFileSync(image, readDataDisk(disk, `vm/linux/${vm}/rootfs.ext4`) ?? new Uint8Array());
+  return readDataDisk(image, name) ?? new Uint8Array();
+}
