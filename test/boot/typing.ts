@@ -89,9 +89,9 @@ export async function request(run: BootRun, op: string, args: object): Promise<v
 interface Switch {
   /** Who is presented from then on; null: nobody. */
   readonly who: number | null;
-  /** The host's lines when it was asked for, and when it was over. */
-  readonly asked: LogLine;
-  readonly over: LogLine;
+  /** When it was asked for, and when it was over, in milliseconds of the host's clock. */
+  readonly asked: number;
+  readonly over: number;
 }
 
 /** How much is typed. */
@@ -156,8 +156,8 @@ export class Typing {
       if (hold) await this.press();
       // They wait at the gate when the switch is asked for, so that it takes a while.
       await this.tap(before, 0);
-      await this.#switchTo(order[n % order.length] ?? null, during);
-      if (hold) await strike(this.run, [false, HELD]);
+      await this.switchTo(order[n % order.length] ?? null, during);
+      if (hold) await this.release();
     }
     await this.tap(calm);
   }
@@ -168,7 +168,13 @@ export class Typing {
     await strike(this.run, [true, HELD]);
   }
 
-  async #switchTo(who: number | null, during: number): Promise<void> {
+  /** Lets go of it, where it is down. */
+  async release(): Promise<void> {
+    await strike(this.run, [false, HELD]);
+  }
+
+  /** Asks for a switch and types that many keys meanwhile. */
+  async switchTo(who: number | null, during: number): Promise<void> {
     const { run, guests } = this;
     const from = run.lines.length;
     const [op, vm] = who === null
@@ -187,12 +193,11 @@ export class Typing {
     await this.tap(during, FAST_MS);
     const over = await ended;
     this.#paceMs = Math.max(PACE_MS, (performance.now() - began) / PACE_PART);
-    this.#shown = who;
-    this.#switches.push({ who, asked, over });
+    this.note(who, timeOf(asked), timeOf(over));
   }
 
   /** A switch that the host made by itself, or that was asked for in another way. */
-  note(who: number | null, asked: LogLine, over: LogLine): void {
+  note(who: number | null, asked: number, over: number): void {
     this.#shown = who;
     this.#switches.push({ who, asked, over });
   }
@@ -211,13 +216,12 @@ export class Typing {
     const downs = seen.filter((key) => key.down).map((key) => key.atMs);
     const typedBy = (ms: number) => downs.filter((at) => at < ms).length;
     const turns: Turn[] = [{ who: 0, from: 0, by: 0 }];
-    const times = this.#switches.map(({ who, asked, over }) => {
-      const time = { asked: Date.parse(asked.ts), over: Date.parse(over.ts) };
-      assert.ok(time.over >= time.asked, `${asked.text}; ${over.text}`);
+    const times = this.#switches;
+    for (const { who, asked, over } of times) {
+      assert.ok(over >= asked, `a switch that was over ${asked - over} ms before it was asked for`);
       // A line's time has no parts of a millisecond.
-      turns.push({ who, from: typedBy(time.asked - READ_MS), by: typedBy(time.over + 1) });
-      return time;
-    });
+      turns.push({ who, from: typedBy(asked - READ_MS), by: typedBy(over + 1) });
+    }
     const near =
       downs.filter((at) =>
         times.some(({ asked, over }) => at >= asked - NEAR_MS && at <= over + NEAR_MS)
@@ -233,6 +237,12 @@ export class Typing {
     const counted = { keys: downs.length, switches: times.length, near, held, unseen };
     return { ...verdict, counted };
   }
+}
+
+function timeOf(line: LogLine): number {
+  const at = Date.parse(line.ts);
+  assert.ok(!Number.isNaN(at), `a line without a time: ${line.text}`);
+  return at;
 }
 
 /** Whether a key was down from before a switch was asked for until it was over. */
