@@ -119,7 +119,7 @@ fullTest(
       for (const moment of MOMENTS) {
         console.log(`killed ${moment.name}`);
         // The other one has what is typed after it; then the first one again.
-        await killedAt(run, typing, moment, 1);
+        await killedAt(run, typing, moment);
         await typing.tap(10);
         await typing.switchTo(0, 6);
       }
