@@ -6,8 +6,7 @@
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import type { OverlayFile } from "../../tools/boot_overlay.ts";
-import { PROJECT } from "../../tools/boot_prepare.ts";
-import { staticProgram } from "../hostile/static_program.ts";
+import { hostileQemu, MODE_FILE, MONITORS, PICTURES } from "../hostile/qemu_attacks.ts";
 import { askInside, insideOverlay, rayInside } from "./inside.ts";
 import {
   assertClean,
@@ -25,52 +24,17 @@ const [OTHER = "", HOSTILE = ""] = tinyNames(2);
 /** Of the hostile guest, which is in the second slot. */
 const SLOT = "01";
 const JAIL = "/usr/lib/rayos/root/qemu";
-const SOURCES = `${PROJECT}/test/hostile/qemu`;
 /** The longest of them is a QEMU that falls silent: asked after 15 s, given up 60 s later. */
 const LIMIT_MS = 240_000;
 
-/** What it says to whoever shows its picture, and the fault that hides it. */
-const PICTURES: readonly (readonly [mode: string, code: string])[] = [
-  ["vnc-version", "rfb.version"],
-  ["vnc-security", "rfb.security"],
-  ["vnc-refused", "rfb.refused"],
-  ["vnc-early", "rfb.security"],
-  ["vnc-late", "rfb.message"],
-  ["vnc-size-0", "rfb.size"],
-  ["vnc-size-65535", "rfb.size"],
-  ["vnc-resize-0", "rfb.size"],
-  ["vnc-resize-65535", "rfb.size"],
-  ["vnc-name", "rfb.name"],
-  ["vnc-count", "rfb.flood"],
-  ["vnc-empty", "rfb.rectangle"],
-  ["vnc-wide", "rfb.rectangle"],
-  ["vnc-cursor", "rfb.cursor"],
-  ["vnc-encoding", "rfb.encoding"],
-  ["vnc-cut-types", "rfb.closed"],
-  ["vnc-cut", "rfb.closed"],
-  ["vnc-trickle", "rfb.late"],
-  ["vnc-silent", "rfb.late"],
-  ["vnc-half", "rfb.late"],
-];
-
-/** What it says over QMP once its guest runs, or instead of a greeting, and how that ends. */
-const MONITORS: readonly (readonly [mode: string, ending: string])[] = [
-  ["qmp-flood", "RAYOS_VM_STATE:running:failed reason=qemu_gone"],
-  ["qmp-long", "RAYOS_VM_STATE:running:failed reason=qemu_gone"],
-  ["qmp-mute", "RAYOS_VM_STATE:starting:failed reason=qmp.no_greeting"],
-  ["qmp-input", "RAYOS_VM_STATE:running:failed reason=qmp_silent"],
-  ["qmp-silent", "RAYOS_VM_STATE:running:failed reason=qmp_silent"],
-];
-
 async function hostileOverlay(home: Home): Promise<Record<string, OverlayFile>> {
-  const sources = ["qemu.c", "vnc.c"].map((name) => `${SOURCES}/${name}`);
-  const data = await staticProgram(sources, `${home.path}/hostile-qemu`);
+  const data = await hostileQemu(`${home.path}/hostile-qemu`);
   return { "/usr/lib/hostile-qemu": { data, mode: 0o755 } };
 }
 
 /** Has it say that from now on. */
 async function attackWith(run: BootRun, mode: string): Promise<void> {
-  const file = `${JAIL}/usr/share/hostile-mode`;
+  const file = `${JAIL}${MODE_FILE}`;
   await askInside(run, `do echo ${mode} > ${file}; $bb chmod 0644 ${file}`, /inside done/u);
 }
 
