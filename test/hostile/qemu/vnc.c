@@ -126,7 +126,7 @@ void serve_vnc(int host) {
     if (mode_is("vnc-cut")) {
       one_rectangle(host, 0, 0, WIDTH, HEIGHT, RAW);
       say(host, "\0\0\0", 3);
-      return;
+      shutdown(host, SHUT_WR);
     }
   }
   wait_for_end(host);
