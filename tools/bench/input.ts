@@ -1,7 +1,7 @@
 /**
  * `tools/rayos bench input`: what the way from the host's keyboard to a guest costs, each figure beside the
  * bare QMP command on the same QEMU in the same run, in turns: broker, gate and presenter as in the program,
- * a QEMU with the devices that a guest gets, and no guest in it.
+ * a QEMU with the devices that a guest gets, and no guest in it. And what a guest's picture costs.
  */
 import { parseArgs } from "node:util";
 import { QmpClient } from "../../src/guest/qmp.ts";
@@ -14,11 +14,13 @@ import { samplePlan } from "../../src/plan/sample_plan.ts";
 import { InputBroker } from "../../src/presentation/broker.ts";
 import type { GateOutcome } from "../../src/presentation/gate.ts";
 import { type Presentable, Presenter } from "../../src/presentation/presenter.ts";
+import { type Change, PICTURE, pictureCost } from "./parts/input_pictures.ts";
 import { type Figure, figuresJson, figuresTable, holds, median } from "./parts/figures.ts";
 
-const HELP = `usage: tools/rayos bench input [--keys N] [--json FILE]
+const HELP = `usage: tools/rayos bench input [--keys N] [--seconds S] [--json FILE]
 
---keys: keys of each of the five rounds, 2000 unless told.  --json - writes to standard output.`;
+--keys: keys of each of the five rounds, 2000 unless told.  --seconds: of each picture, 20 unless told.
+--json - writes to standard output.`;
 
 /** The most that our way may add to the bare command's 99th percentile, in milliseconds. */
 const GOAL_MS = 1;
@@ -191,6 +193,27 @@ async function measure(started: readonly Started[], keys: number): Promise<Figur
   ];
 }
 
+const CHANGES: readonly (readonly [Change, string])[] = [
+  ["all", "all of it changes"],
+  ["cursor", "a cursor changes"],
+];
+
+/** Pictures of a guest, and what they take of the host's CPU. */
+export async function pictureFigures(seconds: number): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const [change, words] of CHANGES) {
+    const { rate, cpu, mib } = await pictureCost(change, seconds);
+    const name = `pictures of ${PICTURE.width}x${PICTURE.height}, ${words}`;
+    figures.push(
+      { ...alone, name, value: rate, unit: "/s" },
+      { ...alone, name: "  of one CPU, the host's program", value: cpu * 100, unit: "%" },
+      { ...alone, name: "  each, in the program's time", value: cpu * 1000 / rate, unit: "ms" },
+      { ...alone, name: "  from QEMU", value: mib, unit: "MiB/s" },
+    );
+  }
+  return figures;
+}
+
 function expectDone(outcome: GateOutcome): void {
   if (outcome !== "done") throw new Error(`the gate says ${outcome}; correct the benchmark`);
 }
@@ -213,14 +236,20 @@ async function timeEach(
 if (import.meta.main) {
   const { values } = parseArgs({
     args: Deno.args,
-    options: { keys: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } },
+    options: {
+      keys: { type: "string" },
+      seconds: { type: "string" },
+      json: { type: "string" },
+      help: { type: "boolean" },
+    },
   });
   const keys = Number(values.keys ?? "2000");
-  if (values.help === true || !Number.isInteger(keys) || keys < 100) {
+  const seconds = Number(values.seconds ?? "20");
+  if (values.help === true || !Number.isInteger(keys) || keys < 100 || !(seconds >= 1)) {
     console.log(HELP);
     Deno.exit(values.help === true ? 0 : 2);
   }
-  const figures = await inputFigures(keys);
+  const figures = [...await inputFigures(keys), ...await pictureFigures(seconds)];
   const json = values.json === undefined ? null : figuresJson(figures);
   if (json !== null && values.json !== "-") await Deno.writeTextFile(values.json ?? "", json);
   console.log(values.json === "-" ? json : figuresTable(figures));
