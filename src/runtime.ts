@@ -28,7 +28,7 @@ import {
   type Request,
 } from "./policy/authorize.ts";
 import { deny } from "./policy/conditions.ts";
-import { AT_REST, type Caller, DRY_RUNS, type LiveOp, rowOf } from "./policy/ops.ts";
+import { AT_REST, type Caller, DRY_RUNS, type LiveOp, onlyLooks, rowOf } from "./policy/ops.ts";
 import type { Explained } from "./policy/explain.ts";
 import type { Profile } from "./policy/policy.ts";
 import { Presenter } from "./presentation/presenter.ts";
@@ -130,6 +130,7 @@ export class Runtime {
       now: () => sinks.now(),
       onLost: (reason) => this.#auditLost(reason),
       makeRoom: () => sinks.makeRoom(),
+      looks: onlyLooks,
     });
   }
 

@@ -34,6 +34,8 @@ export interface AuditOptions {
   readonly onLost: (reason: string) => void;
   /** Makes room where the disk is full. @returns whether there is more now */
   readonly makeRoom: () => boolean;
+  /** Whether a request of that name only looks: such a one is no record. */
+  readonly looks: (op: string) => boolean;
 }
 
 export class Audit {
@@ -89,7 +91,7 @@ export class Audit {
 
   /** An event that was reported. */
   observe(event: HostEvent): void {
-    const entry = entryOf(event);
+    const entry = entryOf(event, this.options.looks);
     if (entry !== null) this.#add(entry);
   }
 
@@ -100,7 +102,7 @@ export class Audit {
    * @returns why it could not be written; null where it was, or need not be yet
    */
   decided(decided: Decided, exposes: boolean): string | null {
-    const entry = decisionEntry(decided);
+    const entry = decisionEntry(decided, this.options.looks);
     if (entry !== null) this.#add(entry);
     if (!exposes || !decided.allow) return null;
     this.flush();

@@ -26,22 +26,6 @@ export interface Entry {
   readonly data: Content["data"];
 }
 
-/** Requests that only look; whether they were answered is nobody's account. */
-const LOOKING = [
-  "status",
-  "metrics",
-  "vm.list",
-  "vm.plan",
-  "vm.log",
-  "disk.info",
-  "logs.tail",
-  "audit.verify",
-  "audit.show",
-  "policy.show",
-  "policy.explain",
-  "update.status",
-];
-
 /** Who can bring an event about: the host, or the guest that it is about. */
 const AUDITED: { readonly [Type in HostEvent["type"]]: "host" | "guest" | "no" } = {
   init_start: "host",
@@ -98,11 +82,15 @@ const AUDITED: { readonly [Type in HostEvent["type"]]: "host" | "guest" | "no" }
   shutdown: "host",
 };
 
-/** What of an event is a record; null where it is none. */
-export function entryOf(event: HostEvent): Entry | null {
+/**
+ * What of an event is a record; null where it is none.
+ *
+ * @param looks whether a request of that name only looks
+ */
+export function entryOf(event: HostEvent, looks: (op: string) => boolean): Entry | null {
   const by = AUDITED[event.type];
   if (by === "no") return null;
-  if (event.type === "host_ack" && LOOKING.includes(event.op)) return null;
+  if (event.type === "host_ack" && looks(event.op)) return null;
   const line = lineOf(event);
   const vm = vmOf(event);
   const source = by === "guest" ? vm ?? "host" : "host";
@@ -115,10 +103,13 @@ function vmOf(event: HostEvent): string | null {
   return "vm" in event ? event.vm : null;
 }
 
-/** The decision on a request; null for one that only looks. */
-export function decisionEntry(decided: Decided): Entry | null {
+/** The decision on a request; null for one that only looks: whether it was answered is nobody's account. */
+export function decisionEntry(
+  decided: Decided,
+  looks: (op: string) => boolean,
+): Entry | null {
   const { caller, op, vm, allow, rule, detail } = decided;
-  if (LOOKING.includes(op)) return null;
+  if (looks(op)) return null;
   // What the policy asks for by itself comes after what its guest did.
   const byGuest = caller === "agent" || caller === "policy";
   return {

@@ -7,7 +7,7 @@
 import type { GuestKind, VmId } from "../id.ts";
 import type { MachineState } from "../machine_state.ts";
 import { CONDITIONS, deny, printable } from "./conditions.ts";
-import { type Caller, DRY_RUNS, isLive, type LiveOp, type Op, rowOf, WHILE_LOCKED } from "./ops.ts";
+import { type Caller, DRY_RUNS, isLive, isWhileLocked, type LiveOp, rowOf } from "./ops.ts";
 import type { Policy } from "./policy.ts";
 import type { DenyRule } from "./rules.ts";
 
@@ -152,7 +152,6 @@ export function judge(
 
 /** Whether the recovery shell has to be unlocked before it may ask for that. */
 function isLocked(state: HostState, { op, dryRun }: Request): boolean {
-  const among = (ops: readonly Op[]) => ops.some((one) => one === op);
-  return state.recoveryOpen !== true && !among(WHILE_LOCKED) &&
-    !(dryRun === true && among(DRY_RUNS));
+  const dry = dryRun === true && DRY_RUNS.some((one) => one === op);
+  return state.recoveryOpen !== true && !isWhileLocked(op) && !dry;
 }

@@ -81,69 +81,18 @@ export const OPS = [
 ] as const;
 export type Op = typeof OPS[number];
 
-/** Those that this version carries out; the others are denied by `op.not_yet`. */
-export const LIVE_OPS = [
-  "status",
-  "vm.list",
-  "vm.start",
-  "vm.stop",
-  "vm.kill",
-  "vm.pause",
-  "vm.resume",
-  "vm.suspend",
-  "vm.reset_state",
-  "vm.plan",
-  "vm.log",
-  "vm.console",
-  "vm.define",
-  "vm.remove",
-  "vm.clone",
-  "vm.backup",
-  "vm.restore",
-  "disk.info",
-  "disk.create",
-  "disk.import",
-  "disk.export",
-  "disk.resize",
-  "logs.tail",
-  "metrics",
-  "crash.list",
-  "crash.show",
-  "policy.check",
-  "policy.show",
-  "policy.explain",
-  "audit.verify",
-  "audit.show",
-  "policy.install",
-  "keys.list",
-  "registry.check",
-  "registry.restore",
-  "data.check",
-  "data.mount",
-  "data.repair",
-  "aside.list",
-  "aside.restore",
-  "serial.accept",
-  "recovery.unlock",
-  "recovery.shell",
-  "boot.history",
-  "boot.timeline",
-  "network.enable",
-  "network.disable",
-  "network.end_provisioning",
-  "present",
-  "hide",
-  "input.key",
-  "input.text",
-  "input.pointer",
-  "input.devices",
-  "input.accept",
-  "share.attach",
-  "share.detach",
-  "power.off",
-  "power.reboot",
-] as const;
-export type LiveOp = typeof LIVE_OPS[number];
+/** Those that this version does not carry out: denied by `op.not_yet`. */
+const NOT_YET = [
+  "disk.attach",
+  "disk.detach",
+  "device.attach",
+  "device.detach",
+  "boot.next",
+  "update.install",
+  "update.status",
+  "update.rollback",
+] as const satisfies readonly Op[];
+export type LiveOp = Exclude<Op, typeof NOT_YET[number]>;
 
 /** What must hold for an operation; conditions.ts says what each means. */
 export type Condition =
@@ -182,6 +131,11 @@ export interface OpRow {
   readonly states?: readonly MachineState[];
   /** Whether it gives a guest something, or gives something of a guest to somebody. */
   readonly exposes: boolean;
+  /**
+   * It only looks: nothing of the host is another thing afterwards. Whether it was answered is nobody's account,
+   * and the recovery shell may ask for it before its passphrase was given. Absent: it does not.
+   */
+  readonly looks?: true;
 }
 
 /** A guest that uses nothing. */
@@ -216,6 +170,8 @@ const given = (...rest: Condition[]): readonly Condition[] => [
 
 /** An operation about the host that any person may ask for. */
 const plain: OpRow = { callers: PERSON, needs: [], exposes: false };
+/** One that only looks. */
+const look: OpRow = { ...plain, looks: true };
 /** An operation that changes a guest at rest. */
 const atRest: OpRow = {
   callers: PERSON,
@@ -241,9 +197,9 @@ const repair: OpRow = {
 
 /** The table. */
 export const OP_TABLE: { readonly [O in Op]: OpRow } = {
-  "status": plain,
-  "metrics": plain,
-  "vm.list": plain,
+  "status": look,
+  "metrics": look,
+  "vm.list": look,
   "vm.define": { ...plain, needs: ["named", "in_force", "new", "room_slots"] },
   "vm.remove": unused,
   "vm.start": {
@@ -259,8 +215,8 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "vm.resume": { ...atRest, needs: given("state", "free"), states: ["paused"], exposes: true },
   "vm.suspend": { ...atRest, states: RUNNING_OR_PAUSED },
   "vm.reset_state": unused,
-  "vm.plan": { ...plain, needs: ["named", "in_force", "known"] },
-  "vm.log": { ...plain, needs: about() },
+  "vm.plan": { ...look, needs: ["named", "in_force", "known"] },
+  "vm.log": { ...look, needs: about() },
   "vm.console": {
     callers: USER,
     needs: given("state"),
@@ -271,7 +227,7 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   // One that runs is suspended for it and goes on.
   "vm.backup": { ...unused, states: [...AT_REST, "running"] },
   "vm.restore": disk,
-  "disk.info": { ...plain, needs: about() },
+  "disk.info": { ...look, needs: about() },
   "disk.create": disk,
   "disk.import": disk,
   // A guest's disk leaves its folder for a place of the host's alone.
@@ -306,22 +262,22 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "input.devices": plain,
   // While the user sees the host itself: what is accepted there types nothing into a guest by surprise.
   "input.accept": { ...plain, needs: ["nobody_shown"] },
-  "logs.tail": plain,
-  "audit.verify": plain,
-  "audit.show": plain,
-  "crash.list": plain,
-  "crash.show": plain,
-  "policy.check": plain,
-  "policy.show": { ...plain, needs: ["in_force"] },
-  "policy.explain": { ...plain, needs: ["in_force"] },
+  "logs.tail": look,
+  "audit.verify": look,
+  "audit.show": look,
+  "crash.list": look,
+  "crash.show": look,
+  "policy.check": look,
+  "policy.show": { ...look, needs: ["in_force"] },
+  "policy.explain": { ...look, needs: ["in_force"] },
   "policy.install": plain,
-  "keys.list": plain,
-  "registry.check": plain,
+  "keys.list": look,
+  "registry.check": look,
   "registry.restore": repair,
-  "data.check": { ...repair, needs: ["not_normal"] },
+  "data.check": { ...repair, needs: ["not_normal"], looks: true },
   "data.mount": repair,
   "data.repair": repair,
-  "aside.list": plain,
+  "aside.list": look,
   "aside.restore": repair,
   "serial.accept": { ...repair, needs: ["not_normal"] },
   "recovery.unlock": { callers: ["recovery"], needs: [], exposes: false },
@@ -331,8 +287,8 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
     needs: ["not_normal", "developer"],
     exposes: false,
   },
-  "boot.history": plain,
-  "boot.timeline": plain,
+  "boot.history": look,
+  "boot.timeline": look,
   "boot.next": plain,
   "network.enable": {
     callers: ["policy", ...USER],
@@ -344,42 +300,14 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   // The one thing that a guest may ask for: to lose its network.
   "network.end_provisioning": { ...atRest, callers: [...PERSON, "agent"], needs: about() },
   "update.install": { ...plain, callers: USER },
-  "update.status": plain,
+  "update.status": look,
   "update.rollback": plain,
   "power.off": plain,
   "power.reboot": plain,
 };
 
-/**
- * What the recovery shell may ask for before its passphrase was given: what only looks, and what ends the
- * machine. Nothing of it changes a file.
- */
-export const WHILE_LOCKED: readonly Op[] = [
-  "status",
-  "metrics",
-  "vm.list",
-  "vm.plan",
-  "vm.log",
-  "disk.info",
-  "logs.tail",
-  "audit.verify",
-  "audit.show",
-  "crash.list",
-  "crash.show",
-  "policy.check",
-  "policy.show",
-  "policy.explain",
-  "keys.list",
-  "registry.check",
-  "data.check",
-  "aside.list",
-  "recovery.unlock",
-  "boot.history",
-  "boot.timeline",
-  "update.status",
-  "power.off",
-  "power.reboot",
-];
+/** What the recovery shell may ask for besides what only looks, before its passphrase was given. */
+const WHILE_LOCKED: readonly Op[] = ["recovery.unlock", "power.off", "power.reboot"];
 
 /**
  * Operations that look all the way to their last step when they are asked for a dry run, and stop there.
@@ -399,5 +327,15 @@ export function rowOf(op: string): OpRow | null {
 
 /** Whether this version carries it out. */
 export function isLive(op: string): op is LiveOp {
-  return LIVE_OPS.some((one) => one === op);
+  return rowOf(op) !== null && !NOT_YET.some((one) => one === op);
+}
+
+/** Whether it only looks. */
+export function onlyLooks(op: string): boolean {
+  return rowOf(op)?.looks === true;
+}
+
+/** Whether the recovery shell may ask for it before its passphrase was given. Nothing of it changes a file. */
+export function isWhileLocked(op: string): boolean {
+  return onlyLooks(op) || WHILE_LOCKED.some((one) => one === op);
 }

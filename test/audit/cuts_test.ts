@@ -230,7 +230,12 @@ Deno.test("AuditLog keeps ten files, and a file that somebody else took stays mi
 
 function auditOn(disk: CutDisk, makeRoom: () => boolean = () => false) {
   const lost: string[] = [];
-  const audit = new Audit(disk, { now, onLost: (reason) => lost.push(reason), makeRoom });
+  const audit = new Audit(disk, {
+    now,
+    onLost: (reason) => lost.push(reason),
+    makeRoom,
+    looks: () => false,
+  });
   return { audit, lost };
 }
 
