@@ -79,7 +79,7 @@ export class InputBroker {
     const last: Key = this.around.attention() === "ctrl+alt+end" ? "key:end" : "key:pause";
     if (key === last && this.#isDown(CTRL) && this.#isDown(ALT)) {
       // It is nobody's; the guest that was shown is told that Ctrl and Alt are up.
-      void this.around.ask({ type: "hide", vm: null });
+      void this.around.ask({ type: "attention" });
       return;
     }
     if (key === SYSRQ && this.#isDown(ALT)) return;

@@ -37,14 +37,14 @@ Deno.test("InputBroker keeps the attention chord for the host, whichever Ctrl an
     broker.take(0, press(ctrl));
     broker.take(1, press(alt));
     broker.take(0, press("key:pause"));
-    assert.deepEqual(words(), [`press ${ctrl}`, `press ${alt}`, "hide"]);
+    assert.deepEqual(words(), [`press ${ctrl}`, `press ${alt}`, "attention"]);
   }
   const { broker, words } = desk("ctrl+alt+end");
   broker.take(0, press("key:ctrl"));
   broker.take(0, press("key:alt"));
   broker.take(0, press("key:pause"));
   broker.take(0, press("key:end"));
-  assert.deepEqual(words().slice(2), ["press key:pause", "hide"]);
+  assert.deepEqual(words().slice(2), ["press key:pause", "attention"]);
 });
 
 Deno.test("InputBroker gives Ctrl-Alt-Del to the guest, and SysRq to nobody", () => {
@@ -62,7 +62,7 @@ Deno.test("InputBroker takes no part of the chord for the whole of it", () => {
   broker.take(0, release("key:ctrl"));
   broker.take(0, press("key:alt"));
   broker.take(0, press("key:pause"));
-  assert.ok(!words().includes("hide"));
+  assert.ok(!words().includes("attention"));
 });
 
 Deno.test("InputBroker releases what is down on a device that is gone or lost count, and nothing of another", () => {

@@ -2,17 +2,22 @@
  * The gate: which guest the user sees, and so which one receives what the user does. Pure: an event and
  * the state become the next state and what is to be done; it sends nothing itself.
  *
- * **nobody**: the host's own screen. What is typed goes nowhere.
+ * **nobody**: the host's own screen. What is typed goes nowhere, unless the host itself is asked: after the
+ * secure attention chord (`asked`) it goes to the question whether the recovery shell is wanted, and while that is
+ * open (`shell`) to it.
  * **shown**: one guest, and every key and button that it was told is down.
  * **closing**: that guest is being left. It was told that everything is up again, and until it has
  * acknowledged that nobody else is shown and it is told nothing more.
  *
  * | event | nobody | shown | closing |
  * | --- | --- | --- | --- |
- * | `press`, `repeat`, `release`, `move` | dropped | sent, where the guest is given input | waits |
- * | `present` that guest | on | nothing | waits |
- * | `present` another | on | closing, then on | waits |
- * | `hide` | nothing | closing | waits |
+ * | `press`, `repeat`, `release`, `move` | dropped; keys go to the host where it is asked | sent, where the guest is given input | waits |
+ * | `present` that guest | the host is asked no more, on | nothing | waits |
+ * | `present` another | the same | closing, then on | waits |
+ * | `hide` | the host is asked no more | closing | waits |
+ * | `attention` | asked, whatever was before | closing, then asked | waits |
+ * | `open_shell` | shell, where asked before, or where the host may open it by itself | nothing | waits |
+ * | `close_shell` | the host is asked no more | nothing | waits |
  * | `left`: that guest runs no more | nothing | off after the last acknowledgement | the same |
  * | `settled`: what was sent is acknowledged, or never will be | nothing | the next that waits | off, then the next |
  *
@@ -38,7 +43,23 @@ type InputTurn =
 export type Turn =
   | InputTurn
   | { readonly type: "present"; readonly vm: VmId }
-  | { readonly type: "hide"; readonly vm: VmId | null };
+  | { readonly type: "hide"; readonly vm: VmId | null }
+  /** The secure attention chord. */
+  | { readonly type: "attention" }
+  | { readonly type: "open_shell" }
+  | { readonly type: "close_shell" };
+
+/** What the host shows of itself while nobody is presented, and so who gets what is typed. */
+export type HostView = "status" | "asked" | "shell";
+
+/** A key that went down, or is held, for the host itself. */
+export interface Typed {
+  readonly to: Exclude<HostView, "status">;
+  readonly key: Key;
+  readonly repeated: boolean;
+  /** What went down before it, for the host, and is still. */
+  readonly held: readonly Key[];
+}
 
 /** What happens. A turn's ticket names whoever asked, who is answered once. */
 export type GateEvent =
@@ -67,6 +88,9 @@ export type GateOutcome =
 export type GateAction =
   | { readonly type: "send"; readonly vm: VmId; readonly stroke: Stroke }
   | { readonly type: "tell"; readonly on: boolean; readonly vm: VmId }
+  /** From now on the host shows that of itself. Said again where what was begun there is to be forgotten. */
+  | { readonly type: "turn_host"; readonly view: HostView }
+  | { readonly type: "typed"; readonly typed: Typed }
   | { readonly type: "answer"; readonly ticket: number; readonly outcome: GateOutcome };
 
 /** What policy and machine say at this moment. */
@@ -77,6 +101,10 @@ export interface GateRights {
   readonly input: (vm: VmId) => boolean;
   /** Whether what was asked then is too old to be sent. */
   readonly late: (atMs: number) => boolean;
+  /** Whether the host has a screen of its own on which a person sees what they do. */
+  readonly host: () => boolean;
+  /** Whether the recovery shell may be opened there without the chord. */
+  readonly unasked: () => boolean;
 }
 
 interface Waiting {
@@ -95,7 +123,9 @@ interface Busy {
 
 export interface GateState {
   readonly shown: VmId | null;
-  /** What the shown guest was told is down, in that order. */
+  /** What the host shows of itself; `status` while a guest is shown. */
+  readonly host: HostView;
+  /** What the shown guest, or the host itself, was told is down, in that order. */
   readonly down: readonly Key[];
   readonly closing: boolean;
   readonly busy: Busy | null;
@@ -107,6 +137,7 @@ export interface GateState {
 /** So it begins, whoever was shown before the program was started. */
 export const NOBODY: GateState = {
   shown: null,
+  host: "status",
   down: [],
   closing: false,
   busy: null,
@@ -156,10 +187,13 @@ export function gateStep(state: GateState, event: GateEvent, rights: GateRights)
  * release of what is down or will be: a key would stay down.
  */
 function mustWait({ shown, waiting, down }: GateState, turn: Turn): boolean {
+  const last = waiting.at(-1)?.turn;
+  if (turn.type === "attention") return last?.type !== "attention";
   if (turn.type === "hide") {
-    const last = waiting.at(-1)?.turn;
     const concerns = turn.vm === null || turn.vm === shown;
-    return concerns && !(last?.type === "hide" && (last.vm === null || last.vm === turn.vm));
+    const already = last?.type === "attention" ||
+      last?.type === "hide" && (last.vm === null || last.vm === turn.vm);
+    return concerns && !already;
   }
   if (turn.type !== "release") return false;
   const of = (type: Turn["type"]) =>
@@ -195,10 +229,18 @@ function take(
   rights: GateRights,
 ): GateStep {
   const { shown } = state;
-  const over = (outcome: GateOutcome): GateStep => ({
-    state: { ...state, waiting: rest },
-    actions: [answer(ticket, outcome)],
+  const over = (
+    outcome: GateOutcome,
+    from = state,
+    before: readonly GateAction[] = [],
+  ): GateStep => ({
+    state: { ...from, waiting: rest },
+    actions: [...before, answer(ticket, outcome)],
   });
+  const turned = (view: HostView): GateStep => {
+    const step = turnHost(state, view);
+    return over("done", step.state, step.actions);
+  };
   switch (turn.type) {
     case "present":
       if (shown === turn.vm) return over("done");
@@ -206,11 +248,23 @@ function take(
       if (!rights.show(turn.vm)) return over("not_allowed");
       return shown === null ? show(state, turn.vm, ticket, rest) : close(state, shown);
     case "hide":
-      return shown === null || (turn.vm !== null && turn.vm !== shown)
-        ? over("done")
-        : close(state, shown);
+      if (shown === null) return turn.vm === null ? turned("status") : over("done");
+      return turn.vm !== null && turn.vm !== shown ? over("done") : close(state, shown);
+    case "attention":
+      if (shown !== null) return close(state, shown);
+      return turned(rights.host() ? "asked" : "status");
+    case "open_shell":
+      return shown === null && rights.host() && (state.host === "asked" || rights.unasked())
+        ? turned("shell")
+        : over("not_allowed");
+    case "close_shell":
+      return state.host === "shell" ? turned("status") : over("done");
     default:
-      if (shown === null || (turn.to !== null && turn.to !== shown)) return over("not_presented");
+      if (shown === null) {
+        const step = typeAtHost(state, turn, rights.late(atMs), rights.host());
+        return over(step.outcome, step.state, step.actions);
+      }
+      if (turn.to !== null && turn.to !== shown) return over("not_presented");
       if (!rights.show(shown)) return close(state, shown);
       // A release is never too late: the guest would believe the key down.
       if (turn.type !== "release" && rights.late(atMs)) return over("late");
@@ -219,11 +273,51 @@ function take(
   }
 }
 
+/** Nothing that was down before counts there. */
+function turnHost(state: GateState, view: HostView): GateStep {
+  if (view === "status" && state.host === "status") return { state, actions: [] };
+  return { state: { ...state, host: view, down: [] }, actions: [{ type: "turn_host", view }] };
+}
+
+/** What is typed while nobody is shown: by whoever is asked for a guest it is never for the host. */
+function typeAtHost(
+  state: GateState,
+  turn: InputTurn,
+  late: boolean,
+  sees: boolean,
+): GateStep & { readonly outcome: GateOutcome } {
+  const { host, down } = state;
+  const nowhere = { state, actions: [], outcome: "not_presented" } as const;
+  if (host === "status" || turn.to !== null || turn.type === "move") return nowhere;
+  // Nobody types blindly into a shell.
+  if (!sees) return { ...turnHost(state, "status"), outcome: "not_presented" };
+  const { key, type } = turn;
+  const others = down.filter((one) => one !== key);
+  const wasDown = others.length < down.length;
+  if (type === "release") {
+    return { state: { ...state, down: others }, actions: [], outcome: "done" };
+  }
+  if (late) return { ...nowhere, outcome: "late" };
+  // It went down elsewhere, and belongs there.
+  if (type === "repeat" && !wasDown) return { ...nowhere, outcome: "done" };
+  const typed: Typed = { to: host, key, repeated: type === "repeat", held: others };
+  return {
+    state: { ...state, down: [...others, key] },
+    actions: [{ type: "typed", typed }],
+    outcome: "done",
+  };
+}
+
 function show(state: GateState, vm: VmId, ticket: number, rest: readonly Waiting[]): GateStep {
+  const left = turnHost(state, "status");
   const down = state.owed.get(vm) ?? [];
   const owed = owing(state.owed, vm, []);
-  const shown = { ...state, shown: vm, down, waiting: rest, owed };
-  const told: readonly GateAction[] = [{ type: "tell", on: true, vm }, answer(ticket, "done")];
+  const shown = { ...left.state, shown: vm, down, waiting: rest, owed };
+  const told: readonly GateAction[] = [
+    ...left.actions,
+    { type: "tell", on: true, vm },
+    answer(ticket, "done"),
+  ];
   const freed = letGo(shown, vm);
   return { state: freed.state, actions: [...told, ...freed.actions] };
 }

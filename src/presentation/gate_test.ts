@@ -14,7 +14,13 @@ import {
 import type { Key } from "../guest/input.ts";
 
 const [A, B, C] = ["a", "b", "c"] as VmId[] as [VmId, VmId, VmId];
-const ALL: GateRights = { show: () => true, input: () => true, late: () => false };
+const ALL: GateRights = {
+  show: () => true,
+  input: () => true,
+  late: () => false,
+  host: () => true,
+  unasked: () => false,
+};
 
 /** Runs events through the gate; a turn without a ticket gets the next one. */
 function run(events: readonly GateEvent[], rights = ALL, from: GateState = NOBODY) {
@@ -39,6 +45,8 @@ const press = (key: Key, to: VmId | null = null) => turn({ type: "press", key, t
 const release = (key: Key) => turn({ type: "release", key, to: null });
 const present = (vm: VmId) => turn({ type: "present", vm });
 const hide = turn({ type: "hide", vm: null });
+const attention = turn({ type: "attention" });
+const openShell = turn({ type: "open_shell" });
 const ok: GateEvent = { type: "settled", ok: true };
 
 /** What happened, one word an action; answers left out. */
@@ -46,6 +54,11 @@ const words = (actions: readonly GateAction[]) =>
   actions.flatMap((one) => {
     if (one.type === "tell") return [`${one.on ? "on" : "off"} ${one.vm}`];
     if (one.type === "answer") return [];
+    if (one.type === "turn_host") return [`host ${one.view}`];
+    if (one.type === "typed") {
+      const { to, key, repeated, held } = one.typed;
+      return [`${to} ${repeated ? "again" : "down"} ${[...held, key].join("+")}`];
+    }
     const { stroke } = one;
     return "place" in stroke
       ? [`${one.vm} at ${stroke.place.x}`]
@@ -169,6 +182,92 @@ Deno.test("gateStep refuses to queue without end, and never refuses to hide", ()
   assert.equal(end.state.shown, null);
 });
 
+Deno.test("gateStep asks the host after the chord, and gives what is typed to the shell only once it is opened", () => {
+  const { actions } = run([
+    press("key:a"),
+    attention,
+    press("key:b"),
+    openShell,
+    press("key:shift"),
+    press("key:c"),
+    turn({ type: "repeat", key: "key:c", to: null }),
+    release("key:shift"),
+    press("key:d"),
+    turn({ type: "close_shell" }),
+    press("key:e"),
+  ]);
+  assert.deepEqual(words(actions), [
+    "host asked",
+    "asked down key:b",
+    "host shell",
+    "shell down key:shift",
+    "shell down key:shift+key:c",
+    "shell again key:shift+key:c",
+    "shell down key:c+key:d",
+    "host status",
+  ]);
+});
+
+Deno.test("gateStep opens no shell without the chord, behind a guest, on a host without a screen, or after the chord was answered", () => {
+  const refused = (before: readonly GateEvent[], rights = ALL) => {
+    const { actions, state } = run([...before, openShell], rights);
+    assert.equal(outcomes(actions).at(-1), "not_allowed");
+    assert.notEqual(state.host, "shell");
+  };
+  refused([]);
+  refused([attention, present(A)]);
+  refused([attention, hide]);
+  refused([attention, openShell, turn({ type: "close_shell" })]);
+  refused([attention], { ...ALL, host: () => false });
+  refused([], { ...ALL, host: () => false, unasked: () => true });
+  refused([present(A)], { ...ALL, unasked: () => true });
+  assert.equal(run([openShell], { ...ALL, unasked: () => true }).state.host, "shell");
+});
+
+Deno.test("gateStep leaves the shell by a guest that is shown, the chord and hide, and nothing held there goes on", () => {
+  const { actions } = run([attention, openShell, press("key:x"), present(A), release("key:x")]);
+  assert.deepEqual(words(actions), [
+    "host asked",
+    "host shell",
+    "shell down key:x",
+    "host status",
+    "on a",
+  ]);
+  const chord = run([attention, openShell, press("key:x"), attention, press("key:y")]);
+  assert.deepEqual(words(chord.actions).slice(3), ["host asked", "asked down key:y"]);
+  assert.deepEqual(words(run([attention, openShell, hide]).actions).at(-1), "host status");
+  const named = run([attention, openShell, turn({ type: "hide", vm: A })]);
+  assert.equal(named.state.host, "shell", "a guest that is not shown is hidden already");
+});
+
+Deno.test("gateStep gives the host no key that a program asked for, none that waited too long, and none it cannot show", () => {
+  const open = run([attention, openShell]).state;
+  const named = run([press("key:a", A)], ALL, open);
+  assert.deepEqual([words(named.actions), outcomes(named.actions)], [[], ["not_presented"]]);
+  const late = run([press("key:a")], { ...ALL, late: () => true }, open);
+  assert.deepEqual([words(late.actions), outcomes(late.actions)], [[], ["late"]]);
+  const blind = run([press("key:a")], { ...ALL, host: () => false }, open);
+  assert.deepEqual(words(blind.actions), ["host status"]);
+});
+
+Deno.test("gateStep leaves a guest by the chord as by hide, and what is typed meanwhile waits for the host", () => {
+  const { steps } = run([present(A), press("key:x"), attention, press("key:y"), ok, ok]);
+  assert.deepEqual(steps.map((one) => words(one.actions)), [
+    ["on a"],
+    ["a down key:x"],
+    [],
+    [],
+    ["a up key:x"],
+    ["off a", "host asked", "asked down key:y"],
+  ]);
+});
+
+Deno.test("gateStep takes the chord when it takes nothing else, and no second one", () => {
+  const many = Array.from({ length: MOST_WAITING + 1 }, () => press("key:x"));
+  const { actions } = run([present(A), ...many, hide, attention, attention, hide]);
+  assert.deepEqual(outcomes(actions), ["done", "full", "full"]);
+});
+
 // --- properties ---
 
 const KEYS: readonly Key[] = ["key:a", "key:shift", "button:left"];
@@ -189,6 +288,9 @@ const turns: fc.Arbitrary<Turn> = fc.oneof(
   }),
   { weight: 2, arbitrary: fc.record({ type: fc.constant("present" as const), vm: vms }) },
   fc.record({ type: fc.constant("hide" as const), vm: fc.option(vms) }),
+  fc.record({
+    type: fc.constantFrom("attention" as const, "open_shell" as const, "close_shell" as const),
+  }),
 );
 const events = fc.array(
   fc.oneof(
@@ -206,6 +308,7 @@ Deno.test("gateStep: after any events at most one guest is on, and nothing is se
   fc.assert(
     fc.property(events, (all) => {
       let on: VmId | null = null;
+      let host = "status";
       let onItsWay = false;
       for (const { event, actions } of run(all).steps) {
         if (event.type === "settled") onItsWay = false;
@@ -215,8 +318,13 @@ Deno.test("gateStep: after any events at most one guest is on, and nothing is se
           if (one.type === "send") {
             assert.equal(one.vm, on);
             onItsWay = true;
+          } else if (one.type === "turn_host") {
+            assert.equal(on, null, "the host is asked only while nobody is shown");
+            host = one.view;
+          } else if (one.type === "typed") {
+            assert.deepEqual([on, one.typed.to], [null, host]);
           } else {
-            assert.equal(on, one.on ? null : one.vm);
+            assert.deepEqual([on, host], [one.on ? null : one.vm, "status"]);
             on = one.on ? one.vm : null;
           }
         }
@@ -250,26 +358,40 @@ Deno.test("gateStep: after any events a guest that is not shown believes nothing
   );
 });
 
-Deno.test("gateStep: each guest gets exactly what was typed while it was shown, in that order", () => {
+Deno.test("gateStep: each guest, and the host's own shell, gets exactly what was typed while it had the screen, in that order", () => {
   fc.assert(
     fc.property(fc.array(turns, { maxLength: 60 }), (all) => {
       // One after the other, each acknowledged before the next.
-      let shown: VmId | null = null;
+      let has = "status" as VmId | "status" | "asked" | "shell";
       const down = new Set<Key>();
       const expected: string[] = [];
+      const turnTo = (next: typeof has) => {
+        if (next !== has || next === "asked") down.clear();
+        has = next;
+      };
+      const isGuest = () => has === A || has === B || has === C;
       for (const one of all) {
-        if (one.type === "present") {
-          if (shown !== one.vm) down.clear();
-          shown = one.vm;
-        } else if (one.type === "hide") {
-          if (one.vm !== null && one.vm !== shown) continue;
-          shown = null;
-          down.clear();
-        } else if (shown !== null && (one.to === null || one.to === shown)) {
-          if (one.type === "move") expected.push(`${shown} at 1`);
+        if (one.type === "present") turnTo(one.vm);
+        else if (one.type === "hide") {
+          if (one.vm === null || one.vm === has) turnTo("status");
+        } else if (one.type === "attention") turnTo("asked");
+        else if (one.type === "open_shell") {
+          if (has === "asked") turnTo("shell");
+        } else if (one.type === "close_shell") {
+          if (has === "shell") turnTo("status");
+        } else if (isGuest() && (one.to === null || one.to === has)) {
+          if (one.type === "move") expected.push(`${has} at 1`);
           else if (one.type === "press" || down.has(one.key)) {
-            expected.push(`${shown} ${one.type === "release" ? "up" : "down"} ${one.key}`);
+            expected.push(`${has} ${one.type === "release" ? "up" : "down"} ${one.key}`);
             one.type === "release" ? down.delete(one.key) : down.add(one.key);
+          }
+        } else if (!isGuest() && has !== "status" && one.to === null && one.type !== "move") {
+          if (one.type === "release") down.delete(one.key);
+          else if (one.type === "press" || down.has(one.key)) {
+            down.delete(one.key);
+            const word = one.type === "press" ? "down" : "again";
+            expected.push(`${has} ${word} ${[...down, one.key].join("+")}`);
+            down.add(one.key);
           }
         }
       }
@@ -277,12 +399,14 @@ Deno.test("gateStep: each guest gets exactly what was typed while it was shown, 
       const sent: string[] = [];
       const { steps } = run([...all.map(turn), ...Array(200).fill(ok)]);
       for (const { actions, state } of steps) {
-        const typed = actions.filter((one) => one.type === "send" && state.busy?.ticket !== null);
+        const typed = actions.filter((one) =>
+          one.type === "typed" || one.type === "send" && state.busy?.ticket !== null
+        );
         sent.push(...words(typed));
       }
       assert.deepEqual(sent, expected);
     }),
-    { numRuns: 2_000 },
+    { numRuns: 3_000 },
   );
 });
 

@@ -16,8 +16,10 @@ import {
   type GateEvent,
   type GateOutcome,
   gateStep,
+  type HostView,
   NOBODY,
   type Turn,
+  type Typed,
 } from "./gate.ts";
 import { HEADLESS, type Pictures } from "./screen.ts";
 
@@ -42,6 +44,25 @@ export interface Presentable {
   readonly endSilent: () => Promise<void>;
 }
 
+/** Whoever at the host gets what is typed while nobody is presented, and the host itself is asked. */
+export interface HostSeat {
+  /** Whether a person sees there what they do. */
+  readonly sees: () => boolean;
+  /** Whether the recovery shell may be opened there without the chord. */
+  readonly unasked: () => boolean;
+  readonly turned: (view: HostView) => void;
+  /** It asks nothing of the presenter from within this. */
+  readonly typed: (typed: Typed) => void;
+}
+
+/** Nobody: what is typed goes nowhere. */
+const EMPTY_SEAT: HostSeat = {
+  sees: () => false,
+  unasked: () => false,
+  turned: () => {},
+  typed: () => {},
+};
+
 export interface PresenterAround {
   readonly emit: Emit;
   readonly guest: (vm: VmId) => Presentable | undefined;
@@ -62,6 +83,8 @@ export class Presenter {
   #pictured = false;
   /** What a person sees; given by whoever finds a screen. */
   pictures: Pictures = HEADLESS;
+  /** Given when the boot is over, where there is a screen. */
+  seat: HostSeat = EMPTY_SEAT;
 
   constructor(readonly around: PresenterAround, readonly acknowledgeMs = ACKNOWLEDGE_MS) {}
 
@@ -73,6 +96,11 @@ export class Presenter {
   /** The guest that the user sees. */
   get shown(): VmId | null {
     return this.#state.shown;
+  }
+
+  /** What the host shows of itself while nobody is presented; null: it has nothing to show it on yet. */
+  get host(): HostView | null {
+    return this.seat.sees() ? this.#state.host : null;
   }
 
   /** Puts something into the queue; resolves when its turn came and was acknowledged. */
@@ -105,6 +133,8 @@ export class Presenter {
     show: (vm: VmId) => this.#runsWith(vm, "gpu") && this.around.show(vm),
     input: (vm: VmId) => this.#runsWith(vm, "input") && this.around.input(vm),
     late: (atMs: number) => performance.now() - atMs > LATE_MS,
+    host: () => this.seat.sees(),
+    unasked: () => this.seat.unasked(),
   };
 
   #runsWith(vm: VmId, device: DeviceName): boolean {
@@ -132,6 +162,10 @@ export class Presenter {
         this.#tickets.get(action.ticket)?.(action.outcome);
         this.#tickets.delete(action.ticket);
         return;
+      case "turn_host":
+        return this.seat.turned(action.view);
+      case "typed":
+        return this.seat.typed(action.typed);
       case "send":
         if ("place" in action.stroke) this.pictures.pointed(action.stroke.place);
         void this.#send(action.vm, action.stroke).then((ok) =>
