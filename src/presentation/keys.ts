@@ -83,6 +83,18 @@ const TYPED = new Map<string, readonly Key[]>(
   }),
 );
 
+const SHOWN = new Map(
+  SIGNS.map(([name, plain, shifted]): [Key, readonly [string, string]] => [
+    `key:${name}`,
+    [plain, shifted === "" ? plain : shifted],
+  ]),
+);
+
+/** What stands on that key of a US keyboard; null: nothing that is a character. */
+export function characterOn(key: Key, shifted: boolean): string | null {
+  return SHOWN.get(key)?.[shifted ? 1 : 0] ?? null;
+}
+
 /**
  * The chords, each of which is pressed in order and released in the other one, that type a text on a US
  * keyboard.
