@@ -5,7 +5,7 @@
  */
 
 import type { Font } from "./font.ts";
-import type { Cursor } from "./rfb.ts";
+import type { Cursor as Picture } from "./rfb.ts";
 import { STRIP_COLUMNS, STRIP_GAP, type StripText } from "./strip.ts";
 import { type Area, common, PIXEL_BYTES, Surface, wordOf } from "./surface.ts";
 
@@ -18,9 +18,15 @@ export interface Layout {
 
 /** A guest's own pointer, and the pixel of its picture at which it points. */
 export interface Pointer {
-  readonly cursor: Cursor;
+  readonly cursor: Picture;
   readonly x: number;
   readonly y: number;
+}
+
+/** A place of the host's own text. */
+export interface Cursor {
+  readonly column: number;
+  readonly line: number;
 }
 
 const NOTHING: Area = { x: 0, y: 0, width: 0, height: 0 };
@@ -50,10 +56,12 @@ export class Composition {
   readonly bar: Area;
   /** Where guests and the host's own text are. */
   readonly stage: Area;
-  readonly #columns: number;
-  readonly #lines: number;
+  /** Letters and lines that the host's own text has room for. */
+  readonly columns: number;
+  readonly lines: number;
   /** The host's own text as it stands there; null: something else does. */
   #text: readonly string[] | null = null;
+  #cursor: Cursor | null = null;
   /** Where the guest's pointer stands on its picture. */
   #pointer: Area | null = null;
 
@@ -62,13 +70,13 @@ export class Composition {
     this.canvas = new Surface(width, height);
     this.bar = { x: 0, y: 0, width, height: font.height + 2 * BAR_SPACE + LINE_HEIGHT };
     this.stage = { x: 0, y: this.bar.height, width, height: height - this.bar.height };
-    this.#columns = Math.floor((width - 2 * MARGIN) / font.width);
-    this.#lines = Math.floor((this.stage.height - 2 * MARGIN) / font.height);
+    this.columns = Math.floor((width - 2 * MARGIN) / font.width);
+    this.lines = Math.floor((this.stage.height - 2 * MARGIN) / font.height);
   }
 
   /** Whether there is room for what must be told apart. */
   get isLargeEnough(): boolean {
-    return this.#columns >= STRIP_COLUMNS && this.#lines >= FEWEST_LINES;
+    return this.columns >= STRIP_COLUMNS && this.lines >= FEWEST_LINES;
   }
 
   /** Draws the bar. */
@@ -85,25 +93,43 @@ export class Composition {
   clear(): void {
     this.canvas.fill(this.stage, BLACK);
     this.#text = null;
+    this.#cursor = null;
     this.#pointer = null;
   }
 
-  /** Draws the host's own text: lines that are too long go on below, and what has no room is left out. */
-  drawText(text: string): void {
-    const lines = wrapped(text, this.#columns).slice(0, this.#lines);
+  /**
+   * Draws the host's own text: lines that are too long go on below, and what has no room is left out.
+   *
+   * @param cursor where the next letter comes, for a text without such lines
+   */
+  drawText(text: string, cursor: Cursor | null = null): void {
+    const lines = wrapped(text, this.columns).slice(0, this.lines);
     const before = this.#text;
     if (before === null) this.canvas.fill(this.stage, PAPER);
     for (let n = 0; n < Math.max(lines.length, before?.length ?? 0); n++) {
       this.#redraw(n, [...before?.[n] ?? ""], [...lines[n] ?? ""]);
     }
     this.#text = lines;
+    const old = before === null ? null : this.#cursor;
+    this.#cursor = cursor;
+    if (old !== null) this.#drawCell(old, false);
+    if (cursor !== null) this.#drawCell(cursor, true);
+  }
+
+  /** One letter as it stands there, or as the place of the next one. */
+  #drawCell({ column, line }: Cursor, marked: boolean): void {
+    if (column >= this.columns || line >= this.lines) return;
+    const letter = [...this.#text?.[line] ?? ""][column] ?? " ";
+    const { x, y } = this.lineArea(line);
+    const [ink, paper] = marked ? [PAPER, INK] : [INK, PAPER];
+    this.#write(x + column * this.font.width, y, [letter], ink, paper);
   }
 
   /** Where a line of the host's own text is. */
   lineArea(line: number): Area {
     const { font, stage } = this;
     const y = stage.y + MARGIN + line * font.height;
-    return { x: MARGIN, y, width: this.#columns * font.width, height: font.height };
+    return { x: MARGIN, y, width: this.columns * font.width, height: font.height };
   }
 
   /** Only from the first letter that is another one than before to the last. */
@@ -130,6 +156,7 @@ export class Composition {
     const parts = [...changed, ...[this.#pointer, now].filter((one) => one !== null)];
     this.#pointer = now;
     this.#text = null;
+    this.#cursor = null;
     const drawn: Area[] = [];
     for (const part of parts) {
       const seen = common(common(part, guest.area) ?? NOTHING, { ...stage, x: 0, y: 0 });

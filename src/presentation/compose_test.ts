@@ -182,3 +182,36 @@ Deno.test("a pointer of any size and place reaches neither the bar nor what is n
     { numRuns: 30 },
   );
 });
+
+Deno.test("the host's own text and its cursor stand there as if nothing had been there before, whatever was", () => {
+  const texts = fc.record({
+    text: fc.stringMatching(/^[a-c \n]{0,60}$/),
+    cursor: fc.option(fc.record({ column: fc.nat(130), line: fc.nat(25) })),
+  });
+  const last = (one: { text: string; cursor: Parameters<Composition["drawText"]>[1] }) => {
+    const screen = make();
+    screen.drawText(one.text, one.cursor);
+    return stageOf(screen);
+  };
+  fc.assert(
+    fc.property(fc.array(texts, { minLength: 2, maxLength: 5 }), (all) => {
+      const screen = make();
+      for (const { text, cursor } of all) screen.drawText(text, cursor);
+      assert.equal(stageOf(screen), last(all.at(-1) ?? { text: "", cursor: null }));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+Deno.test("a letter that is typed changes its own place and the next one, and no more of the screen", () => {
+  const screen = make();
+  screen.drawText("one\n> a", { column: 3, line: 1 });
+  screen.canvas.takeChanged();
+  screen.drawText("one\n> ab", { column: 4, line: 1 });
+  const row = screen.lineArea(1);
+  const left = row.x + 3 * FONT.width;
+  for (const part of screen.canvas.takeChanged()) {
+    assert.ok(part.x >= left && part.x + part.width <= left + 2 * FONT.width);
+    assert.ok(part.y >= row.y && part.y + part.height <= row.y + row.height);
+  }
+});

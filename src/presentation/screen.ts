@@ -13,7 +13,7 @@ import type { Place } from "../guest/input.ts";
 import type { Clock, Connection, FrameDevice } from "../host/port.ts";
 import type { Slot } from "../id.ts";
 import { within } from "../within.ts";
-import { Composition, type Layout, type Pointer } from "./compose.ts";
+import { Composition, type Cursor as TextCursor, type Layout, type Pointer } from "./compose.ts";
 import type { Font } from "./font.ts";
 import { paint, paintNow } from "./framebuffer.ts";
 import { Patience } from "./patience.ts";
@@ -35,6 +35,12 @@ export interface Presented extends Omit<Shown, "input"> {
   readonly slot: Slot;
   /** Asked whenever the bar is drawn. */
   readonly input: () => boolean;
+}
+
+/** The host's own shell on the screen, as it is now. */
+export interface ShellView {
+  readonly text: string;
+  readonly cursor: TextCursor | null;
 }
 
 /** What the gate's presenter knows of a screen. */
@@ -64,8 +70,8 @@ export interface ScreenAround {
   readonly clock: Pick<Clock, "monoMs" | "sleep">;
   /** To the VNC server of that slot's QEMU. */
   readonly connect: (slot: Slot) => Promise<Connection>;
-  /** Asks the gate to hide that guest. */
-  readonly hide: (vm: Presented["vm"]) => void;
+  /** Asks the gate to hide that guest; null: whoever is seen, the host's shell too. */
+  readonly hide: (vm: Presented["vm"] | null) => void;
   readonly report: (fault: Fault) => void;
   /** The host's own text. */
   readonly status: () => string;
@@ -79,6 +85,10 @@ export class Screen implements Pictures {
   /** Changes with whoever is presented. */
   #turn = 0;
   #over = new AbortController();
+  /** What nobody is presented for: the host's status, or its shell. */
+  #shell: ShellView | null = null;
+  /** Aborted where the host's own text is another one by now. */
+  #fresh = new AbortController();
   #connection: Connection | null = null;
   /** The presented guest's picture, its own pointer, and where that is. */
   #picture = new Surface(1, 1);
@@ -99,6 +109,24 @@ export class Screen implements Pictures {
     return this.#lost ? "none" : "fb";
   }
 
+  /** Letters and lines that the host's shell has. */
+  get room(): { readonly columns: number; readonly lines: number } {
+    const { columns, lines } = this.#composition;
+    return { columns, lines };
+  }
+
+  /** While nobody is presented the host's shell is seen from now on, or its status again. */
+  turnTo(shell: ShellView | null): void {
+    this.#shell = shell;
+    this.again();
+    this.refresh();
+  }
+
+  /** The host's own text is another one by now. */
+  refresh(): void {
+    this.#fresh.abort();
+  }
+
   readonly show = (presented: Presented | null): void => {
     this.#presented = presented;
     this.#turn++;
@@ -109,6 +137,7 @@ export class Screen implements Pictures {
     this.#place = null;
     this.#bar(null);
     this.#over.abort();
+    this.#fresh.abort();
   };
 
   readonly again = (): void => this.#bar(this.#named);
@@ -159,7 +188,7 @@ export class Screen implements Pictures {
     const { frame, layout } = this.around;
     const { bar, canvas } = this.#composition;
     const shown = presented === null ? null : { ...presented, input: presented.input() };
-    this.#composition.drawBar(stripText(shown));
+    this.#composition.drawBar(stripText(shown, this.#shell !== null));
     this.#guarded(() => paintNow(frame, layout, canvas, bar));
   }
 
@@ -174,9 +203,11 @@ export class Screen implements Pictures {
   async #status(turn: number): Promise<void> {
     const { clock, status } = this.around;
     while (turn === this.#turn && !this.#lost) {
-      this.#composition.drawText(status());
+      const { signal } = this.#fresh = new AbortController();
+      const { text, cursor } = this.#shell ?? { text: status(), cursor: null };
+      this.#composition.drawText(text, cursor);
       await this.#paint(() => turn === this.#turn);
-      if (turn === this.#turn) await clock.sleep(STATUS_MS, this.#over.signal);
+      if (turn === this.#turn && !signal.aborted) await clock.sleep(STATUS_MS, signal);
     }
   }
 
@@ -265,7 +296,9 @@ export class Screen implements Pictures {
     this.#connection?.close();
     this.around.frame.close();
     this.#over.abort();
-    if (this.#presented !== null) this.around.hide(this.#presented.vm);
+    this.#fresh.abort();
+    const { vm } = this.#presented ?? { vm: null };
+    if (vm !== null || this.#shell !== null) this.around.hide(vm);
   }
 }
 

@@ -52,7 +52,7 @@ function desk(servers: readonly Server[] = []) {
   const memory = new Uint8Array(LAYOUT.stride * LAYOUT.height);
   const seen = {
     memory,
-    hidden: [] as string[],
+    hidden: [] as (string | null)[],
     faults: [] as Fault[],
     connections: [] as FakeConnection[],
     /** Called with each write, after it. */
@@ -132,6 +132,43 @@ Deno.test("while nobody is presented the screen has the host's bar and its own t
   const later = new Composition(LAYOUT, FONT);
   later.drawText("a guest has failed");
   await at.until(() => same(at.stage(), later.canvas.pixels.slice(BAR_BYTES)), "the new text");
+});
+
+Deno.test("the host's shell stands on the screen while it is open, below a bar of its own, and nothing of it afterwards", async () => {
+  await using at = desk([serving(PIXEL_OF_A)]);
+  const drawnBy = (draw: (one: Composition) => void) => {
+    const composition = new Composition(LAYOUT, FONT);
+    draw(composition);
+    return composition.canvas.pixels;
+  };
+  const status = drawnBy((one) => one.drawText("everything is well")).slice(BAR_BYTES);
+  await at.until(() => same(at.stage(), status), "the status");
+  const shell = { text: "rayos> ", cursor: { column: 7, line: 0 } };
+  at.screen.turnTo(shell);
+  const bar = drawnBy((one) => one.drawBar(stripText(null, true))).slice(0, BAR_BYTES);
+  assert.ok(same(at.bar(), bar) && !same(bar, barOf(null)), "the bar at once");
+  const first = drawnBy((one) => one.drawText("rayos> ", { column: 7, line: 0 })).slice(BAR_BYTES);
+  await at.until(() => same(at.stage(), first), "the prompt");
+  [shell.text, shell.cursor] = ["rayos> why\n\nnothing", { column: 0, line: 3 }];
+  at.screen.refresh();
+  const second = drawnBy((one) => one.drawText(shell.text, shell.cursor)).slice(BAR_BYTES);
+  await at.until(() => same(at.stage(), second), "what it said");
+  // As the gate has it: the shell is left before a guest is shown.
+  at.screen.turnTo(null);
+  at.screen.show(A);
+  await at.until(() => at.has(PIXEL_OF_A) && same(at.bar(), barOf(A)), "a guest");
+  assert.ok(!at.has([220, 220, 220, 0]), "no letter of the shell is left");
+  at.screen.show(null);
+  await at.until(() => same(at.stage(), status) && same(at.bar(), barOf(null)), "the status again");
+});
+
+Deno.test("a screen that is lost while the shell is open asks the gate to leave it", async () => {
+  await using at = desk();
+  at.screen.turnTo({ text: "rayos> ", cursor: null });
+  at.seen.broken = true;
+  at.screen.turnTo({ text: "rayos> more", cursor: null });
+  await at.until(() => at.seen.hidden.length > 0, "left");
+  assert.deepEqual(at.seen.hidden, [null]);
 });
 
 Deno.test("the picture of a guest stands below the bar that names it, and below no other bar", async () => {

@@ -33,9 +33,16 @@ export const STRIP_GAP = "  ";
 export const STRIP_COLUMNS = HOST.length + LONGEST_NAME + LONGEST_KIND + NO_INPUT.length +
   3 * STRIP_GAP.length;
 
-/** The bar's texts. */
-export function stripText(shown: Shown | null): StripText {
-  if (shown === null) return { text: `${HOST}${STRIP_GAP}nobody is presented`, notice: "" };
+/**
+ * The bar's texts.
+ *
+ * @param shell whether the host's own shell is what is seen below it
+ */
+export function stripText(shown: Shown | null, shell = false): StripText {
+  if (shown === null) {
+    const what = shell ? "recovery shell" : "nobody is presented";
+    return { text: `${HOST}${STRIP_GAP}${what}`, notice: "" };
+  }
   const { vm, kind, input } = shown;
   return { text: [HOST, vm, kind].join(STRIP_GAP), notice: input ? "" : NO_INPUT };
 }

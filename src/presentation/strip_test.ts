@@ -11,6 +11,7 @@ const shown = (vm: string, input: boolean, kind: "linux" | "windows" = "linux") 
 
 Deno.test("stripText names the guest that is presented by its name and kind, and says where it has no input", () => {
   assert.deepEqual(stripText(null), { text: "RayOS  nobody is presented", notice: "" });
+  assert.deepEqual(stripText(null, true), { text: "RayOS  recovery shell", notice: "" });
   assert.deepEqual(stripText(shown("a", true)), { text: "RayOS  a  linux", notice: "" });
   assert.deepEqual(stripText(shown("w-1", false, "windows")), {
     text: "RayOS  w-1  windows",
