@@ -21,6 +21,7 @@ import { metricsOperations } from "./phase/metrics.ts";
 import { networkOperations } from "./phase/network_rights.ts";
 import { installPolicy } from "./phase/policy_install.ts";
 import { serveRecovery } from "./phase/recovery_console.ts";
+import { beginScreenShell } from "./phase/recovery_screen.ts";
 import { recoveryOperations } from "./phase/recovery_operations.ts";
 import { presentationOperations } from "./phase/presentation_commands.ts";
 import { defineGuest, removeGuest } from "./phase/registry_change.ts";
@@ -76,14 +77,16 @@ export async function init(host: Host): Promise<void> {
     sinks.closeFiles();
   });
   composeOperations(runtime);
-  beginScreen(runtime);
+  const screen = beginScreen(runtime);
   host.onPowerButton(() => void runtime.powerButton());
   // Pressed while no program ran: nothing is begun. Guests that run are ended in order.
   if (host.lstat(POWER_BUTTON_NOTE) !== null) return await runtime.powerButton();
   // The command line is read when the first phase has run, which is before this returns.
   const boot = runSequence(runtime);
   await Promise.race([boot, lateForReady(runtime)]);
-  if (runtime.mode !== "normal" && !runtime.ending) await serveRecovery(runtime);
+  if (runtime.ending) return;
+  if (screen !== null) beginScreenShell(runtime, screen);
+  if (runtime.mode !== "normal") await serveRecovery(runtime);
 }
 
 /** The operations that stand in files of their own. The permit's op is the one it is filed under. */

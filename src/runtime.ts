@@ -107,8 +107,6 @@ export class Runtime {
   /** Guests whose disks are being worked on, and at what, as a person is told. */
   readonly busy = new Map<VmId, string>();
   readonly troubles: Trouble[] = [];
-  /** The recovery shell may change things: its passphrase was given, or the image asks for none. */
-  recoveryOpen = false;
   readonly audit: Audit;
   #ending = false;
 
@@ -154,8 +152,9 @@ export class Runtime {
   decide<const R extends Request>(
     caller: Caller,
     request: R,
+    open = false,
   ): Decision<R["op"] extends LiveOp ? R["op"] : LiveOp> {
-    const decision = authorize(this.inForce?.policy ?? null, this.state(), caller, request);
+    const decision = authorize(this.inForce?.policy ?? null, this.state(open), caller, request);
     const { op, vm = null } = request;
     const [rule, detail] = decision.allow ? [null, null] : [decision.rule, decision.detail];
     const decided = { caller, op, vm, allow: decision.allow, rule, detail };
@@ -205,8 +204,8 @@ export class Runtime {
     this.emit({ type: "safe_mode", reason });
   }
 
-  /** What `authorize` needs to know. */
-  state(): HostState {
+  /** What `authorize` needs to know. @param open whether the recovery shell that asks may change things */
+  state(open = false): HostState {
     const guests = new Map<VmId, GuestView>();
     for (const one of this.broken) {
       const id = vmId(one.vm);
@@ -240,22 +239,27 @@ export class Runtime {
       virtualization: this.facts.kvm ? "kvm" : "none",
       memoryMiB: this.facts.memoryMiB,
       guests,
-      recoveryOpen: this.recoveryOpen,
+      recoveryOpen: open,
       developer: this.cmdline.dev !== null,
     };
   }
 
-  /** Decides and carries out one request; the request and its outcome are reported around it. */
+  /**
+   * Decides and carries out one request; the request and its outcome are reported around it.
+   *
+   * @param open of the recovery shell that asks: its passphrase was given there, or the image asks for none
+   */
   async handle(
     caller: Caller,
     op: string,
     args: Readonly<Record<string, unknown>>,
+    open = false,
   ): Promise<Outcome> {
     const vm = vmId(args.vm);
     this.emit({ type: "host_event", op, target: vm ?? "host", caller });
     let outcome: Outcome;
     try {
-      outcome = await this.#answer(caller, op, vm, args);
+      outcome = await this.#answer(caller, op, vm, args, open);
     } catch (error) {
       // Whatever fails under a request is that request's answer and ends nothing else.
       const { stage, code, message } = asFault(error, "control", "control.failed");
@@ -271,6 +275,7 @@ export class Runtime {
     op: string,
     vm: VmId | null,
     args: Readonly<Record<string, unknown>>,
+    open: boolean,
   ): Promise<Outcome> {
     if (this.#ending && !WHILE_ENDING.includes(op)) {
       return { ok: false, rule: "op.ending", detail: "the machine is being ended" };
@@ -278,7 +283,7 @@ export class Runtime {
     if (caller === "socket" && !this.ready && !WHILE_BOOTING.includes(op)) {
       return { ok: false, rule: "op.not_ready", detail: "the boot is not over; ask again then" };
     }
-    const decision = this.decide(caller, requestOf(op, vm, args));
+    const decision = this.decide(caller, requestOf(op, vm, args), open);
     if (!decision.allow) return { ok: false, rule: decision.rule, detail: decision.detail };
     const permit = decision.permit as Allowed;
     // One that has no dry run of its own is not begun by it.

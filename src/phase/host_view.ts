@@ -8,6 +8,7 @@ import type { Outcome } from "../control/protocol.ts";
 import { PATHS } from "../permissions.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
+import { DEFAULT_ATTENTION } from "../presentation/broker.ts";
 import { hasPassphrase } from "./recovery_unlock.ts";
 
 /** As many as read a guest's console. */
@@ -52,6 +53,8 @@ export function statusOf(runtime: Runtime): Record<string, unknown> {
       key: inForce.keyId,
     },
     presented: runtime.presenter.shown,
+    host_screen: runtime.presenter.host,
+    attention: inForce?.policy.presentation.attention ?? DEFAULT_ATTENTION,
     troubles: runtime.troubles,
     guests: listGuests(runtime),
   };

@@ -8,7 +8,7 @@ import type { Outcome } from "../control/protocol.ts";
 import { asFault, Fault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import type { Allowed } from "../policy/authorize.ts";
-import { InputBroker } from "../presentation/broker.ts";
+import { DEFAULT_ATTENTION, InputBroker } from "../presentation/broker.ts";
 import { EvdevReader } from "../presentation/evdev.ts";
 import { type FoundDevice, foundDevices, nameOf } from "../presentation/found.ts";
 import type { Runtime } from "../runtime.ts";
@@ -21,7 +21,7 @@ export async function beginInput(runtime: Runtime): Promise<void> {
   const { emit, presenter, operations } = runtime;
   const broker = new InputBroker({
     ask: (turn) => presenter.ask(turn),
-    attention: () => runtime.inForce?.policy.presentation.attention ?? "ctrl+alt+pause",
+    attention: () => runtime.inForce?.policy.presentation.attention ?? DEFAULT_ATTENTION,
     onDropped: (count) => emit({ type: "input_dropped", count }),
   });
   operations.set("input.devices", async () => {

@@ -4,6 +4,7 @@
  */
 
 import type { Outcome } from "../control/protocol.ts";
+import { oneAtATime } from "../one_at_a_time.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
@@ -14,6 +15,8 @@ import { unlock } from "./recovery_unlock.ts";
 import { registryRepairOperations } from "./registry_repair.ts";
 
 export function recoveryOperations(runtime: Runtime): [LiveOp, Operation][] {
+  // Also where several shells are open: nobody gains attempts by it.
+  const unlockOne = oneAtATime(unlock);
   return [
     ...policyViewOperations(runtime),
     ...registryRepairOperations(runtime),
@@ -21,7 +24,7 @@ export function recoveryOperations(runtime: Runtime): [LiveOp, Operation][] {
     ...bootViewOperations(runtime),
     [
       "recovery.unlock",
-      (permit, args) => unlock(runtime, permit as Allowed<"recovery.unlock">, args),
+      (permit, args) => unlockOne(runtime, permit as Allowed<"recovery.unlock">, args),
     ],
     ["recovery.shell", () => rootShell(runtime)],
   ];

@@ -1,6 +1,6 @@
 /**
- * `recovery.unlock`: a person at the recovery shell gives the passphrase, and may change things from then
- * on until the shell is locked again. An attempt is counted on the disk before it is looked at, so that
+ * `recovery.unlock`: a person at a recovery shell gives the passphrase, and may change things there from then
+ * on until that shell is locked again. An attempt is counted on the disk before it is looked at, so that
  * cutting the power takes none back; the passphrase itself goes nowhere.
  */
 
@@ -65,7 +65,6 @@ async function attempt(runtime: Runtime, passphrase: Uint8Array): Promise<Outcom
   if (waitMs > 0) await host.clock.sleep(waitMs);
   const ok = await isPassphrase(passphrase, hash);
   if (ok) host.replace(ATTEMPTS_FILE, renderAttempts(0));
-  runtime.recoveryOpen = ok;
   emit({ type: "passphrase_attempt", ok, failed: ok ? failed : failed + 1, waitMs });
   return ok ? { ok, result: { failed } } : no("recovery.passphrase", "it is another one");
 }

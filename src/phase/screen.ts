@@ -22,13 +22,13 @@ const FONT = `${PATHS.imageFacts}/font.psf.gz`;
 const FONT_LIMIT = { packed: 64 * 1024, plain: 512 * 1024 } as const;
 const CONNECT_MS = 5_000;
 
-/** Begins to draw, where there is a screen; nothing waits for it. */
-export function beginScreen(runtime: Runtime): void {
+/** Begins to draw, where there is a screen; nothing waits for it. @returns null where there is none */
+export function beginScreen(runtime: Runtime): Screen | null {
   const { host, presenter } = runtime;
   const report = ({ stage, code, message }: Fault) =>
     runtime.emit({ type: "fault", stage, code, message });
   const frame = host.frame(NODE);
-  if (frame === null) return;
+  if (frame === null) return null;
   try {
     const folder = `${PATHS.run}${FRAMEBUFFER}`;
     const screen = new Screen({
@@ -44,9 +44,11 @@ export function beginScreen(runtime: Runtime): void {
     });
     presenter.pictures = screen;
     void screen.run();
+    return screen;
   } catch (error) {
     frame.close();
     report(asFault(error, "screen", "screen.failed"));
+    return null;
   }
 }
 

@@ -11,6 +11,8 @@ import type { Key } from "../guest/input.ts";
 
 /** The last key of the chord; Ctrl and Alt are its others. */
 export type Attention = Policy["presentation"]["attention"];
+/** While no policy is in force. */
+export const DEFAULT_ATTENTION: Attention = "ctrl+alt+pause";
 
 const CTRL: readonly Key[] = ["key:ctrl", "key:ctrl_r"];
 const ALT: readonly Key[] = ["key:alt", "key:alt_r"];

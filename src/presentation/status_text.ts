@@ -20,6 +20,9 @@ const GUEST = v.looseObject({
   memory_mib: v.optional(v.number()),
   violations: v.array(v.string()),
 });
+/** What has to be typed after the chord to have the recovery shell on the screen: nobody does so by accident. */
+export const CONFIRMATION = "recovery";
+
 const STATUS = v.looseObject({
   version: v.string(),
   boot_id: v.string(),
@@ -36,6 +39,8 @@ const STATUS = v.looseObject({
       key: v.nullable(v.string()),
     }),
   ),
+  host_screen: v.optional(v.nullable(v.string()), null),
+  attention: v.optional(v.string(), ""),
   troubles: v.array(v.looseObject({ code: v.string(), text: v.string(), hint: v.string() })),
   guests: v.array(GUEST),
 });
@@ -66,7 +71,7 @@ export function renderStatus(result: unknown): string {
     `! ${escapeUnsafe(`${trouble.code}: ${trouble.text}`)}\n` +
     (trouble.hint === "" ? "" : `  -> ${escapeUnsafe(trouble.hint)}\n`)
   ).join("");
-  return head + troubles + renderGuests(one.guests) + adviceOf(one);
+  return head + troubles + renderGuests(one.guests) + adviceOf(one) + shellAdviceOf(one);
 }
 
 /** What a person can do next; where something is wrong, its own hint says it. */
@@ -79,6 +84,15 @@ function adviceOf({ mode, guests }: v.InferOutput<typeof STATUS>): string {
   const [resting] = names(["defined", "stopped", "suspended"]);
   if (resting === undefined) return "";
   return `-> ray vm start ${escapeUnsafe(resting)} starts that guest, which has a screen\n`;
+}
+
+/** How the host's own shell is had at its screen, where there is one that shows its status now. */
+function shellAdviceOf(one: v.InferOutput<typeof STATUS>): string {
+  if (one.guests.some((guest) => guest.presented)) return "";
+  const word = `type ${CONFIRMATION} and Enter`;
+  if (one.host_screen === "asked") return `-> ${word} for the recovery shell\n`;
+  if (one.host_screen !== "status") return "";
+  return `-> ${escapeUnsafe(one.attention)} at this host, then ${word}: the recovery shell\n`;
 }
 
 /** Guests for a person. */

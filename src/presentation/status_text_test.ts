@@ -58,3 +58,21 @@ Deno.test("renderStatus says how long a guest still has its network", () => {
   const guest = { ...GUEST, network: "on", lease_left_s: 90 };
   assert.match(renderStatus({ ...STATUS, guests: [guest] }), / on, 90 s left /u);
 });
+
+Deno.test("renderStatus says how the recovery shell is had at the host's own screen, where there is one to show it", () => {
+  const advice = (more: Record<string, unknown>) =>
+    renderStatus({ ...STATUS, attention: "ctrl+alt+end", ...more }).match(/^-> .*$/gmu) ?? [];
+  assert.deepEqual(advice({ host_screen: "status" }), [
+    "-> ctrl+alt+end at this host, then type recovery and Enter: the recovery shell",
+  ]);
+  assert.deepEqual(advice({ host_screen: "asked" }), [
+    "-> type recovery and Enter for the recovery shell",
+  ]);
+  const presented = [{ ...GUEST, presented: true }];
+  for (
+    const more of [{}, { host_screen: null }, { host_screen: "shell" }, {
+      host_screen: "status",
+      guests: presented,
+    }]
+  ) assert.deepEqual(advice(more), []);
+});

@@ -50,7 +50,7 @@ export type Asked =
   /** What the shell does itself; none of it changes a file. */
   | {
     readonly kind: "own";
-    readonly what: "why" | "help" | "retry" | "unlock" | "lock" | "paste" | "terminal";
+    readonly what: "why" | "help" | "retry" | "unlock" | "lock" | "paste" | "terminal" | "exit";
     readonly word: string;
     readonly dryRun: boolean;
   };
@@ -314,6 +314,11 @@ export const COMMANDS: readonly ShellCommand[] = [
     name: "retry",
     does: "start the boot again from the disk on",
     asks: (given) => own("retry", given),
+  },
+  {
+    name: "exit",
+    does: "leave the shell on the screen; so does Ctrl-D",
+    asks: (given) => own("exit", given),
   },
   {
     name: "reboot",

@@ -7,6 +7,7 @@
 
 import type { Key } from "../guest/input.ts";
 import { characterOn } from "../presentation/keys.ts";
+import { CONFIRMATION } from "../presentation/status_text.ts";
 
 const SHIFT: readonly Key[] = ["key:shift", "key:shift_r"];
 const CTRL: readonly Key[] = ["key:ctrl", "key:ctrl_r"];
@@ -77,9 +78,6 @@ export function bytesOf({ key, held }: Pressed): string {
 export function lookingBackOf({ key }: Pressed): "page_up" | "page_down" | null {
   return LOOKING_BACK.get(key) ?? null;
 }
-
-/** What has to be typed, before Enter, to have the shell: no chord of it can be hit by accident. */
-export const CONFIRMATION = "recovery";
 
 /** Whether the shell is wanted: a line that is exactly the word. It keeps no more of what is typed than its length. */
 export class Question {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Key } from "../guest/input.ts";
 import { chordsOf, EVERY_KEY } from "../presentation/keys.ts";
-import { bytesOf, CONFIRMATION, lookingBackOf, Question } from "./host_keys.ts";
+import { CONFIRMATION } from "../presentation/status_text.ts";
+import { bytesOf, lookingBackOf, Question } from "./host_keys.ts";
 import { KeyDecoder } from "./keys.ts";
 
 const press = (key: Key, ...held: Key[]) => ({ key, held });

@@ -115,3 +115,16 @@ Deno.test("wrap loses nothing but blanks at line ends, and no line is too wide",
     }),
   );
 });
+
+Deno.test("renderWhy of a host in normal mode says so, and what is not well all the same", () => {
+  const troubles = [{ code: "audit.unwritable", text: "no room", hint: "make some" }];
+  assert.match(
+    renderWhy({ mode: "normal", troubles: [], access: "open" }),
+    /is in normal mode\.\n/,
+  );
+  const text = renderWhy({ mode: "normal", troubles, access: "closed" });
+  assert.match(
+    text,
+    /normal mode, and not everything is well:\n {2}\* audit\.unwritable: no room\n/,
+  );
+});

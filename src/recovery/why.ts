@@ -20,12 +20,14 @@ const ACCESS: Readonly<Record<Why["access"], string>> = {
     "No accepted policy has a recovery passphrase: this shell only looks, and restarts the machine.",
 };
 
-/** Why the host is not in normal mode. */
+/** Why the host is not in normal mode, or that it is. */
 export function renderWhy({ mode, troubles, access }: Why): string {
-  const found = troubles.length === 0 ? "." : ", because";
-  const head = mode === "recovery"
-    ? "RayOS is in recovery mode, as the kernel command line asked. No guest is started."
-    : `RayOS is in safe mode: no guest is started${found}`;
+  const well = troubles.length === 0;
+  const head = {
+    normal: `RayOS is in normal mode${well ? "." : ", and not everything is well:"}`,
+    recovery: "RayOS is in recovery mode, as the kernel command line asked. No guest is started.",
+    safe: `RayOS is in safe mode: no guest is started${well ? "." : ", because"}`,
+  }[mode];
   const lines = troubles.flatMap((one) => [
     ...wrap(`* ${escapeUnsafe(one.code)}: ${escapeUnsafe(one.text)}`, 2, 4),
     ...(one.hint ? wrap(`-> ${escapeUnsafe(one.hint)}`, 4, 7) : []),
