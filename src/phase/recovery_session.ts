@@ -5,6 +5,7 @@
  */
 
 import type { Outcome } from "../control/protocol.ts";
+import { asFault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import type { Op } from "../policy/ops.ts";
 import type { Asked } from "../recovery/commands.ts";
@@ -67,7 +68,7 @@ export class RecoverySession {
       if (edited.kind !== "line") continue;
       const asked = onLine(edited.text);
       if (asked.kind === "own" && asked.what === "exit" && !this.terminal.serial) return;
-      const outcome = await this.#carryOut(asked);
+      const outcome = await this.#tried(asked);
       // The machine ends in a moment: nothing more is asked of a person.
       if (outcome?.ok && isEnding(outcome.result)) return;
     }
@@ -105,6 +106,17 @@ export class RecoverySession {
     if (!unused || !this.#open || runtime.image.profile === "developer") return;
     this.#open = false;
     this.#say("nobody was here for a while: the shell is locked again\n");
+  }
+
+  /** Whatever goes wrong on the way, the shell stays. */
+  async #tried(asked: Asked): Promise<Outcome | null> {
+    try {
+      return await this.#carryOut(asked);
+    } catch (error) {
+      const { code, message } = asFault(error, "recovery", "recovery.failed");
+      this.#say(renderDenied(code, message));
+      return null;
+    }
   }
 
   /** @returns the host's answer, where the host was asked */

@@ -19,6 +19,7 @@ import {
   startMachine,
 } from "./machine.ts";
 import { assertPointed, pointOverSwitches } from "./pointing.ts";
+import { taps } from "./guest_keys.ts";
 import { drawn, fontInside, hasBar, partOf, untilScreen, untilStatus } from "./screenshot.ts";
 import { severalDisk, tinyNames } from "./several.ts";
 import { CODES, keysOf, requestOverlay, signAt, strike, Typing } from "./typing.ts";
@@ -36,7 +37,6 @@ const PACE_MS = 300;
 /** The grey of the words in which QEMU says that a guest has drawn nothing yet. */
 const LETTERS_OF_QEMU = [0xaa, 0xaa, 0xaa] as const;
 
-const taps = (text: string) => [...text].flatMap((one) => [`+${one}`, `-${one}`]);
 
 async function ray(run: BootRun, words: string): Promise<void> {
   const { code, output } = await rayInside(run, words);

@@ -2,8 +2,12 @@
  * The outer machine's screen as pixels, and what it is compared with: the program's own drawing of the same
  * content, in memory.
  */
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type { BootRun } from "../../tools/boot_machine.ts";
+import { PROJECT } from "../../tools/boot_prepare.ts";
+import { readManifest } from "../../tools/build_manifest.ts";
+import { debianPackages } from "../../tools/debian_packages.ts";
 import { Composition } from "../../src/presentation/compose.ts";
 import { type Font, fontOf } from "../../src/presentation/font.ts";
 import { type Shown, stripText } from "../../src/presentation/strip.ts";
@@ -76,6 +80,16 @@ export async function fontInside(run: BootRun): Promise<Font> {
   return fontOf(gunzipSync(await fileInside(run, "/etc/rayos/font.psf.gz")));
 }
 
+/** The same, from the package that the image has it of: where nobody can ask inside. */
+export async function fontOfPackage(): Promise<Font> {
+  const name = "console-setup-linux";
+  const pin = readManifest(join(PROJECT, "initramfs/manifest.jsonc")).debian[name];
+  if (pin === undefined) throw new Error(`${name} has no pin`);
+  const packages = debianPackages(new Map([[name, pin]]), join(PROJECT, ".cache/debs"), () => {});
+  const file = "usr/share/consolefonts/Uni2-Terminus16.psf.gz";
+  return fontOf(gunzipSync(await Deno.readFile(join(packages.get(name)?.dir ?? "", file))));
+}
+
 /** What the host draws for that guest, or for nobody, on a screen of that size. */
 export function drawn({ width, height }: Screenshot, font: Font, shown: Shown | null): Composition {
   const composition = new Composition({ width, height, stride: width * 4 }, font);
@@ -109,6 +123,58 @@ export function hasAllBut(screen: Screenshot, composition: Composition, line: nu
   const { y, height } = composition.lineArea(line);
   return same(screen, composition, { from: 0, to: y }) &&
     same(screen, composition, { from: y + height, to: screen.height });
+}
+
+/** The letters on the host's own screen below the bar, where each is one of ASCII's; null: something else is there. */
+export function textOn(screen: Screenshot, font: Font): string | null {
+  const place = drawn(screen, font, null);
+  const letters = new Map(
+    Array.from({ length: 95 }, (_, n) => String.fromCharCode(32 + n)).toReversed()
+      .map((letter) => [shapeOf(font.pictureOf(letter), font), letter]),
+  );
+  const lines: string[] = [];
+  for (let line = 0; line < place.lines; line++) {
+    let text = "";
+    for (let column = 0; column < place.columns; column++) {
+      const { x, y } = place.lineArea(line);
+      const seen = shapeAt(screen, x + column * font.width, y, font);
+      // The cursor is a letter the other way round.
+      const letter = letters.get(seen) ??
+        letters.get(seen.replace(/./gu, (one) => one === "1" ? "0" : "1"));
+      if (letter === undefined) return null;
+      text += letter;
+    }
+    lines.push(text.trimEnd());
+  }
+  return lines.join("\n").trimEnd();
+}
+
+/** A letter's pixels, one character each. */
+function shapeOf(picture: Uint8Array, { width, height }: Font): string {
+  const rowBytes = Math.ceil(width / 8);
+  return Array.from({ length: width * height }, (_, n) => {
+    const [x, y] = [n % width, Math.floor(n / width)];
+    return ((picture[y * rowBytes + (x >> 3)] ?? 0) & (0x80 >> (x & 7))) === 0 ? "0" : "1";
+  }).join("");
+}
+
+function shapeAt(screen: Screenshot, left: number, top: number, { width, height }: Font): string {
+  return Array.from({ length: width * height }, (_, n) => {
+    const at = ((top + Math.floor(n / width)) * screen.width + left + n % width) * 3;
+    return (screen.pixels[at] ?? 0) > 127 ? "1" : "0";
+  }).join("");
+}
+
+/** Waits until the screen has the bar of the host's shell, and that below it. */
+export async function untilShell(run: BootRun, font: Font, wanted: RegExp): Promise<string> {
+  let text: string | null = null;
+  await untilScreen(run, `the shell with ${wanted}`, (screen) => {
+    const own = drawn(screen, font, null);
+    own.drawBar(stripText(null, true));
+    text = hasBar(screen, own) ? textOn(screen, font) : null;
+    return text !== null && wanted.test(text);
+  });
+  return text ?? "";
 }
 
 /** Waits until the screen has the host's status, to the pixel, as `ray status` prints it. */

@@ -1,0 +1,29 @@
+/** What a test types at the host's own keyboard, and what a guest says of it. */
+import { chordsOf } from "../../src/presentation/keys.ts";
+import type { BootRun } from "../../tools/boot_machine.ts";
+
+/** Milliseconds from key to key: a keyboard keeps little that the host has not taken yet. */
+const PACE_MS = 60;
+
+/** What is said of letters that are typed one after the other. */
+export const taps = (text: string) => [...text].flatMap((one) => [`+${one}`, `-${one}`]);
+
+/** Presses keys of the host's keyboard together, and lets go of them. */
+export async function tapAtHost(run: BootRun, ...names: string[]): Promise<void> {
+  const send = (down: boolean, data: string) =>
+    run.qmp("input-send-event", {
+      events: [{ type: "key", data: { down, key: { type: "qcode", data } } }],
+    });
+  for (const name of names) await send(true, name);
+  for (const name of names.toReversed()) await send(false, name);
+  await new Promise((resolve) => setTimeout(resolve, PACE_MS));
+}
+
+/** Types a text at the host's keyboard, which is a US one. */
+export async function typeAtKeyboard(run: BootRun, text: string): Promise<void> {
+  const chords = chordsOf(text);
+  if (chords === null) throw new Error(`no key has a character of ${text}`);
+  for (const chord of chords) {
+    await tapAtHost(run, ...chord.map((key) => key.slice("key:".length)));
+  }
+}
