@@ -17,6 +17,7 @@ import { reportUncaught } from "./phase/crash.ts";
 import { diskLauncher, diskOperations } from "./phase/disk_commands.ts";
 import { guestOperations } from "./phase/guest_commands.ts";
 import { viewOperations } from "./phase/host_view.ts";
+import { beginInput } from "./phase/input.ts";
 import { metricsOperations } from "./phase/metrics.ts";
 import { networkOperations } from "./phase/network_rights.ts";
 import { installPolicy } from "./phase/policy_install.ts";
@@ -85,7 +86,11 @@ export async function init(host: Host): Promise<void> {
   const boot = runSequence(runtime);
   await Promise.race([boot, lateForReady(runtime)]);
   if (runtime.ending) return;
-  if (screen !== null) beginScreenShell(runtime, screen);
+  if (screen !== null) {
+    // Where the boot did not come so far: a shell that is seen can be typed into.
+    void beginInput(runtime);
+    beginScreenShell(runtime, screen);
+  }
   if (runtime.mode !== "normal") await serveRecovery(runtime);
 }
 

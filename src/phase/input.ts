@@ -16,9 +16,13 @@ import type { Runtime } from "../runtime.ts";
 const FOLDER = `${PATHS.run}/input`;
 const LAUNCH_TIMEOUT_MS = 10_000;
 
-/** Begins to read those that were accepted and are still the same. From here on others can be accepted. */
+/**
+ * Begins to read those that were accepted and are still the same, once. From here on others can be accepted.
+ */
 export async function beginInput(runtime: Runtime): Promise<void> {
   const { emit, presenter, operations } = runtime;
+  // Read twice, each key would come twice.
+  if (operations.has("input.devices")) return;
   const broker = new InputBroker({
     ask: (turn) => presenter.ask(turn),
     attention: () => runtime.inForce?.policy.presentation.attention ?? DEFAULT_ATTENTION,

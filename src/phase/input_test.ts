@@ -69,3 +69,10 @@ Deno.test("input.accept that the launcher refuses reads nothing, and says the la
   assert.ok(!outcome.ok && outcome.rule === "input.changed");
   assert.deepEqual(read, []);
 });
+
+Deno.test("beginInput that is asked for twice reads each device once", async () => {
+  const { runtime, read } = desk(`ok event0,13:64,${NAME},0`);
+  await beginInput(runtime);
+  await beginInput(runtime);
+  assert.deepEqual(read, ["/run/rayos/input/0"]);
+});
