@@ -37,7 +37,6 @@ const PACE_MS = 300;
 /** The grey of the words in which QEMU says that a guest has drawn nothing yet. */
 const LETTERS_OF_QEMU = [0xaa, 0xaa, 0xaa] as const;
 
-
 async function ray(run: BootRun, words: string): Promise<void> {
   const { code, output } = await rayInside(run, words);
   assert.equal(code, 0, `${words}: ${output}`);
