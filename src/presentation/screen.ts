@@ -135,6 +135,8 @@ export class Screen implements Pictures {
     this.#picture = new Surface(1, 1);
     this.#cursor = null;
     this.#place = null;
+    // A guest's picture could be of anything, also of what the host shows when its bar names nobody.
+    if (this.#named !== null) this.#wipe();
     this.#bar(null);
     this.#over.abort();
     this.#fresh.abort();
@@ -190,6 +192,15 @@ export class Screen implements Pictures {
     const shown = presented === null ? null : { ...presented, input: presented.input() };
     this.#composition.drawBar(stripText(shown, this.#shell !== null));
     this.#guarded(() => paintNow(frame, layout, canvas, bar));
+  }
+
+  /** At once, below the bar that still names whose it was. */
+  #wipe(): void {
+    if (this.#lost) return;
+    const { frame, layout } = this.around;
+    const { stage, canvas } = this.#composition;
+    this.#composition.clear();
+    this.#guarded(() => paintNow(frame, layout, canvas, stage));
   }
 
   #guarded(work: () => void): void {

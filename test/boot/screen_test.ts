@@ -47,13 +47,19 @@ const shown = (vm: string, input: boolean) => ({ vm: vm as VmId, kind: "linux" a
 /** No picture stands below the name of another guest, or of nobody. */
 function neverMixed(font: Font) {
   return (screen: Screenshot): void => {
-    const bars = [shown(ONE, true), shown(OTHER, false)].map((one) => drawn(screen, font, one));
-    const { bar } = drawn(screen, font, null);
-    const colours = [COLOUR_OF_ONE, COLOUR_OF_OTHER];
-    for (const [n, colour] of colours.entries()) {
-      const other = bars[1 - n];
-      if (other !== undefined && hasBar(screen, other)) {
-        assert.equal(partOf(screen, bar.height, colour), 0, "a picture below another one's name");
+    const nobody = drawn(screen, font, null);
+    const [one, other] = [shown(ONE, true), shown(OTHER, false)].map((of) =>
+      drawn(screen, font, of)
+    );
+    const others = [[COLOUR_OF_ONE, other], [COLOUR_OF_OTHER, one]] as const;
+    for (const [colour, named] of others) {
+      for (const bar of [named, nobody]) {
+        if (bar === undefined || !hasBar(screen, bar)) continue;
+        assert.equal(
+          partOf(screen, nobody.bar.height, colour),
+          0,
+          "a picture below another's name",
+        );
       }
     }
   };
