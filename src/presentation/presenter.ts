@@ -106,9 +106,8 @@ export class Presenter {
   /** Puts something into the queue; resolves when its turn came and was acknowledged. */
   ask(turn: Turn): Promise<GateOutcome> {
     const ticket = this.#nextTicket++;
-    const { shown } = this.#state;
     // The picture does not wait for its turn: a QEMU that is slow to acknowledge a key must not keep it.
-    if (turn.type === "hide" && (turn.vm === null || turn.vm === shown)) this.#conceal();
+    if (takesAway(turn, this.#state.shown)) this.#conceal();
     return new Promise((resolve) => {
       this.#tickets.set(ticket, resolve);
       this.#apply({ type: "turn", ticket, turn, atMs: performance.now() });
@@ -216,6 +215,12 @@ export class Presenter {
       return false;
     }
   }
+}
+
+/** Whether nobody is to be seen once it had its turn. */
+function takesAway(turn: Turn, shown: VmId | null): boolean {
+  if (turn.type === "attention") return true;
+  return turn.type === "hide" && (turn.vm === null || turn.vm === shown);
 }
 
 /**

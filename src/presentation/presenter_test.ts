@@ -115,31 +115,34 @@ Deno.test("Presenter lets go of every key of a guest that was there before it wa
   assert.deepEqual(log.slice(before), ["on"]);
 });
 
-Deno.test("Presenter shows a picture after the word, and takes it away before, at once and once", async () => {
-  const acknowledged = Promise.withResolvers<unknown>();
-  const { presenter, log, events } = desk(() => acknowledged.promise);
-  presenter.pictures = {
-    surface: "fb",
-    show: (presented) => void log.push(presented === null ? "no picture" : `shows ${presented.vm}`),
-    again: () => void log.push("again"),
-    pointed: ({ x, y }) => void log.push(`pointer at ${x},${y}`),
-  };
-  await presenter.ask({ type: "present", vm });
-  const pressed = presenter.ask(PRESS);
-  const moved = presenter.ask({ type: "move", place: { x: 3, y: 4 }, to: vm });
-  const hidden = presenter.ask({ type: "hide", vm });
-  // Before anything is acknowledged: whoever runs the guest's QEMU could keep its picture there.
-  const atOnce = ["on", `shows ${vm}`, "input-send-event key:a", "no picture"];
-  assert.deepEqual(log, atOnce);
-  acknowledged.resolve({});
-  await Promise.all([pressed, moved, hidden]);
-  assert.deepEqual(log, [
-    ...atOnce,
-    ...["pointer at 3,4", "input-send-event undefined"],
-    ...["input-send-event key:a", "off"],
-  ]);
-  presenter.decideAgain();
-  assert.equal(log.at(-1), "again");
-  const surfaces = events.flatMap((one) => one.type === "presentation" ? [one.surface] : []);
-  assert.deepEqual(surfaces, ["fb", "fb"]);
-});
+for (const turn of [{ type: "hide", vm }, { type: "attention" }] as const) {
+  Deno.test(`Presenter shows a picture after the word, and takes it away before, at once and once, by ${turn.type}`, async () => {
+    const acknowledged = Promise.withResolvers<unknown>();
+    const { presenter, log, events } = desk(() => acknowledged.promise);
+    presenter.pictures = {
+      surface: "fb",
+      show: (presented) =>
+        void log.push(presented === null ? "no picture" : `shows ${presented.vm}`),
+      again: () => void log.push("again"),
+      pointed: ({ x, y }) => void log.push(`pointer at ${x},${y}`),
+    };
+    await presenter.ask({ type: "present", vm });
+    const pressed = presenter.ask(PRESS);
+    const moved = presenter.ask({ type: "move", place: { x: 3, y: 4 }, to: vm });
+    const hidden = presenter.ask(turn);
+    // Before anything is acknowledged: whoever runs the guest's QEMU could keep its picture there.
+    const atOnce = ["on", `shows ${vm}`, "input-send-event key:a", "no picture"];
+    assert.deepEqual(log, atOnce);
+    acknowledged.resolve({});
+    await Promise.all([pressed, moved, hidden]);
+    assert.deepEqual(log, [
+      ...atOnce,
+      ...["pointer at 3,4", "input-send-event undefined"],
+      ...["input-send-event key:a", "off"],
+    ]);
+    presenter.decideAgain();
+    assert.equal(log.at(-1), "again");
+    const surfaces = events.flatMap((one) => one.type === "presentation" ? [one.surface] : []);
+    assert.deepEqual(surfaces, ["fb", "fb"]);
+  });
+}
