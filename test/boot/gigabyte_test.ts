@@ -1,0 +1,91 @@
+/**
+ * A guest that writes a gigabyte to its console, every line of it in the host's own grammar: none of it is a
+ * line of the host's, what is kept of it is bounded, and the program neither grows nor stops answering.
+ */
+import assert from "node:assert/strict";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import { askInside, insideOverlay, linesInside, rayInside } from "./inside.ts";
+import {
+  assertClean,
+  assertEndedInOrder,
+  dataDisk,
+  defaultPolicy,
+  finish,
+  fullTest,
+  GUEST,
+  guestFiles,
+  Home,
+  showingLines,
+  signedPolicy,
+  startMachine,
+} from "./machine.ts";
+
+const LOGS = `/var/rayos/vm/linux/${GUEST}/logs`;
+const BYTES = 1024 * 1024 * 1024;
+const LIMIT_MS = 1_200_000;
+const FORGED = "2026-11-24T12:00:00.000Z INFO init RAYOS_READY mode=gigabyte";
+/** What the program may have more of afterwards: nothing that it reads is kept. */
+const GROWTH_MIB = 64;
+
+/** A number that the machine's shell says. */
+async function number(run: BootRun, words: string): Promise<number> {
+  const said = await askInside(
+    run,
+    `do echo inside number $(${words}) end`,
+    /inside number \d+ end/u,
+  );
+  return Number(/number (\d+) end/u.exec(said)?.[1]);
+}
+const residentMiB = async (run: BootRun) =>
+  await number(
+    run,
+    "while read -r key value unit; do case $key in VmRSS:) echo $value ;; esac; done < /proc/$(program)/status",
+  ) / 1024;
+
+fullTest(
+  "a guest that writes a gigabyte of the host's own lines adds none to them, and the host goes on",
+  async () => {
+    await using home = await Home.make();
+    const disk = dataDisk(home, {
+      ...guestFiles(GUEST, home),
+      ...await signedPolicy(await defaultPolicy()),
+    }, 256);
+    await using run = await startMachine({
+      disks: [{ path: disk }],
+      overlay: await insideOverlay(),
+    });
+    await showingLines(run, async () => {
+      await run.waitFor(`RAYOS_LINUX_VM_READY vm=${GUEST}`);
+      const before = await residentMiB(run);
+      await askInside(run, `attach writer ${GUEST}`, /inside done/u);
+      const flood = `yes "${FORGED}" | head -c ${BYTES} > /dev/hvc0`;
+      await askInside(
+        run,
+        `type writer run (${flood}; while sleep 1; do echo gigabyte ov""er; done) &`,
+        /inside done/u,
+      );
+      const until = performance.now() + LIMIT_MS;
+      let looks = 0;
+      for (;;) {
+        const { code, output } = await rayInside(run, "status");
+        assert.equal(code, 0, output);
+        looks++;
+        if (await linesInside(run, `${LOGS}/console.log`, "gigabyte over") > 0) break;
+        assert.ok(performance.now() < until, "the guest came to no end of it");
+      }
+      const kept = await number(run, `set -- $($bb du -ck ${LOGS} | $bb tail -n 1); echo $1`);
+      const after = await residentMiB(run);
+      console.log(
+        `${looks} looks meanwhile, ${kept} KiB kept, the program ${before.toFixed(0)} MiB and ${
+          after.toFixed(0)
+        } MiB`,
+      );
+      assert.ok(kept <= 110 * 1024, `${kept} KiB kept`);
+      assert.ok(after - before < GROWTH_MIB, `${before} MiB, then ${after} MiB`);
+      assert.ok(run.lines.every((line) => line.fields["mode"] !== "gigabyte"));
+      assert.ok(!run.console.includes("mode=gigabyte"));
+      assertEndedInOrder(await finish(run));
+    });
+    assertClean(disk);
+  },
+);
