@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { HARDENING, renderHardening } from "../../src/boot/hardening.ts";
 import type { DoctorRow } from "../../src/cli/doctor_rows.ts";
-import { insideOverlay, rayInside } from "./inside.ts";
+import { askInside, insideOverlay, rayInside } from "./inside.ts";
 import {
   dataDisk,
   finish,
@@ -33,6 +33,12 @@ async function hardeningWith(overlay: Record<string, OverlayFile>) {
   await run.waitFor("RAYOS_READY mode=normal");
   const answer = await rayInside(run, "doctor hardening --json");
   const doctor = await rayInside(run, "doctor --json");
+  // A Ctrl-S at the console would stop the program at its next line.
+  await askInside(
+    run,
+    "do $bb stty -a < /dev/ttyS0 | $bb grep -q -e ' -ixon ' && echo inside no flow control",
+    /inside no flow control/u,
+  );
   await showingLines(run, async () => void await finish(run));
   const result: { rows: Row[]; cpu: { name: string; says: string }[] } = JSON.parse(answer.output);
   const said: DoctorRow[] = JSON.parse(doctor.output).rows;
