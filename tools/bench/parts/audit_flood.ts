@@ -3,7 +3,7 @@
  * `ray status` takes while a guest floods its console, beside the same while it is quiet; and how long the
  * recovery shell is in coming.
  */
-import { askInside, insideOverlay, rayInside } from "../../../test/boot/inside.ts";
+import { askInside, insideOverlay, linesInside, rayInside } from "../../../test/boot/inside.ts";
 import {
   dataDisk,
   defaultPolicy,
@@ -60,12 +60,9 @@ async function statuses(run: BootRun): Promise<number[]> {
   return took;
 }
 
-/** The number of the last line of the flood that is in the guest's log. */
-async function flooded(run: BootRun): Promise<number> {
-  const log = `/var/rayos/vm/linux/${GUEST}/logs/console.log`;
-  const words = `set -- $($bb tail -n 1 ${log}); echo inside at $2 end`;
-  const said = await askInside(run, `do ${words}`, /inside at \d* end/u);
-  return Number(/at (\d*) end/u.exec(said)?.[1]);
+/** How many of its lines are in the guest's log. */
+async function logged(run: BootRun): Promise<number> {
+  return await linesInside(run, `/var/rayos/vm/linux/${GUEST}/logs/console.log`, "----------");
 }
 
 /** Boots the host with one guest that floods. */
@@ -82,9 +79,9 @@ export async function floodRuns(): Promise<FloodRuns> {
   await askInside(run, `attach flood ${GUEST}`, /inside done/u);
   await askInside(run, `type flood flood ${LINES}`, /inside done/u);
   await new Promise((resolve) => setTimeout(resolve, 5_000));
-  const [before, began] = [await flooded(run), performance.now()];
+  const [before, began] = [await logged(run), performance.now()];
   const floodShare = await shareOver(run, SHARE_S);
-  const linesPerSecond = (await flooded(run) - before) / (performance.now() - began) * 1000;
+  const linesPerSecond = (await logged(run) - before) / (performance.now() - began) * 1000;
   return { quietShare, floodShare, quiet, flooded: await statuses(run), linesPerSecond };
 }
 
