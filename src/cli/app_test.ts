@@ -151,3 +151,12 @@ Deno.test("ray vm start --wait looks until the agent answered, or the guest runs
   const plain = await ray(["vm", "start", "k"], started);
   assert.deepEqual([plain.code, plain.stdout, plain.asked.length], [0, "k: running\n", 1]);
 });
+
+Deno.test("ray input pointer takes a place and a button by its flags of one letter and of many", async () => {
+  const moved = await ray(["input", "pointer", "a", "-x", "5000", "-y", "0"]);
+  assert.deepEqual(moved.asked, [{ op: "input.pointer", args: { vm: "a", x: 5000, y: 0 } }]);
+  const pressed = await ray(["input", "pointer", "a", "--button", "left", "--act", "press"]);
+  assert.deepEqual(pressed.asked, [
+    { op: "input.pointer", args: { vm: "a", button: "left", act: "press" } },
+  ]);
+});

@@ -92,8 +92,10 @@ const number = (name: string) => ({
 } as const);
 
 const pointer = buildCommand<Pointer, [string], CliContext>({
-  docs: docs("Move the pointer or press a button", "ray input pointer linux-demo-001 --x 0 --y 0"),
+  docs: docs("Move the pointer or press a button", "ray input pointer linux-demo-001 -x 0 -y 0"),
   parameters: {
+    // A flag of one letter has one dash: with two the parser takes it for a word.
+    aliases: { x: "x", y: "y" },
     flags: {
       json: jsonFlag,
       act,

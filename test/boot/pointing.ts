@@ -4,9 +4,8 @@
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
-import { rayInside } from "./inside.ts";
 import type { Home } from "./machine.ts";
-import { fileOf } from "./typing.ts";
+import { fileOf, request } from "./typing.ts";
 
 /** Milliseconds after which what was pointed at the host has reached the gate. */
 const REACHED_MS = 1500;
@@ -26,23 +25,33 @@ async function pointAtHost(run: BootRun, x: number, y: number, button: string): 
   await atHost(run, click(false));
 }
 
-async function ray(run: BootRun, words: string, code = 0): Promise<void> {
-  const answer = await rayInside(run, words);
-  assert.equal(answer.code, code, `${words}: ${answer.output}`);
-  if (code !== 0) assert.match(answer.output, /denied by input\.not_presented:/u);
+/** Asks for it over the control socket; gives the host's words of what came of it. */
+async function asked(run: BootRun, op: string, args: object): Promise<string> {
+  const from = run.lines.length;
+  await request(run, op, args);
+  const ack = await run.waitFor(new RegExp(`RAYOS_HOST_ACK:${op}:`, "u"), 60_000, from);
+  return ack.event.split(":").slice(2).join(":");
+}
+
+async function done(run: BootRun, op: string, args: object): Promise<void> {
+  assert.match(await asked(run, op, args), /^ok/u, `${op} ${JSON.stringify(args)}`);
+}
+
+async function denied(run: BootRun, args: object): Promise<void> {
+  assert.match(await asked(run, "input.pointer", args), /^err:input\.not_presented/u);
 }
 
 /** Points while one is presented, then the other, then nobody; by the host's tablet and by command. */
 export async function pointOverSwitches(run: BootRun, one: string, other: string): Promise<void> {
-  await ray(run, `present ${one}`);
+  await done(run, "present", { vm: one });
   await pointAtHost(run, 1000, 2000, "left");
-  await ray(run, `input pointer ${one} --x 5000 --y 6000`);
-  await ray(run, `input pointer ${other} --x 1 --y 1`, 1);
-  await ray(run, `present ${other}`);
+  await done(run, "input.pointer", { vm: one, x: 5000, y: 6000 });
+  await denied(run, { vm: other, x: 1, y: 1 });
+  await done(run, "present", { vm: other });
   await pointAtHost(run, 30000, 100, "right");
-  await ray(run, `input pointer ${one} --button left`, 1);
-  await ray(run, `input pointer ${other} --button left`);
-  await ray(run, `hide ${other}`);
+  await denied(run, { vm: one, button: "left" });
+  await done(run, "input.pointer", { vm: other, button: "left" });
+  await done(run, "hide", { vm: other });
   await pointAtHost(run, 12345, 23456, "left");
 }
 
