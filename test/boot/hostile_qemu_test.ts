@@ -102,14 +102,14 @@ fullTest(
       await rayInside(run, `vm start ${OTHER}`);
       await run.waitFor(`RAYOS_LINUX_VM_READY vm=${OTHER}`, 240_000);
       const place = `${JAIL}/usr/bin/qemu-system-x86_64`;
-      await askInside(
-        run,
-        `do $bb mv ${place} ${JAIL}/usr/bin/qemu; $bb cp /usr/lib/hostile-qemu ${place}`,
-        /inside done/u,
-      );
+      const replaced =
+        `$bb mv ${place} ${JAIL}/usr/bin/qemu; $bb cp /usr/lib/hostile-qemu ${place}`;
+      // The jail's own user starts it.
+      await askInside(run, `do ${replaced}; $bb chmod 0755 ${place}`, /inside done/u);
       const began = run.lines.length;
       await attackWith(run, "none");
-      await rayInside(run, `vm start ${HOSTILE}`);
+      const { code: started, output } = await rayInside(run, `vm start ${HOSTILE}`);
+      assert.equal(started, 0, output);
       await run.waitFor(`RAYOS_VM_STATE:starting:running vm=${HOSTILE}`, LIMIT_MS, began);
       for (const [mode, code] of PICTURES) {
         const held = await t.step(`${mode} ends in ${code}`, () => attackPicture(run, mode, code));
