@@ -24,11 +24,11 @@ import {
   TORN,
   wipe,
 } from "./chain.ts";
+import { Follower } from "./follower.ts";
 import { decodeKeyState, encodeKeyState, KEY_STATE_BYTES, type KeyState } from "./key_state.ts";
 import { linesOf } from "./lines_of.ts";
 import { type Content, readRecord } from "./record.ts";
 import { MAX_FILE_BYTES, MAX_FILES } from "./retention.ts";
-import { Follower } from "./verify.ts";
 
 /** Where an audit log lies, and what is known besides. */
 export interface AuditPlace {

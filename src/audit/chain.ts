@@ -115,13 +115,20 @@ const FARTHEST_EPOCH = 1_000_000;
 /** More than any epoch holds: the host seals long before. */
 const FARTHEST_INDEX = 100_000;
 
-/** The state at a later place of the keys; null where it lies before this one, or too far behind it. */
-export function skipTo(
-  state: ChainState,
-  place: Pick<AuditRecord, "epoch" | "index">,
-): ChainState | null {
+type KeyPlace = Pick<AuditRecord, "epoch" | "index">;
+
+/** Hashes that {@link skipTo} takes, at most; null where it finds no way. */
+export function skipCost(state: ChainState, place: KeyPlace): number | null {
   const epochs = place.epoch - state.epoch;
   if (epochs < 0 || epochs > FARTHEST_EPOCH || place.index > FARTHEST_INDEX) return null;
+  if (epochs > 0) return epochs + 1 + place.index;
+  return place.index < state.index ? null : place.index - state.index;
+}
+
+/** The state at a later place of the keys; null where it lies before this one, or too far behind it. */
+export function skipTo(state: ChainState, place: KeyPlace): ChainState | null {
+  if (skipCost(state, place) === null) return null;
+  const epochs = place.epoch - state.epoch;
   let at = state;
   if (epochs > 0) {
     let key = state.nextEpochKey;
@@ -134,10 +141,14 @@ export function skipTo(
       nextEpochKey: nextEpochKeyOf(key),
     };
   }
-  if (place.index < at.index) return null;
   let { recordKey } = at;
   for (let n = at.index; n < place.index; n++) recordKey = nextRecordKey(recordKey);
   return { ...at, index: place.index, recordKey };
+}
+
+/** The place behind one whose record was looked at for its seal alone. */
+export function pastRecord(state: ChainState): ChainState {
+  return { ...state, index: state.index + 1, recordKey: nextRecordKey(state.recordKey) };
 }
 
 /** Overwrites the keys of a state that is no longer needed; nobody else may hold them. */

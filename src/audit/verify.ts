@@ -9,13 +9,14 @@ import {
   beginChain,
   type ChainState,
   FILE,
-  follow,
   isSealed,
-  nextEpoch,
   NO_LINE,
-  SEAL,
+  pastRecord,
+  skipCost,
   skipTo,
 } from "./chain.ts";
+import { Follower } from "./follower.ts";
+import { droppedOf, type KeptFile, missedOf } from "./kept.ts";
 import type { KeyState } from "./key_state.ts";
 import { linesOf, type Piece } from "./lines_of.ts";
 import { type AuditRecord, readRecord } from "./record.ts";
@@ -82,7 +83,7 @@ export function* verifyLog(
   let files = 0;
   for (const part of parts) {
     files++;
-    verifier.file(part.name);
+    verifier.file(part.name, part.bytes.length);
     for (const piece of linesOf(part.bytes)) {
       verifier.piece(piece);
       if (++lines % BREATH === 0) yield;
@@ -100,41 +101,25 @@ export function verifyAll(parts: Iterable<LogPart>, anchors: Anchors): AuditRepo
   }
 }
 
-/** Whether one line follows where a chain stands: null, and the chain moved on; or why not. */
-export class Follower {
-  constructor(public state: ChainState, readonly keyed: boolean) {}
-
-  take(line: Uint8Array): { rule: string; what: string } | null {
-    const record = readRecord(line);
-    if (record === null) return { rule: "audit.line", what: "it is no record" };
-    return this.takeRecord(record, line);
-  }
-
-  takeRecord(record: AuditRecord, line: Uint8Array): { rule: string; what: string } | null {
-    const followed = follow(this.state, record, line, this.keyed);
-    if (!followed.ok) return followed;
-    this.state = record.event === SEAL ? this.#nextEpoch(followed.next) : followed.next;
-    return null;
-  }
-
-  #nextEpoch(state: ChainState): ChainState {
-    return this.keyed ? nextEpoch(state) : { ...state, epoch: state.epoch + 1, index: 0 };
-  }
-}
-
 const NO_KEY = new Uint8Array();
+/** Hashes that are spent on places out of turn: enough for one that is as far off as any can be. */
+const MOST_HASHES = 1_200_000;
 
 class Verifier {
   #follower: Follower | null = null;
   #bad: BadPlace | null = null;
   #file = "";
+  #fileBytes = 0;
   #newFile = false;
   #records = 0;
   #first: AuditRecord | null = null;
   #last: AuditRecord | null = null;
   #lastLine = NO_LINE;
-  #oldest = 1;
+  /** Files of the chain that is being read. */
+  #kept: KeptFile[] = [];
   #sealedAfter = 0;
+  #hashesLeft = MOST_HASHES;
+  #tooFar = false;
   #headSeen: "no" | "same" | "other" = "no";
   #stateSeen: "no" | "same" | "other" = "no";
   /** Fingerprint of the chain that is being read, by its own word. */
@@ -148,9 +133,10 @@ class Verifier {
     this.#wanted = anchors.key === null ? null : beginChain(anchors.key).fingerprint;
   }
 
-  file(name: string): void {
+  file(name: string, bytes: number): void {
     this.#giveUpTorn();
     this.#file = name;
+    this.#fileBytes = bytes;
     this.#newFile = true;
   }
 
@@ -219,7 +205,8 @@ class Verifier {
       }
       this.#beginChain(record, chain);
     }
-    this.#oldest = oldest;
+    const { seq, time } = record;
+    this.#kept.push({ name: this.#file, bytes: this.#fileBytes, seq, time, oldest });
     return true;
   }
 
@@ -233,6 +220,7 @@ class Verifier {
     this.#chain = chain;
     this.#records = 0;
     this.#first = null;
+    this.#kept = [];
     const keyed = this.anchors.key !== null && chain === this.#wanted;
     const start = {
       seq: record.seq - 1,
@@ -242,7 +230,7 @@ class Verifier {
       index: record.index,
     };
     const state = this.anchors.key !== null && keyed
-      ? skipTo(beginChain(this.anchors.key), record)
+      ? this.#skip(beginChain(this.anchors.key), record)
       : { recordKey: NO_KEY, nextEpochKey: NO_KEY };
     // A place that no log reaches gets no key, and so no seal that holds.
     this.#follower = new Follower(
@@ -280,19 +268,36 @@ class Verifier {
     this.#stateSeen = chain.head === now.head && place && keys ? "same" : "other";
   }
 
-  /** Behind the first bad place a record can still be known by its own seal. */
+  /** Behind the first bad place a record can still be known by its own seal, and counts once. */
   #afterBad(record: AuditRecord | null): void {
     const follower = this.#follower;
     if (record === null || follower === null || !follower.keyed) return;
-    const state = skipTo(follower.state, record);
+    const state = this.#skip(follower.state, record);
     if (state === null || !isSealed(state.recordKey, record)) return;
-    follower.state = state;
+    follower.state = pastRecord(state);
     this.#sealedAfter++;
+  }
+
+  /** {@link skipTo}, as long as there is work left: lines that somebody made up must not cost without end. */
+  #skip(from: ChainState, to: AuditRecord): ChainState | null {
+    const hashes = skipCost(from, to);
+    if (hashes === null) return null;
+    if (hashes > this.#hashesLeft) {
+      this.#tooFar = true;
+      return null;
+    }
+    this.#hashesLeft -= hashes;
+    return skipTo(from, to);
   }
 
   report(files: number): AuditReport {
     this.#endTorn();
     if (this.#bad === null) this.#whole(files);
+    const dropped = this.#bad === null ? droppedOf(this.#kept) : null;
+    if (dropped !== null) this.#notes.push(dropped);
+    if (this.#tooFar) {
+      this.#notes.push("lines name places of the keys so far off that not all were looked at");
+    }
     const { head } = this.anchors;
     const keyed = this.#follower?.keyed === true;
     const byHead = head !== null && this.#headSeen === "same";
@@ -340,10 +345,8 @@ class Verifier {
       const what = `this is the log of another key (${this.#chain}), not of ${this.#wanted}`;
       return bad("audit.key", what);
     }
-    if (this.#first !== null && this.#first.seq > this.#oldest) {
-      const what = `files are missing: the log should begin with record ${this.#oldest}`;
-      return bad("audit.missing", what, this.#oldest);
-    }
+    const missed = missedOf(this.#kept);
+    if (missed !== null) return bad("audit.missing", missed.what, missed.seq);
     if (state !== null) {
       if (state.chain.fingerprint !== this.#chain) {
         return bad("audit.state", "the host's key state is of another chain than the log");
@@ -369,9 +372,9 @@ class Verifier {
     if (seq > (this.#last?.seq ?? 0)) {
       return bad("audit.truncated", `the log ended later once: at record ${seq}`, seq);
     }
-    if (seq === first - 1 && this.#first?.prev === head.hash) this.#headSeen = "same";
-    if (seq < first && this.#headSeen !== "same") {
-      this.#notes.push(`record ${seq} is no longer kept, so that head anchors nothing`);
+    // That the first record names its hash says nothing: whoever makes up a log writes that, too.
+    if (seq < first) {
+      bad("audit.head", `record ${seq} is not here, so that head says nothing of this log`, seq);
     } else if (this.#headSeen !== "same") {
       bad("audit.head", `record ${seq} is another one than that head's`, seq);
     }

@@ -220,7 +220,12 @@ Deno.test("AuditLog keeps ten files, and a file that somebody else took stays mi
   const parts = partsOn(disk);
   const state = decodeKeyState(disk.kept.get(KEY_FILE)!.bytes);
   // All of it with hashes alone; with the key, which takes longer, from where it was cut off.
-  assert.ok(verifyAll(parts, { key: null, head: null, state }).ok);
+  const whole = verifyAll(parts, { key: null, head: null, state });
+  assert.ok(whole.ok, whole.bad?.what);
+  assert.match(whole.notes.join(), /^records 1 to \d+ are not here: record \d+ of /);
+  const before = { seq: 1, hash: "0".repeat(64) };
+  const stale = verifyAll(parts, { key: null, head: before, state });
+  assert.deepEqual([stale.ok, stale.bad?.rule, stale.anchor], [false, "audit.head", "none"]);
   assert.equal(
     verifyAll(parts.slice(1), { key: null, head: null, state }).bad?.rule,
     "audit.missing",
