@@ -56,7 +56,8 @@ export type HostEvent =
   | { type: "policy_unsigned" }
   | { type: "violation"; issue: Issue; vm: VmId | null }
   | { type: "finding"; issue: Issue }
-  | { type: "fault"; stage: string; code: string; message: string }
+  /** With a `vm`: something of that guest's, which it may have brought about. */
+  | { type: "fault"; stage: string; code: string; message: string; vm?: VmId }
   | { type: "safe_mode"; reason: string }
   | { type: "recovery_entered"; shell: string }
   | { type: "passphrase_attempt"; ok: boolean; failed: number; waitMs: number }

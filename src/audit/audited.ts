@@ -4,7 +4,7 @@
  */
 
 import type { HostEvent } from "../event.ts";
-import type { Kind } from "./fold.ts";
+import { HOST, type Kind } from "./fold.ts";
 import type { Content } from "./record.ts";
 import { lineOf } from "./marker.ts";
 
@@ -93,14 +93,32 @@ export function entryOf(event: HostEvent, looks: (op: string) => boolean): Entry
   if (event.type === "host_ack" && looks(event.op)) return null;
   const line = lineOf(event);
   const vm = vmOf(event);
-  const source = by === "guest" ? vm ?? "host" : "host";
-  const kind = { source, byGuest: by === "guest", key: line.event };
+  // Without a guest it is nobody's but the host's.
+  const kind = by === "guest" && vm !== null
+    ? { source: vm, byGuest: true, key: keyOf(event, line.event) }
+    : { source: sourceOf(event), byGuest: false, key: keyOf(event, line.event) };
   return { kind, event: line.event, data: line.fields };
 }
 
 function vmOf(event: HostEvent): string | null {
   if ("subject" in event) return event.subject.vm;
-  return "vm" in event ? event.vm : null;
+  return "vm" in event ? event.vm ?? null : null;
+}
+
+/** Who else brings it about: an answer, whoever asked. */
+function sourceOf(event: HostEvent): string {
+  return event.type === "host_ack" ? "answers" : HOST;
+}
+
+function keyOf(event: HostEvent, word: string): string {
+  if (event.type === "fault") return `${word}/${event.code}`;
+  if (event.type === "host_ack" && !event.ok && isOfAnyName(event.detail)) return event.detail;
+  return word;
+}
+
+/** A rule that denies requests of any name, or about any: who asks could make up as many as they like. */
+function isOfAnyName(rule: string): boolean {
+  return rule.startsWith("op.") || rule === "vm.unknown";
 }
 
 /** The decision on a request; null for one that only looks: whether it was answered is nobody's account. */
@@ -111,12 +129,14 @@ export function decisionEntry(
   const { caller, op, vm, allow, rule, detail } = decided;
   if (looks(op)) return null;
   // What the policy asks for by itself comes after what its guest did.
-  const byGuest = caller === "agent" || caller === "policy";
+  const byGuest = vm !== null && (caller === "agent" || caller === "policy");
   return {
     kind: {
-      source: byGuest ? vm ?? "host" : caller,
+      source: byGuest ? vm : caller,
       byGuest,
-      key: `${op}${vm === null ? "" : `/${vm}`}/${rule ?? "allow"}`,
+      key: rule !== null && isOfAnyName(rule)
+        ? rule
+        : `${op}${vm === null ? "" : `/${vm}`}/${rule ?? "allow"}`,
     },
     event: allow ? "audit_allow" : "audit_deny",
     data: { caller, op, vm, rule, detail },

@@ -85,7 +85,13 @@ const ROWS: Rows = {
       expected: e.issue.expected,
       found: e.issue.found,
     }),
-  fault: (e) => error("init", "fault", { stage: e.stage, code: e.code, message: e.message }),
+  fault: (e) =>
+    error("init", "fault", {
+      stage: e.stage,
+      code: e.code,
+      message: e.message,
+      vm: e.vm ?? null,
+    }),
   safe_mode: (e) => warn("init", marker("RAYOS_SAFE_MODE", e.reason)),
   recovery_entered: (e) => warn("recovery", "RAYOS_RECOVERY_ENTERED", { shell: e.shell }),
   passphrase_attempt: (e) =>

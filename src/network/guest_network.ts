@@ -357,12 +357,8 @@ export class GuestNetwork {
 
   #notice(error: unknown): void {
     const { stage, code, message } = asFault(error, "network", "network.failed");
-    this.around.emit({
-      type: "fault",
-      stage,
-      code,
-      message: `${this.around.subject.vm}: ${message}`,
-    });
+    const { vm } = this.around.subject;
+    this.around.emit({ type: "fault", stage, code, message: `${vm}: ${message}`, vm });
   }
 }
 

@@ -133,7 +133,7 @@ function restartLater(runtime: Runtime, vm: VmId): void {
     return still && last && !runtime.ending ? startOne(runtime, guest) : undefined;
   }).catch((error) => {
     const { stage, code, message } = asFault(error, "launch", "launch.restart");
-    runtime.emit({ type: "fault", stage, code, message });
+    runtime.emit({ type: "fault", stage, code, message, vm });
   });
 }
 
@@ -149,6 +149,7 @@ function keepConsole(runtime: Runtime, plan: LaunchPlan, connection: Connection)
       type: "fault",
       stage: "guest",
       code: "guest.console_log",
+      vm: plan.vm,
       message: `console log of ${plan.vm}: ${
         reasonOf(error)
       }; check the guest's folder and the disk`,

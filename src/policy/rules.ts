@@ -179,6 +179,11 @@ export const DENY_RULES = {
     says: "Nothing is given to a guest, or taken from one, while the audit log cannot be written.",
     todo: "See `ray logs` for why; free space on RayOS Data or mend its disk, then ask again.",
   },
+  "audit.rate": {
+    key: null,
+    says: "More was given, to this guest or this caller, than the audit log has records for.",
+    todo: "Wait half a minute and ask again; `ray audit show` says what asked so often.",
+  },
   "network.off": {
     key: "<profile>.networking, defaults.networking",
     says: "The policy gives this guest no network.",

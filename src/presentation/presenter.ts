@@ -210,7 +210,7 @@ export class Presenter {
       const why =
         `${vm}: input was not acknowledged; the guest is ended, since it could take it later`;
       const fault = new Fault("guest", "input.silent", why);
-      this.around.emit({ type: "fault", stage: fault.stage, code: fault.code, message: why });
+      this.around.emit({ type: "fault", stage: fault.stage, code: fault.code, message: why, vm });
       await guest.endSilent();
       return false;
     }

@@ -361,6 +361,6 @@ export class GuestShares {
   #notice(error: unknown): void {
     const { stage, code, message } = asFault(error, "share", "share.failed");
     const { vm } = this.around.subject;
-    this.around.emit({ type: "fault", stage, code, message: `${vm}: ${message}` });
+    this.around.emit({ type: "fault", stage, code, message: `${vm}: ${message}`, vm });
   }
 }

@@ -83,12 +83,12 @@ export class Progress {
   failed(fault: Fault, words: string): void {
     const { stage, code } = fault;
     const message = words === "" ? fault.message : `${fault.message}; QEMU's last words: ${words}`;
-    this.emit({ type: "fault", stage, code, message });
+    this.emit({ type: "fault", stage, code, message, vm: this.subject.vm });
     this.#refusal = { rule: code, detail: fault.message };
   }
 
   /** Reports a fault that the guest lives on with. */
   noticed({ stage, code, message }: Fault): void {
-    this.emit({ type: "fault", stage, code, message });
+    this.emit({ type: "fault", stage, code, message, vm: this.subject.vm });
   }
 }
