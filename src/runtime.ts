@@ -127,6 +127,7 @@ export class Runtime {
     this.audit = new Audit(host, {
       now: () => sinks.now(),
       onLost: (reason) => this.#auditLost(reason),
+      onBack: () => this.#forget("audit.unwritable"),
       makeRoom: () => sinks.makeRoom(),
       looks: onlyLooks,
     });
@@ -142,7 +143,14 @@ export class Runtime {
   #auditLost(reason: string): void {
     const [code, text] = ["audit.unwritable", `audit log on RayOS Data: ${reason}`];
     this.emit({ type: "fault", stage: "data", code, message: `${text}; ${LOST_HINT}` });
+    this.#forget(code);
     this.troubles.push({ code, text, hint: LOST_HINT });
+  }
+
+  /** What was wrong and is not any more; the log still says that it was. */
+  #forget(code: string): void {
+    const others = this.troubles.filter((one) => one.code !== code);
+    this.troubles.splice(0, Infinity, ...others);
   }
 
   /**
@@ -158,8 +166,8 @@ export class Runtime {
     const { op, vm = null } = request;
     const [rule, detail] = decision.allow ? [null, null] : [decision.rule, decision.detail];
     const decided = { caller, op, vm, allow: decision.allow, rule, detail };
-    const why = this.audit.decided(decided, rowOf(op)?.exposes === true);
-    return why === null ? decision : deny("audit.unwritable", why);
+    const refused = this.audit.decided(decided, rowOf(op)?.exposes === true);
+    return refused === null ? decision : deny(refused.rule, refused.detail);
   }
 
   /** From here on this policy decides. */

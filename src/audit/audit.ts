@@ -12,17 +12,21 @@ import type { Host } from "../host/port.ts";
 import type { Issue } from "../issue.ts";
 import { AuditLog, type AuditPlace } from "./audit_log.ts";
 import { type Decided, decisionEntry, type Entry, entryOf } from "./audited.ts";
+import { canonicalJson } from "../json.ts";
 import { FOLDED, LOST, SEAL } from "./chain.ts";
 import { Folding } from "./fold.ts";
-import type { Content } from "./record.ts";
+import { type Content, tidy } from "./record.ts";
 import { isFull } from "./sinks.ts";
 
 /** Records that wait for a disk; those that come when it is full are counted. */
 const MOST_WAITING = 4096;
 /** What happens within this time is written at once. */
 const GROUP_MS = 20;
-/** So much is linked and written in one go. */
+/** So much is linked and written in one go: records, and bytes of them. A file may be larger by that. */
 const BATCH = 256;
+const BATCH_BYTES = 256 * 1024;
+/** What the chain adds to a record. */
+const CHAIN_BYTES = 512;
 /** What to do where the log cannot be written. */
 export const LOST_HINT =
   "nothing is given to a guest until it can be written; free space or mend the disk";
@@ -32,10 +36,24 @@ export interface AuditOptions {
   readonly now: () => string;
   /** Told when the log becomes unwritable, once each time. */
   readonly onLost: (reason: string) => void;
+  /** Told when it can be written again. */
+  readonly onBack: () => void;
   /** Makes room where the disk is full. @returns whether there is more now */
   readonly makeRoom: () => boolean;
   /** Whether a request of that name only looks: such a one is no record. */
   readonly looks: (op: string) => boolean;
+}
+
+/** Why a request that was allowed is not acted on. */
+export interface Refused {
+  readonly rule: "audit.unwritable" | "audit.rate";
+  readonly detail: string;
+}
+
+/** What stands for the record of a request that was not acted on after all. */
+interface Revoked {
+  readonly entry: Entry;
+  readonly content: Content;
 }
 
 export class Audit {
@@ -44,8 +62,12 @@ export class Audit {
   #why: string | null = "it is not open yet";
   #waiting: Content[] = [];
   #lost = 0;
-  /** How many of those that wait were being written when a fault came. */
+  /** How many of those that wait were being written when a fault came: they may be on the disk. */
   #begun = 0;
+  /** The last record that was counted as written, and of which chain. */
+  #counted: { readonly chain: string; readonly seq: number } | null = null;
+  /** Of those that may be, what was not acted on after all. */
+  readonly #revoked = new Map<Content, Revoked>();
   #scheduled = false;
   /** Whether it is a full disk that stands against it. */
   #full = false;
@@ -74,7 +96,12 @@ export class Audit {
     this.#place = place;
     const findings = this.#open(place);
     this.flush();
+    if (this.#why === null) this.#isBack();
     return findings;
+  }
+
+  #count(log: AuditLog): void {
+    this.#counted = { chain: log.fingerprint, seq: log.head.seq };
   }
 
   #open(place: AuditPlace): Issue[] {
@@ -82,6 +109,8 @@ export class Audit {
       const { log, findings } = AuditLog.open(this.host, place, this.options.now);
       this.#log = log;
       this.#why = null;
+      this.#catchUp(log.fingerprint === this.#counted?.chain ? log.after(this.#counted.seq) : []);
+      this.#count(log);
       return findings;
     } catch (error) {
       this.#fail(error);
@@ -99,19 +128,50 @@ export class Audit {
    * What was decided on a request.
    *
    * @param exposes whether it is acted on only where the record is on the disk
-   * @returns why it could not be written; null where it was, or need not be yet
+   * @returns why an allowed one must not be acted on; null where nothing stands against it
    */
-  decided(decided: Decided, exposes: boolean): string | null {
+  decided(decided: Decided, exposes: boolean): Refused | null {
     const entry = decisionEntry(decided, this.options.looks);
-    if (entry !== null) this.#add(entry);
-    if (!exposes || !decided.allow) return null;
-    this.flush();
-    return this.#why;
+    if (entry === null) return null;
+    if (!decided.allow || !exposes) {
+      this.#add(entry);
+      return null;
+    }
+    if (!this.#ended && !this.#folding.affords(entry.kind, this.host.clock.monoMs())) {
+      const detail = `${entry.kind.source} is given more than there are records for; wait a little`;
+      return this.#refuse(decided, { rule: "audit.rate", detail });
+    }
+    const content = this.#contentOf(entry);
+    if (!this.#ended) {
+      this.#waiting.push(content);
+      this.flush();
+      if (!this.#waiting.includes(content)) return null;
+    }
+    const why = this.#why ?? "it is not open";
+    return this.#refuse(decided, { rule: "audit.unwritable", detail: why }, content);
   }
 
-  #add({ kind, event, data }: Entry): void {
-    if (this.#ended || !this.#folding.admits(kind, this.host.clock.monoMs())) return;
-    this.#wait({ event, time: this.options.now(), data });
+  /** @param allowed the record that says otherwise, and waits */
+  #refuse(decided: Decided, refused: Refused, allowed?: Content): Refused {
+    const entry = decisionEntry({ ...decided, ...refused, allow: false }, this.options.looks);
+    if (entry === null || this.#ended) return refused;
+    const at = allowed === undefined ? -1 : this.#waiting.indexOf(allowed);
+    if (allowed !== undefined && at < this.#begun) {
+      this.#revoked.set(allowed, { entry, content: this.#contentOf(entry) });
+      return refused;
+    }
+    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#add(entry);
+    return refused;
+  }
+
+  #contentOf({ event, data }: Entry): Content {
+    return { event, time: this.options.now(), data };
+  }
+
+  #add(entry: Entry): void {
+    if (this.#ended || !this.#folding.admits(entry.kind, this.host.clock.monoMs())) return;
+    this.#wait(this.#contentOf(entry));
     if (this.#scheduled || this.#log === null) return;
     this.#scheduled = true;
     void this.host.clock.sleep(GROUP_MS).then(() => {
@@ -133,12 +193,40 @@ export class Audit {
     if (this.options.makeRoom() && this.#openAgain(this.#place)) this.#writeAll();
   }
 
-  /** Opens it after a fault; what came to the disk before the fault waits no longer. */
   #openAgain(place: AuditPlace): boolean {
     this.#open(place);
-    this.#waiting.splice(0, Math.min(this.#begun, this.#log?.caughtUp ?? 0));
-    this.#begun = 0;
     return this.#log !== null;
+  }
+
+  /**
+   * After a fault: what came to the disk before it waits no longer, and what was not acted on says so, as its
+   * only record or, where the other is on the disk, behind it.
+   */
+  #catchUp(there: readonly Content[]): void {
+    const nowMs = this.host.clock.monoMs();
+    const before = this.#waiting;
+    this.#waiting = [];
+    this.#begun = 0;
+    for (const [n, one] of before.entries()) {
+      const isThere = n < there.length && isSame(one, there[n]);
+      const revoked = this.#revoked.get(one);
+      // No more than before: what waits already is never dropped here.
+      if (revoked === undefined) { if (!isThere) this.#waiting.push(one); }
+      else if (isThere || this.#folding.admits(revoked.entry.kind, nowMs)) {
+        this.#waiting.push(revoked.content);
+      }
+    }
+    this.#revoked.clear();
+  }
+
+  /** The first of those that wait, as many as go into one write. */
+  #batch(): Content[] {
+    let bytes = 0;
+    const end = this.#waiting.slice(0, BATCH).findIndex((content) => {
+      bytes += JSON.stringify(content).length * 3 + CHAIN_BYTES;
+      return bytes > BATCH_BYTES;
+    });
+    return this.#waiting.slice(0, end < 0 ? BATCH : Math.max(1, end));
   }
 
   #writeAll(): boolean {
@@ -147,10 +235,11 @@ export class Audit {
       this.#lost = 0;
     }
     try {
-      while (this.#waiting.length > 0) {
-        const some = this.#waiting.slice(0, BATCH);
+      while (this.#log !== null && this.#waiting.length > 0) {
+        const some = this.#batch();
         this.#begun = some.length;
-        this.#log?.write(some);
+        this.#log.write(some);
+        this.#count(this.#log);
         this.#waiting.splice(0, some.length);
         this.#begun = 0;
       }
@@ -158,8 +247,13 @@ export class Audit {
       this.#fail(error);
       return false;
     }
-    this.#told = false;
+    this.#isBack();
     return true;
+  }
+
+  #isBack(): void {
+    if (this.#told) this.options.onBack();
+    this.#told = false;
   }
 
   #fail(error: unknown): void {
@@ -208,4 +302,10 @@ export class Audit {
       this.#why = reasonOf(error);
     }
   }
+}
+
+/** Whether a record that was read back is the one that was to be written. */
+function isSame(given: Content, read: Content | undefined): boolean {
+  return read !== undefined && given.event === read.event && given.time === read.time &&
+    canonicalJson(tidy(given.data)) === canonicalJson({ ...read.data });
 }

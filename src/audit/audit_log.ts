@@ -44,14 +44,15 @@ export interface AuditPlace {
 const MAX_EPOCH_RECORDS = 4096;
 /** Why such a seal was made. */
 const BY_SIZE = "size";
-/** A file is a little larger at most: the batch that filled it. */
+/** A file is a little larger at most: the batch that filled it, which {@link Audit} keeps far below this. */
 const READ_LIMIT = MAX_FILE_BYTES + 1024 * 1024;
 const FIRST_LINE_BYTES = 64 * 1024;
-const NAME = /^audit-(\d{6})\.jsonl$/;
+/** Six digits, and more from the millionth file on; no number has two names. */
+const NAME = /^audit-(\d{6}|[1-9]\d{6,14})\.jsonl$/;
 
 /** Names of the log's files among those of a folder, oldest first. */
 export function auditFiles(names: readonly string[]): string[] {
-  return names.filter((name) => NAME.test(name)).sort();
+  return names.filter((name) => NAME.test(name)).toSorted((a, b) => ordinalOf(a) - ordinalOf(b));
 }
 
 function nameOf(ordinal: number): string {
@@ -64,8 +65,6 @@ interface Found {
   readonly ordinal: number;
   /** Whether that file has its first record. */
   readonly begun: boolean;
-  /** Records behind the key state that came to the disk, without those that the log makes itself. */
-  readonly caughtUp: number;
   /** Bytes at its end that are no record. */
   readonly torn: number;
   readonly newline: boolean;
@@ -74,8 +73,6 @@ interface Found {
 export class AuditLog {
   #file: AppendFile | null = null;
   #state: KeyState;
-  /** How many of what was given to {@link write} before were found on the disk behind the key state. */
-  caughtUp = 0;
   /** What stands before the next line: the end of a line that was cut off. */
   #before = "";
 
@@ -145,7 +142,6 @@ export class AuditLog {
     const found = this.#find(files);
     if (found !== null) {
       this.#state = { ...this.#state, chain: found.chain, file: found.ordinal };
-      this.caughtUp = found.caughtUp;
       this.#file = this.host.append(this.#path(found.ordinal));
       this.#before = found.newline ? "" : "\n";
       const torn = found.torn === 0 ? {} : { torn_bytes: found.torn + this.#before.length };
@@ -178,7 +174,6 @@ export class AuditLog {
   /** Follows the lines from there on, as far as they are records of this chain. */
   #follow(names: readonly string[], chain: ChainState, from: number): Found {
     const follower = new Follower(chain, true);
-    let caughtUp = 0;
     let found: Found | null = null;
     for (const [n, name] of names.entries()) {
       const start = n === 0 ? from : 0;
@@ -195,7 +190,6 @@ export class AuditLog {
           torn += size;
           continue;
         }
-        if (!isOwn(record)) caughtUp++;
         good += torn + size;
         torn = 0;
       }
@@ -203,12 +197,11 @@ export class AuditLog {
         chain: follower.state,
         ordinal: ordinalOf(name),
         begun: start + good > 0,
-        caughtUp,
         torn: bytes.length - good,
         newline: start + bytes.length === 0 || whole.at(-1) === 10,
       };
     }
-    return found ?? { chain, ordinal: 1, begun: false, caughtUp, torn: 0, newline: false };
+    return found ?? { chain, ordinal: 1, begun: false, torn: 0, newline: false };
   }
 
   #bytes(name: string): Uint8Array {
@@ -223,6 +216,21 @@ export class AuditLog {
   get head(): { readonly seq: number; readonly hash: string } {
     const { seq, head } = this.#state.chain;
     return { seq, hash: head };
+  }
+
+  /**
+   * What lies behind that record, without what the log writes by itself: all that was given to {@link write}
+   * before a fault and came to the disk, whether or not the key state came to say so.
+   */
+  after(seq: number): Content[] {
+    if (seq >= this.#state.chain.seq) return [];
+    const files = auditFiles(this.host.list(this.place.folder));
+    return files.slice(-2).flatMap((name) =>
+      [...linesOf(this.#bytes(name))].flatMap(({ bytes }) => {
+        const record = readRecord(bytes);
+        return record === null || record.seq <= seq || isOwn(record) ? [] : record;
+      })
+    );
   }
 
   /** Fingerprint of the verification key. */
@@ -306,6 +314,9 @@ export class AuditLog {
   }
 
   #beginFile(ordinal: number): void {
+    if (!NAME.test(nameOf(ordinal))) {
+      throw new Error(`no file comes after the number ${ordinal - 1}; move the old log elsewhere`);
+    }
     this.#file?.close();
     this.#file = this.host.append(this.#path(ordinal));
     this.host.syncDirectory(this.place.folder);

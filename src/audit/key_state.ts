@@ -62,6 +62,8 @@ function decodeHalf(half: Uint8Array): KeyState | null {
   if (toHex(checkOf(body)) !== toHex(half.subarray(BODY, BODY + 32))) return null;
   if (new TextDecoder().decode(body.subarray(0, 8)) !== MAGIC) return null;
   const view = new DataView(body.buffer, body.byteOffset, BODY);
+  const numbers = [8, 16, 24, 184, 192].map((at) => Number(view.getBigUint64(at)));
+  if (!numbers.every(Number.isSafeInteger)) return null;
   return {
     chain: {
       epoch: Number(view.getBigUint64(8)),

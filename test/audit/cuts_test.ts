@@ -9,7 +9,8 @@ import { Audit } from "../../src/audit/audit.ts";
 import { auditFiles, AuditLog, type AuditPlace } from "../../src/audit/audit_log.ts";
 import { hashOf } from "../../src/audit/chain.ts";
 import { decodeKeyState } from "../../src/audit/key_state.ts";
-import { readRecord } from "../../src/audit/record.ts";
+import { linesOf } from "../../src/audit/lines_of.ts";
+import { type AuditRecord, readRecord } from "../../src/audit/record.ts";
 import { MAX_FILE_BYTES, MAX_FILES } from "../../src/audit/retention.ts";
 import { type AuditReport, type LogPart, verifyAll } from "../../src/audit/verify.ts";
 import { Cut, CutDisk } from "./cut_disk.ts";
@@ -233,14 +234,17 @@ Deno.test("AuditLog keeps ten files, and a file that somebody else took stays mi
   assert.equal(verifyAll(parts.slice(0, 1), { key, head: null, state: null }).anchor, "key");
 });
 
+/** The log's records, in order. */
+function recordsOn(disk: CutDisk): AuditRecord[] {
+  return partsOn(disk).flatMap((part) =>
+    [...linesOf(part.bytes)].flatMap(({ bytes }) => readRecord(bytes) ?? [])
+  );
+}
+
 function auditOn(disk: CutDisk, makeRoom: () => boolean = () => false) {
   const lost: string[] = [];
-  const audit = new Audit(disk, {
-    now,
-    onLost: (reason) => lost.push(reason),
-    makeRoom,
-    looks: () => false,
-  });
+  const onLost = (reason: string) => lost.push(reason);
+  const audit = new Audit(disk, { now, onLost, onBack: () => {}, makeRoom, looks: () => false });
   return { audit, lost };
 }
 
@@ -262,8 +266,8 @@ Deno.test("Audit denies what exposes while nothing can be written, says so once,
   assert.equal(audit.decided(asked("a"), true), null);
   for (const room of [0, 1, 100, 250]) {
     disk.room = room;
-    assert.match(audit.decided(asked(`full${room}`), true) ?? "", /ENOSPC/);
-    assert.match(audit.decided(asked(`full${room}again`), true) ?? "", /ENOSPC/);
+    assert.match(audit.decided(asked(`full${room}`), true)?.detail ?? "", /ENOSPC/);
+    assert.match(audit.decided(asked(`full${room}again`), true)?.detail ?? "", /ENOSPC/);
     assert.equal(audit.decided({ ...asked("b"), op: "vm.stop" }, false), null, "a stop needs none");
     disk.room = Infinity;
     assert.equal(audit.decided(asked(`room${room}`), true), null);
@@ -271,14 +275,16 @@ Deno.test("Audit denies what exposes while nothing can be written, says so once,
   assert.equal(lost.length, 4, "told once each time");
   const report = verify(disk, key);
   assert.ok(report.ok, `${report.bad?.line} ${report.bad?.what}`);
-  const text = disk.text(`${FOLDER}/audit-000001.jsonl`).split("\n").filter((line) =>
-    readRecord(new TextEncoder().encode(line)) !== null
-  ).join("\n");
+  const said = recordsOn(disk).map(({ event, data }) => `${event} ${data["vm"]} ${data["rule"]}`);
   for (const room of [0, 1, 100, 250]) {
-    for (const word of [`full${room}`, `full${room}again`, `room${room}`]) {
-      assert.equal(text.split(`"vm":"${word}"`).length, 2, `${word} is there once`);
+    for (const word of [`full${room}`, `full${room}again`]) {
+      const about = said.filter((one) => one.includes(` ${word} `));
+      assert.deepEqual(about, [`audit_deny ${word} audit.unwritable`], "it was not given");
     }
+    const given = said.filter((one) => one.includes(` room${room} `));
+    assert.deepEqual(given, [`audit_allow room${room} undefined`]);
   }
+  assert.ok(said.includes("audit_deny early audit.unwritable"));
 });
 
 Deno.test("Audit has older logs make room before it gives up", () => {
