@@ -118,6 +118,13 @@ export class Audit {
     }
   }
 
+  /** Records of a log that ends before this one is open; they come first, those that have no room are counted. */
+  carry(contents: readonly Content[]): void {
+    const room = Math.max(0, MOST_WAITING - this.#waiting.length);
+    this.#waiting.unshift(...contents.slice(0, room));
+    this.#lost += Math.max(0, contents.length - room);
+  }
+
   /** An event that was reported. */
   observe(event: HostEvent): void {
     const entry = entryOf(event, this.options.looks);

@@ -13,6 +13,11 @@ export const LAST_WORD = `${PATHS.run}/last_word.json`;
 /** The end was asked for, or its report is on the disk. */
 export const ASKED = '{"asked":true}\n';
 
+/** Where the n-th report waits, from 1 on, while memory stands in for the disk that it belongs on. */
+export function waitingReport(n: number): string {
+  return `${PATHS.run}/crash-${n}.json`;
+}
+
 /** What each cause means, for a person. */
 export const CAUSES: Readonly<Record<CrashCause, string>> = {
   uncaught: "the program ended by an error that nobody had foreseen",
@@ -82,12 +87,16 @@ export function reportName(n: number): string {
 }
 
 /** The last lines of a log's end; the first of its bytes may be the middle of a line. */
-export function lastLines(bytes: Uint8Array | null, whole: boolean): string[] {
+export function lastLines(
+  bytes: Uint8Array | null,
+  whole: boolean,
+  most = REPORT_LINES,
+): string[] {
   if (bytes === null) return [];
   const lines = new TextDecoder().decode(bytes).split("\n");
   if (lines.at(-1) === "") lines.pop();
   if (!whole) lines.shift();
-  return lines.slice(-REPORT_LINES);
+  return lines.slice(-most);
 }
 
 /** A file that the kernel left of a panic (pstore). */

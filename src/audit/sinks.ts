@@ -147,6 +147,14 @@ export class LogSinks {
     }
   }
 
+  /** Lines of files that are let go, before those that wait for the next ones; the last so many. */
+  carry(lines: readonly string[]): void {
+    const room = Math.max(0, RING_LINES - this.#waiting.length);
+    const kept = room === 0 ? [] : lines.slice(-room);
+    this.#dropped += lines.length - kept.length;
+    this.#waiting.unshift(...kept.map((text) => ({ text, always: true, quiet: true })));
+  }
+
   /** Makes what is written durable and lets go of the file system. */
   closeFiles(): void {
     const files = this.#files;

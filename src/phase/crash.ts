@@ -19,6 +19,7 @@ import {
   reportName,
   restartedByWatchdog,
   TAIL_BYTES,
+  waitingReport,
 } from "../audit/crash.ts";
 import { isBootId } from "../boot/session.ts";
 import { escapeUnsafe } from "../escape.ts";
@@ -27,6 +28,7 @@ import { reasonOf } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
 import { textOrDamaged } from "./damaged_text.ts";
+import { isStandIn } from "./stand_in.ts";
 
 const CRASH = `${PATHS.dataRoot}/crash`;
 /** Which boot RayOS Data had last. */
@@ -109,6 +111,8 @@ function file(runtime: Runtime, report: CrashReport): boolean {
         `this boot has ${MAX_REPORTS} reports already; this one is on the console only`,
       );
     }
+    // Memory goes; the report is for the disk that is to come.
+    if (isStandIn(runtime)) keepForDisk(runtime, report);
     let n = 1;
     while (names.includes(reportName(n))) n++;
     host.replace(`${folder}/${reportName(n)}`, renderReport(report));
@@ -118,6 +122,28 @@ function file(runtime: Runtime, report: CrashReport): boolean {
   } catch (error) {
     tellUnwritable(runtime, error);
     return false;
+  }
+}
+
+/** @throws where as many wait as one boot may have */
+function keepForDisk({ host }: Runtime, report: CrashReport): void {
+  for (let n = 1; n <= MAX_REPORTS; n++) {
+    if (host.lstat(waitingReport(n)) !== null) continue;
+    return host.put(waitingReport(n), renderReport(report));
+  }
+  throw new Error(`${MAX_REPORTS} reports wait for the disk already`);
+}
+
+/** Files what waited for the disk, which is there now. */
+function collectWaiting(runtime: Runtime): void {
+  const { host } = runtime;
+  if (isStandIn(runtime)) return;
+  for (let n = 1; n <= MAX_REPORTS; n++) {
+    const text = host.readText(waitingReport(n), MAX_REPORT_BYTES);
+    if (text === null) continue;
+    const report = readReport(text);
+    if (report !== null && !file(runtime, report)) continue;
+    host.remove(waitingReport(n));
   }
 }
 
@@ -149,6 +175,7 @@ export function collectCrashes(runtime: Runtime): void {
   const before = textOrDamaged(host, BOOT_ID_FILE, 256)?.trim() ?? "";
   try {
     if (isBootId(before) && before !== bootId) collectOfBoot(runtime, before);
+    collectWaiting(runtime);
     collectOfStart(runtime);
   } catch (error) {
     tellUnwritable(runtime, error);
@@ -160,10 +187,12 @@ function collectOfBoot(runtime: Runtime, before: string): void {
   const { host, emit } = runtime;
   const told = host.list(`${CRASH}/${before}`).length > 0;
   if (told) emit({ type: "crash", bootId: before, cause: "earlier", phase: "unknown" });
-  const names = host.list(PSTORE).filter((name) => name.startsWith("dmesg-"));
+  // What is left of more than so many is the next boot's.
+  const names = host.list(PSTORE).filter((name) => name.startsWith("dmesg-"))
+    .slice(0, MAX_PSTORE_FILES);
   const last = () => tailOfBoot(runtime, before);
   if (names.length > 0) {
-    const records = names.slice(0, MAX_PSTORE_FILES).map((name) => {
+    const records = names.map((name) => {
       const bytes = host.head(`${PSTORE}/${name}`, 64 * 1024) ?? new Uint8Array();
       return { name, text: new TextDecoder().decode(bytes) };
     });

@@ -194,3 +194,57 @@ Deno.test("a last word that was cut is none, and its start one that died", () =>
   assert.equal(reportIn(host, NOW)?.cause, "died");
   assert.equal(host.lstat(LAST_WORD), null);
 });
+
+Deno.test("a report of a start whose data root was memory for want of a disk waits, and is filed on the disk", () => {
+  const host = new FakeHost();
+  const standing = (runtime: Runtime) => {
+    runtime.dataDevice = "tmpfs";
+    return runtime;
+  };
+  // The start before was killed; this one ends by an error; and so does the next.
+  collectCrashes(standing(start(host, { start: 2, mounted: false })));
+  reportUncaught(standing(start(host, { start: 2, mounted: false })), "second");
+  const third = standing(start(host, { start: 3, mounted: false }));
+  collectCrashes(third);
+  reportNotReady(third, "third");
+  // Memory goes with all that is in it.
+  for (const path of [...host.files.keys()]) {
+    if (path.startsWith("/var/rayos/")) host.files.delete(path);
+  }
+  third.dataDevice = "/dev/vda";
+  collectCrashes(third);
+  const said = host.list(`${CRASH}/${NOW}`).toSorted().map((name) =>
+    reportIn(host, NOW, name)?.cause
+  );
+  assert.deepEqual(new Set(said), new Set(["died", "uncaught", "not_ready"]));
+  assert.equal(said.length, 3);
+  assert.deepEqual(host.list("/run/rayos").filter((name) => name.startsWith("crash-")), []);
+  collectCrashes(third);
+  assert.equal(host.list(`${CRASH}/${NOW}`).length, 3, "once");
+});
+
+Deno.test("a data root in memory that was asked for has its reports itself, and none waits", () => {
+  const host = new FakeHost();
+  const runtime = start(host, { start: 2, mounted: false });
+  runtime.dataDevice = "tmpfs";
+  runtime.cmdline = { ...runtime.cmdline, data: { by: "tmpfs" } };
+  collectCrashes(runtime);
+  assert.equal(reportIn(host, NOW)?.cause, "died");
+  assert.deepEqual(host.list("/run/rayos").filter((name) => name.startsWith("crash-")), []);
+});
+
+Deno.test("more than is read of what the kernel kept stays with it, for the next boot", () => {
+  const host = new FakeHost();
+  host.seed("/var/rayos/boot/current_boot_id", `${BEFORE}\n`);
+  for (let n = 0; n < 70; n++) {
+    host.seed(`/run/rayos/pstore/dmesg-erst-${n}`, `Oops#${n} Part1\nx${n}\n`);
+  }
+  collectCrashes(start(host));
+  const report = reportIn(host, BEFORE);
+  assert.equal(report?.last_lines.length, 64);
+  const left = host.list("/run/rayos/pstore");
+  assert.equal(left.length, 6);
+  for (const name of left) {
+    assert.ok(!report?.last_lines.includes(`x${name.split("-")[2]}`), `${name} was not read`);
+  }
+});

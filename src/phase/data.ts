@@ -14,6 +14,7 @@ import type { LauncherResult } from "../host/port.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
 import { openAudit } from "./audit.ts";
+import { takeOver } from "./stand_in.ts";
 
 /** What the mount launcher calls a data root in memory. */
 const TMPFS_SOURCE = "rayos-data";
@@ -49,7 +50,10 @@ export async function phaseData(runtime: Runtime): Promise<void> {
     settle(runtime, mounted.source, "already_mounted", null);
     return;
   }
-  if (mounted !== null) await release(runtime);
+  if (mounted !== null) {
+    takeOver(runtime);
+    await release(runtime);
+  }
   if (cmdline.data.by === "tmpfs") {
     await ask(runtime, "tmpfs", [], MOUNT_TIMEOUT_MS);
     settle(runtime, "tmpfs", "none", "asked");

@@ -33,6 +33,7 @@ function audited(disk: CutDisk) {
     now: () => NOW,
     onLost: () => told.push("lost"),
     onBack: () => told.push("back"),
+    looks: () => false,
     makeRoom: () => false,
   });
   audit.open(PLACE);
