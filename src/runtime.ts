@@ -166,7 +166,8 @@ export class Runtime {
     const { op, vm = null } = request;
     const [rule, detail] = decision.allow ? [null, null] : [decision.rule, decision.detail];
     const decided = { caller, op, vm, allow: decision.allow, rule, detail };
-    const refused = this.audit.decided(decided, rowOf(op)?.exposes === true);
+    const row = rowOf(op);
+    const refused = this.audit.decided(decided, row?.exposes === true, row?.often === true);
     return refused === null ? decision : deny(refused.rule, refused.detail);
   }
 

@@ -135,16 +135,22 @@ export class Audit {
    * What was decided on a request.
    *
    * @param exposes whether it is acted on only where the record is on the disk
+   * @param often whether many of the same are one record and a count, as of what is typed
    * @returns why an allowed one must not be acted on; null where nothing stands against it
    */
-  decided(decided: Decided, exposes: boolean): Refused | null {
+  decided(decided: Decided, exposes: boolean, often = false): Refused | null {
     const entry = decisionEntry(decided, this.options.looks);
     if (entry === null) return null;
     if (!decided.allow || !exposes) {
       this.#add(entry);
       return null;
     }
-    if (!this.#ended && !this.#folding.affords(entry.kind, this.host.clock.monoMs())) {
+    const nowMs = this.host.clock.monoMs();
+    if (often && !this.#ended && !this.#folding.admits(entry.kind, nowMs)) {
+      const detail = this.#why;
+      return detail === null ? null : this.#refuse(decided, { rule: "audit.unwritable", detail });
+    }
+    if (!often && !this.#ended && !this.#folding.affords(entry.kind, nowMs)) {
       const detail = `${entry.kind.source} is given more than there are records for; wait a little`;
       return this.#refuse(decided, { rule: "audit.rate", detail });
     }

@@ -132,6 +132,11 @@ export interface OpRow {
   /** Whether it gives a guest something, or gives something of a guest to somebody. */
   readonly exposes: boolean;
   /**
+   * It is asked for again and again, as keys are: the first of a minute is a record and the others are a count,
+   * since how often somebody types is not to be read from the audit log, and nothing of it waits for a disk.
+   */
+  readonly often?: true;
+  /**
    * It only looks: nothing of the host is another thing afterwards. Whether it was answered is nobody's account,
    * and the recovery shell may ask for it before its passphrase was given. Absent: it does not.
    */
@@ -188,6 +193,7 @@ const input: OpRow = {
   needs: given("state", "input_given", "presented"),
   states: RUNNING,
   exposes: true,
+  often: true,
 };
 const repair: OpRow = {
   callers: PRESENT,

@@ -200,6 +200,21 @@ Deno.test("Audit gives nothing away for which no record waits any more", () => {
   assert.ok(said.some((one) => one.event === "audit_lost"));
 });
 
+Deno.test("Audit has one record of keys that are asked for again and again, refuses none for their number, and all while it is unwritable", () => {
+  const disk = new CutDisk();
+  const { audit } = audited(disk);
+  const key = () => audit.decided(asked("a", "socket", "input.key"), true, true);
+  for (let n = 0; n < 5000; n++) assert.equal(key(), null);
+  const keys = () => recordsOn(disk).filter((one) => one.data["op"] === "input.key");
+  assert.deepEqual(keys().map((one) => one.event), ["audit_allow"]);
+  disk.room = 0;
+  assert.equal(audit.decided(asked("a"), true)?.rule, "audit.unwritable");
+  assert.equal(key()?.rule, "audit.unwritable");
+  disk.room = Infinity;
+  assert.equal(audit.decided(asked("a"), true), null);
+  assert.equal(key(), null);
+});
+
 Deno.test("Audit writes many large records in parts, so that no file becomes larger than is read", () => {
   const disk = new CutDisk();
   const { audit, key } = audited(disk);
