@@ -23,7 +23,7 @@ const LIMIT_MS = 600_000;
 const POLICY = `version = 0
 serial = 1
 limits.vms = 2
-limits.cpu_percent = 200
+limits.cpu_percent = 100
 
 [profiles.sharing]
 kind = "linux"
