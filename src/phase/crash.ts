@@ -31,6 +31,8 @@ import { textOrDamaged } from "./damaged_text.ts";
 import { isStandIn } from "./stand_in.ts";
 
 const CRASH = `${PATHS.dataRoot}/crash`;
+/** Those that know what became of the start before them. */
+const collected = new WeakSet<Runtime>();
 /** Which boot RayOS Data had last. */
 const BOOT_ID_FILE = `${PATHS.dataRoot}/boot/current_boot_id`;
 /** Left by the watchdog's loop when it ends a program that no longer shows that it is alive. */
@@ -176,7 +178,9 @@ export function collectCrashes(runtime: Runtime): void {
   try {
     if (isBootId(before) && before !== bootId) collectOfBoot(runtime, before);
     collectWaiting(runtime);
-    collectOfStart(runtime);
+    // Once: a disk that comes up later in this start has what waited for it.
+    if (!collected.has(runtime)) collectOfStart(runtime);
+    collected.add(runtime);
   } catch (error) {
     tellUnwritable(runtime, error);
   }

@@ -217,7 +217,7 @@ Deno.test("a report of a start whose data root was memory for want of a disk wai
     reportIn(host, NOW, name)?.cause
   );
   assert.deepEqual(new Set(said), new Set(["died", "uncaught", "not_ready"]));
-  assert.equal(said.length, 3);
+  assert.equal(said.length, 3, said.join());
   assert.deepEqual(host.list("/run/rayos").filter((name) => name.startsWith("crash-")), []);
   collectCrashes(third);
   assert.equal(host.list(`${CRASH}/${NOW}`).length, 3, "once");
