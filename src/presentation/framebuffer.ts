@@ -41,12 +41,30 @@ export function layoutOf(read: (name: string) => string | null): Layout {
   return { width, height, stride };
 }
 
-/** Writes a small part of a picture at once. */
+/** Writes a part of a picture at once. */
 export function paintNow(frame: FrameDevice, layout: Layout, canvas: Surface, area: Area): void {
-  for (let y = area.y; y < area.y + area.height; y++) {
-    const piece = canvas.row(area.x, y, area.width);
-    frame.write(y * layout.stride + area.x * PIXEL_BYTES, piece);
+  const each = liesWhole(layout, canvas, area) ? Math.max(1, area.height) : 1;
+  for (let row = 0; row < area.height; row += each) {
+    frame.write(...pieceOf(layout, canvas, area, row, each));
   }
+}
+
+/** Whether its rows lie one behind the other there as here, so that many are one piece. */
+function liesWhole(layout: Layout, canvas: Surface, { width }: Area): boolean {
+  return width === canvas.width && layout.stride === width * PIXEL_BYTES;
+}
+
+/** Where some rows of an area go, and their bytes. */
+function pieceOf(
+  layout: Layout,
+  canvas: Surface,
+  { x, y, width }: Area,
+  row: number,
+  count: number,
+): [position: number, bytes: Uint8Array] {
+  const from = canvas.row(x, y + row, width).byteOffset - canvas.pixels.byteOffset;
+  const piece = canvas.pixels.subarray(from, from + count * width * PIXEL_BYTES);
+  return [(y + row) * layout.stride + x * PIXEL_BYTES, piece];
 }
 
 /**
@@ -63,16 +81,14 @@ export async function paint(
 ): Promise<void> {
   let bytes = 0;
   let rows = 0;
-  for (const { x, y, width, height } of canvas.takeChanged()) {
-    // Rows that lie one behind the other there as here are one piece.
-    const whole = width === canvas.width && layout.stride === width * PIXEL_BYTES;
-    const each = whole ? Math.max(1, Math.floor(TURN_BYTES / 2 / layout.stride)) : 1;
+  for (const area of canvas.takeChanged()) {
+    const { height } = area;
+    const most = Math.max(1, Math.floor(TURN_BYTES / 2 / layout.stride));
+    const each = liesWhole(layout, canvas, area) ? most : 1;
     for (let row = 0; row < height; row += each) {
       if (!wanted()) return;
-      const count = Math.min(each, height - row);
-      const from = canvas.row(x, y + row, width).byteOffset - canvas.pixels.byteOffset;
-      const piece = canvas.pixels.subarray(from, from + count * width * PIXEL_BYTES);
-      frame.write((y + row) * layout.stride + x * PIXEL_BYTES, piece);
+      const [position, piece] = pieceOf(layout, canvas, area, row, Math.min(each, height - row));
+      frame.write(position, piece);
       bytes += piece.length;
       rows++;
       if (bytes + piece.length <= TURN_BYTES && rows < TURN_ROWS) continue;
