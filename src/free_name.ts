@@ -12,3 +12,8 @@ export function freeName(host: Pick<Host, "lstat">, nameOf: (count: number) => s
     if (host.lstat(name) === null) return name;
   }
 }
+
+/** The same for what is set aside beside its own place: `<path>.aside`, `<path>.aside.2` and so on. */
+export function freeAside(host: Pick<Host, "lstat">, path: string): string {
+  return freeName(host, (count) => `${path}.aside${count === 1 ? "" : `.${count}`}`);
+}

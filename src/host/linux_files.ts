@@ -7,7 +7,7 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { Fault, reasonOf } from "../fault.ts";
-import { freeName } from "../free_name.ts";
+import { freeAside } from "../free_name.ts";
 import type { AppendFile, FileFacts } from "./port.ts";
 
 const CHUNK = 64 * 1024;
@@ -208,10 +208,7 @@ export function replace(path: string, bytes: Uint8Array | string): void {
 
 function setAsideDirectory(path: string): void {
   if (lstat(path)?.type !== "directory") return;
-  fs.renameSync(
-    path,
-    freeName({ lstat }, (count) => `${path}.aside${count === 1 ? "" : `.${count}`}`),
-  );
+  fs.renameSync(path, freeAside({ lstat }, path));
 }
 
 /** @throws Fault `file.not_plain` where there is no such file */

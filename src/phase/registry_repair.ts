@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import type { Outcome } from "../control/protocol.ts";
 import { dataPath } from "../data_path.ts";
 import { reasonOf } from "../fault.ts";
-import { freeName } from "../free_name.ts";
+import { freeAside } from "../free_name.ts";
 import { PATHS } from "../permissions.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
@@ -101,10 +101,7 @@ function restore(
 function copyAside(runtime: Runtime): string | null {
   const { host } = runtime;
   if (host.lstat(REGISTRY_FILE) === null) return null;
-  const aside = freeName(
-    host,
-    (count) => `${REGISTRY_FILE}.aside${count === 1 ? "" : `.${count}`}`,
-  );
+  const aside = freeAside(host, REGISTRY_FILE);
   const now = readBounded(runtime, REGISTRY_FILE);
   // A copy first: wherever the power is cut, there is a registry, the old one or the new one.
   if (now instanceof Uint8Array) host.replace(aside, now);

@@ -5,7 +5,7 @@
  */
 
 import type { Outcome } from "../control/protocol.ts";
-import { freeName } from "../free_name.ts";
+import { freeAside } from "../free_name.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import { acceptedByPerson, renderAccepted } from "../policy/accepted.ts";
 import type { Runtime } from "../runtime.ts";
@@ -35,8 +35,7 @@ export function acceptSerial(runtime: Runtime, permit: Allowed<"serial.accept">)
   const { serial, sha256 } = accepted;
   if (permit.dryRun) return { ok: true, result: { serial, sha256, dry_run: true } };
   if (host.lstat(ACCEPTED_FILE) !== null) {
-    const aside = (count: number) => `${ACCEPTED_FILE}.aside${count === 1 ? "" : `.${count}`}`;
-    host.rename(ACCEPTED_FILE, freeName(host, aside));
+    host.rename(ACCEPTED_FILE, freeAside(host, ACCEPTED_FILE));
   }
   host.replace(ACCEPTED_FILE, renderAccepted(accepted));
   return { ok: true, result: { serial, sha256, next: "retry" } };

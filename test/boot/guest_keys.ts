@@ -1,6 +1,7 @@
 /** What a test types at the host's own keyboard, and what a guest says of it. */
 import { chordsOf } from "../../src/presentation/keys.ts";
 import type { BootRun } from "../../tools/boot_machine.ts";
+import { strike } from "./typing.ts";
 
 /** Milliseconds from key to key: a keyboard keeps little that the host has not taken yet. */
 const PACE_MS = 60;
@@ -10,12 +11,8 @@ export const taps = (text: string) => [...text].flatMap((one) => [`+${one}`, `-$
 
 /** Presses keys of the host's keyboard together, and lets go of them. */
 export async function tapAtHost(run: BootRun, ...names: string[]): Promise<void> {
-  const send = (down: boolean, data: string) =>
-    run.qmp("input-send-event", {
-      events: [{ type: "key", data: { down, key: { type: "qcode", data } } }],
-    });
-  for (const name of names) await send(true, name);
-  for (const name of names.toReversed()) await send(false, name);
+  for (const name of names) await strike(run, [true, name]);
+  for (const name of names.toReversed()) await strike(run, [false, name]);
   await new Promise((resolve) => setTimeout(resolve, PACE_MS));
 }
 

@@ -195,6 +195,12 @@ export async function rayInside(
   return { code: Number(code), output: new TextDecoder().decode(decoded(base64)) };
 }
 
+/** Runs `ray` on the machine where it must do what it is asked. */
+export async function rayDoes(run: BootRun, words: string): Promise<void> {
+  const { code, output } = await rayInside(run, words);
+  assert.equal(code, 0, `${words}: ${output}`);
+}
+
 /** Has one guest dealt with, and asserts that it came to that state. */
 export async function vmCommand(
   run: BootRun,

@@ -8,7 +8,7 @@ import type { Font } from "../../src/presentation/font.ts";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import { voidKeymap } from "../../tools/void_keymap.ts";
 import { listDataDisk, readDataDisk } from "../../tools/data_disk.ts";
-import { askInside, fileInside, insideOverlay, killProgram, rayInside } from "./inside.ts";
+import { askInside, fileInside, insideOverlay, killProgram, rayDoes, rayInside } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -37,11 +37,6 @@ const PACE_PART = 20;
 const CALM = Math.floor(KEYS_EACH / 2);
 /** The grey of the words in which QEMU says that a guest has drawn nothing yet. */
 const LETTERS_OF_QEMU = [0xaa, 0xaa, 0xaa] as const;
-
-async function ray(run: BootRun, words: string): Promise<void> {
-  const { code, output } = await rayInside(run, words);
-  assert.equal(code, 0, `${words}: ${output}`);
-}
 
 async function denied(run: BootRun, words: string, rule: string): Promise<void> {
   const { code, output } = await rayInside(run, words);
@@ -143,31 +138,31 @@ Deno.test("keys reach the guest that is presented and no other, over switches, a
     const font = await fontInside(run);
     await untilStatus(run, font);
     await denied(run, `input text ${ONE} abc`, "input.not_presented");
-    await ray(run, `present ${ONE}`);
+    await rayDoes(run, `present ${ONE}`);
     await untilShown(run, font, ONE);
-    await ray(run, `input text ${ONE} abc`);
+    await rayDoes(run, `input text ${ONE} abc`);
     await denied(run, `input text ${OTHER} abc`, "input.not_presented");
     // A key that is held is let go of before the other one is shown, which never sees it.
-    await ray(run, `input key ${ONE} ctrl --act press`);
-    await ray(run, `present ${OTHER}`);
+    await rayDoes(run, `input key ${ONE} ctrl --act press`);
+    await rayDoes(run, `present ${OTHER}`);
     await untilShown(run, font, OTHER);
-    await ray(run, `input text ${OTHER} xyz`);
+    await rayDoes(run, `input text ${OTHER} xyz`);
     await denied(run, `input key ${ONE} ctrl --act release`, "input.not_presented");
-    await ray(run, `input key ${OTHER} ctrl --act press`);
-    await ray(run, `vm pause ${OTHER}`);
+    await rayDoes(run, `input key ${OTHER} ctrl --act press`);
+    await rayDoes(run, `vm pause ${OTHER}`);
     assert.deepEqual(shownIn(run), [`on ${ONE}`, `off ${ONE}`, `on ${OTHER}`, `off ${OTHER}`]);
-    await ray(run, `vm resume ${OTHER}`);
+    await rayDoes(run, `vm resume ${OTHER}`);
     await denied(run, `input text ${OTHER} abc`, "input.not_presented");
-    await ray(run, `present ${ONE}`);
-    await ray(run, `input key ${ONE} ctrl --act press`);
+    await rayDoes(run, `present ${ONE}`);
+    await rayDoes(run, `input key ${ONE} ctrl --act press`);
     // Whoever was shown is not shown to a program that was started again.
     const from = await killProgram(run);
     await denied(run, `input text ${ONE} abc`, "input.not_presented");
     assert.deepEqual(shownIn(run, from), []);
     // What it held is let go of before anything else.
-    await ray(run, `present ${ONE}`);
-    await ray(run, `input text ${ONE} p`);
-    await ray(run, `hide ${ONE}`);
+    await rayDoes(run, `present ${ONE}`);
+    await rayDoes(run, `input text ${ONE} p`);
+    await rayDoes(run, `hide ${ONE}`);
 
     // From here on somebody types at the host's own keyboard. Nobody is presented: nobody gets it, and the
     // kernel's own console gives it no meaning.
@@ -178,13 +173,13 @@ Deno.test("keys reach the guest that is presented and no other, over switches, a
     await askInside(run, "do $bb loadkmap < /etc/rayos/void.kmap", /inside done/u);
     // Half of each turn is typed while the next switch is asked for.
     let took = performance.now();
-    await ray(run, `present ${ONE}`);
+    await rayDoes(run, `present ${ONE}`);
     took = performance.now() - took;
     for (let turn = 0; turn < SWITCHES; turn++) {
       const pace = Math.max(PACE_MS, took / PACE_PART);
       await typeAtHost(run, turn * KEYS_EACH, CALM, pace);
       const began = performance.now();
-      const switched = ray(run, `present ${turn % 2 === 0 ? OTHER : ONE}`)
+      const switched = rayDoes(run, `present ${turn % 2 === 0 ? OTHER : ONE}`)
         .then(() => took = performance.now() - began);
       await typeAtHost(run, turn * KEYS_EACH + CALM, KEYS_EACH - CALM, pace);
       await switched;

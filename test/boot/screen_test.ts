@@ -3,10 +3,9 @@
  * from the guest's own driver over QEMU's VNC and the host's framebuffer to what the outer machine shows.
  */
 import assert from "node:assert/strict";
-import type { BootRun } from "../../tools/boot_machine.ts";
 import type { VmId } from "../../src/id.ts";
 import type { Font } from "../../src/presentation/font.ts";
-import { askInside, insideOverlay, killProgram, rayInside } from "./inside.ts";
+import { askInside, insideOverlay, killProgram, rayDoes } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -36,11 +35,6 @@ const COLOUR_OF_ONE = [0x21, 0x30, 0x7a] as const;
 const COLOUR_OF_OTHER = [0x7a, 0x30, 0x21] as const;
 /** The guest's own cursor blinks over its picture, and less than the host's whole screen is its. */
 const NEARLY_ALL = 0.98;
-
-async function ray(run: BootRun, words: string): Promise<void> {
-  const { code, output } = await rayInside(run, words);
-  assert.equal(code, 0, `${words}: ${output}`);
-}
 
 const shown = (vm: string, input: boolean) => ({ vm: vm as VmId, kind: "linux" as const, input });
 
@@ -93,7 +87,7 @@ fullTest(
       await keepPicture(run, "status");
       const order = [[ONE, true, COLOUR_OF_ONE], [OTHER, false, COLOUR_OF_OTHER]] as const;
       for (const [vm, input, colour] of [...order, ...order]) {
-        await ray(run, `present ${vm}`);
+        await rayDoes(run, `present ${vm}`);
         await untilScreen(run, `the picture of ${vm}`, (screen) => {
           const own = drawn(screen, font, shown(vm, input));
           return hasBar(screen, own) && partOf(screen, own.bar.height, colour) > NEARLY_ALL;
@@ -109,14 +103,14 @@ fullTest(
       await killProgram(run);
       await untilStatus(run, font);
       // A QEMU that is gone takes its picture with it.
-      await ray(run, `present ${ONE}`);
+      await rayDoes(run, `present ${ONE}`);
       await untilScreen(
         run,
         "its picture again",
         (screen) =>
           partOf(screen, drawn(screen, font, null).bar.height, COLOUR_OF_ONE) > NEARLY_ALL,
       );
-      await ray(run, `vm kill ${ONE}`);
+      await rayDoes(run, `vm kill ${ONE}`);
       await untilStatus(run, font);
       assertEndedInOrder(await finish(run));
     });

@@ -4,8 +4,7 @@
  * kind, in every run).
  */
 import assert from "node:assert/strict";
-import type { BootRun } from "../../tools/boot_machine.ts";
-import { insideOverlay, rayInside } from "./inside.ts";
+import { insideOverlay, rayDoes } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -32,11 +31,6 @@ const RUNS = [
   },
 ] as const;
 
-async function ray(run: BootRun, words: string): Promise<void> {
-  const { code, output } = await rayInside(run, words);
-  assert.equal(code, 0, `${words}: ${output}`);
-}
-
 for (const { amounts, least } of RUNS) {
   const name =
     `${least.keys} keys over ${amounts.switches} switches, the pointer and the chord reach who is presented, and nobody else`;
@@ -57,13 +51,13 @@ for (const { amounts, least } of RUNS) {
       for (const vm of [ONE, OTHER]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
       const font = await fontInside(run);
       await untilStatus(run, font);
-      await ray(run, `present ${ONE}`);
+      await rayDoes(run, `present ${ONE}`);
       typing = new Typing(run, [ONE, OTHER]);
       await typing.begin();
       await typing.overSwitches(amounts);
       await typing.end();
       await pointOverSwitches(run, ONE, OTHER);
-      await ray(run, `present ${ONE}`);
+      await rayDoes(run, `present ${ONE}`);
       // The chord takes whoever is presented off the screen, who is told that Ctrl and Alt are up.
       const told = run.lines.length;
       for (const down of [true, false]) {

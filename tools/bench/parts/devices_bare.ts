@@ -2,9 +2,25 @@
 import { fileInside } from "../../../test/boot/inside.ts";
 import { onHost } from "../../../test/boot/network/state.ts";
 import type { BootRun } from "../../boot_machine.ts";
+import type { OverlayFile } from "../../boot_overlay.ts";
+import { bareCommand } from "./vm_guests.ts";
 
+/** Its agent and monitor lead nowhere, its console to a pipe. */
+const WAYS = {
+  agent: "null,id=agent",
+  qmp: "null,id=qmp",
+  console: "pipe,id=console,path=/s/console",
+};
 const LIMIT_MS = 600_000;
 const START_MS = 180_000;
+
+/** What is added to the host's image for it. */
+export async function bareOverlay(argv: readonly string[]): Promise<Record<string, OverlayFile>> {
+  return {
+    "/usr/lib/bare": await Deno.readTextFile(new URL("devices_bare.sh", import.meta.url)),
+    "/etc/bench/qemu": bareCommand(argv, WAYS),
+  };
+}
 
 /** Has its shell do something and waits until it says that it was done; gives what it wrote meanwhile. */
 export async function inBare(run: BootRun, command: string, mark: string): Promise<string> {

@@ -12,8 +12,8 @@ import type { LogLine } from "../../boot_log.ts";
 import { bootMachine, type BootRun } from "../../boot_machine.ts";
 import type { Image } from "../../boot_prepare.ts";
 import { readDataDisk } from "../../data_disk.ts";
-import { inBare, startBare } from "./devices_bare.ts";
-import { bareCommand, plannedBy } from "./vm_guests.ts";
+import { bareOverlay, inBare, startBare } from "./devices_bare.ts";
+import { plannedBy } from "./vm_guests.ts";
 
 /** One guest behind the walls, one that is started by hand; those after them have a lease each. */
 const [WALLED, BARE] = ["net-0", "net-1"] as const;
@@ -138,15 +138,9 @@ export async function networkRuns(
     "-device",
     JSON.stringify({ driver: "virtio-net-pci", netdev: "n0", bus: "port-network", romfile: "" }),
   ];
-  const ways = {
-    agent: "null,id=agent",
-    qmp: "null,id=qmp",
-    console: "pipe,id=console,path=/s/console",
-  };
   const overlay = {
     ...await internetOverlay(home),
-    "/usr/lib/bare": await Deno.readTextFile(new URL("devices_bare.sh", import.meta.url)),
-    "/etc/bench/qemu": bareCommand(argv, ways),
+    ...await bareOverlay(argv),
   };
   await using run = await bootMachine({
     ...image,

@@ -10,8 +10,8 @@ import { GUEST_FILES } from "../../boot_prepare.ts";
 import { bootMachine } from "../../boot_machine.ts";
 import { joinOverlay } from "../../boot_overlay.ts";
 import type { Image } from "../../boot_prepare.ts";
-import { inBare, startBare } from "./devices_bare.ts";
-import { bareCommand, plannedBy } from "./vm_guests.ts";
+import { bareOverlay, inBare, startBare } from "./devices_bare.ts";
+import { plannedBy } from "./vm_guests.ts";
 
 const [WALLED, BARE] = ["share-0", "share-1"] as const;
 const MIB = 96;
@@ -129,15 +129,9 @@ export async function shareRuns(
       }),
     ]),
   ];
-  const ways = {
-    agent: "null,id=agent",
-    qmp: "null,id=qmp",
-    console: "pipe,id=console,path=/s/console",
-  };
   const overlay = {
     ...await insideOverlay(),
-    "/usr/lib/bare": await Deno.readTextFile(new URL("devices_bare.sh", import.meta.url)),
-    "/etc/bench/qemu": bareCommand(argv, ways),
+    ...await bareOverlay(argv),
   };
   await using run = await bootMachine({
     ...image,
