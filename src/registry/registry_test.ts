@@ -34,8 +34,10 @@ function record(id: string, parts: Document = {}): Document {
   };
 }
 
+/** A registry of these records, each under its name; one whose name is no text stands under another. */
 function file(...records: Document[]): string {
-  const vms = Object.fromEntries(records.map((one) => [String(one["vm_id"]), one]));
+  const key = ({ vm_id: id }: Document) => typeof id === "string" ? id : "not-a-text";
+  const vms = Object.fromEntries(records.map((one) => [key(one), one]));
   return JSON.stringify({ version: 0, vms });
 }
 
