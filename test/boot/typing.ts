@@ -110,6 +110,8 @@ export interface Counted {
   readonly near: number;
   readonly held: number;
   readonly unseen: number;
+  /** Milliseconds that the slowest switch took. */
+  readonly slowestMs: number;
 }
 
 /** One typing. The first of the guests is presented when it begins. */
@@ -234,8 +236,12 @@ export class Typing {
         who === null ? sum + (cuts[n + 1] ?? downs.length) - (cuts[n] ?? 0) : sum,
       0,
     );
-    const counted = { keys: downs.length, switches: times.length, near, held, unseen };
-    return { ...verdict, counted };
+    const slowestMs = Math.max(0, ...times.map(({ asked, over }) => over - asked));
+    const counted = { keys: downs.length, switches: times.length, near, held, unseen, slowestMs };
+    // What waits too long goes nowhere, and the host says so: then this machine was too slow, and no gate wrong.
+    const dropped = this.run.lines.filter((line) => line.event === "input_dropped")
+      .map((line) => `the host says that keys waited too long: ${line.text}`);
+    return { ...verdict, wrong: [...dropped, ...verdict.wrong], counted };
   }
 }
 

@@ -76,9 +76,9 @@ for (const { amounts, least } of RUNS) {
     const { wrong, counted } = typing.judge(disk, all);
     assert.deepEqual(wrong, []);
     const { keys, switches, near, held, unseen } = counted;
-    console.log(
-      `${keys} keys over ${switches} switches, ${near} near one, ${held} with a key held, ${unseen} for nobody`,
-    );
+    const said =
+      `${keys} keys over ${switches} switches, ${near} near one, ${held} with a key held, ${unseen} for nobody`;
+    console.log(`${said}; the slowest switch took ${counted.slowestMs} ms`);
     assert.ok(
       keys >= least.keys && switches === amounts.switches,
       `${keys} keys, ${switches} switches`,

@@ -4,6 +4,9 @@
  * presented, in order, and nothing else. Pure; the tests that type on real machines ask it.
  */
 
+/** So many keys further on is looked for what would explain a wrong one; few enough that none comes twice. */
+const LOOK_AHEAD = 12;
+
 /** From one switch to the next. */
 export interface Turn {
   /** Who is presented in it, by its place among the lists; null: nobody. */
@@ -94,8 +97,13 @@ function stuck(
   lists: Received,
 ): string {
   if (who === null) return `turn ${turn}: nothing explains key ${at}`;
-  const found = lists[who]?.[next[who] ?? 0] ?? "nothing";
-  return `turn ${turn}: key ${at} is ${typed[at]}, and guest ${who} has ${found}`;
+  const rest = (lists[who] ?? []).slice(next[who] ?? 0);
+  const [found = "nothing"] = rest;
+  const said = `turn ${turn}: key ${at} is ${typed[at]}, and guest ${who} has ${found}`;
+  const lost = typed.slice(at + 1, at + 1 + LOOK_AHEAD).indexOf(found) + 1;
+  if (lost > 0) return `${said}: it lacks ${lost}`;
+  const more = rest.slice(1, 1 + LOOK_AHEAD).indexOf(typed[at] ?? "") + 1;
+  return more > 0 ? `${said}: it has ${more} too many` : said;
 }
 
 /** Keys that were still down for a guest when its turn was over and its next one began. */

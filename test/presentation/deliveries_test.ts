@@ -15,8 +15,18 @@ const wrongIn = (...received: string[]) => deliveries(typed, turns, received.map
 
 Deno.test("deliveries finds a key that came to a hidden guest, to both, to nobody or too late", () => {
   // A key before or behind the time that the switch took.
-  assert.match(wrongIn("abkl", "cdefgh").join(), /turn 0: key 2 is c, and guest 0 has k/u);
-  assert.match(wrongIn("abcdefgkl", "h").join(), /turn 1: key 6 is g, and guest 1 has h/u);
+  assert.match(
+    wrongIn("abkl", "cdefgh").join(),
+    /turn 0: key 2 is c, and guest 0 has k: it lacks 8/u,
+  );
+  assert.match(
+    wrongIn("abcdefgkl", "h").join(),
+    /turn 1: key 6 is g, and guest 1 has h: it lacks 1/u,
+  );
+  assert.match(
+    wrongIn("zabckl", "defgh").join(),
+    /turn 0: key 0 is a, and guest 0 has z: it has 1 too many/u,
+  );
   assert.notDeepEqual(wrongIn("abcdkl", "defgh"), [], "both have d");
   assert.notDeepEqual(wrongIn("abckl", "efgh"), [], "nobody has d");
   assert.notDeepEqual(wrongIn("abckl", "defghi"), [], "nobody was presented at i");
