@@ -21,6 +21,7 @@ import { beginInput } from "./phase/input.ts";
 import { metricsOperations } from "./phase/metrics.ts";
 import { networkOperations } from "./phase/network_rights.ts";
 import { installPolicy } from "./phase/policy_install.ts";
+import { powerButton, powerOperations } from "./phase/power.ts";
 import { serveRecovery } from "./phase/recovery_console.ts";
 import { beginScreenShell } from "./phase/recovery_screen.ts";
 import { recoveryOperations } from "./phase/recovery_operations.ts";
@@ -79,9 +80,9 @@ export async function init(host: Host): Promise<void> {
   });
   composeOperations(runtime);
   const screen = beginScreen(runtime);
-  host.onPowerButton(() => void runtime.powerButton());
+  host.onPowerButton(() => void powerButton(runtime));
   // Pressed while no program ran: nothing is begun. Guests that run are ended in order.
-  if (host.lstat(POWER_BUTTON_NOTE) !== null) return await runtime.powerButton();
+  if (host.lstat(POWER_BUTTON_NOTE) !== null) return await powerButton(runtime);
   // The command line is read when the first phase has run, which is before this returns.
   const boot = runSequence(runtime);
   await Promise.race([boot, lateForReady(runtime)]);
@@ -108,6 +109,7 @@ export function composeOperations(runtime: Runtime): void {
     ...shareOperations(runtime),
     ...recoveryOperations(runtime),
     ...metricsOperations(runtime),
+    ...powerOperations(runtime),
   ];
   for (const [op, operation] of inFiles) {
     operations.set(op, operation);

@@ -15,9 +15,8 @@ import { type Outcome, requestOf } from "./control/protocol.ts";
 import type { HostEvent } from "./event.ts";
 import { asFault } from "./fault.ts";
 import type { Host, Listener } from "./host/port.ts";
-import { allSlots, type VmId, vmId } from "./id.ts";
+import { type VmId, vmId } from "./id.ts";
 import type { Issue } from "./issue.ts";
-import { GUESTS_CGROUP, PATHS } from "./permissions.ts";
 import type { HostFacts, LaunchPlan } from "./plan/launch_plan.ts";
 import {
   type Allowed,
@@ -33,8 +32,6 @@ import type { Explained } from "./policy/explain.ts";
 import type { Profile } from "./policy/policy.ts";
 import { Presenter } from "./presentation/presenter.ts";
 import type { Registry } from "./registry/guest.ts";
-import { within } from "./within.ts";
-import { endStranger } from "./supervisor/ending.ts";
 import type { Guest } from "./supervisor/guest.ts";
 
 /** The policy in force, and where its right comes from. */
@@ -61,17 +58,13 @@ export interface BrokenRecord {
 export type Operation = (
   permit: Allowed,
   args: Readonly<Record<string, unknown>>,
+  caller: Caller,
 ) => Promise<Outcome> | Outcome;
 
 /** What is still answered while the machine ends: looking, not acting. */
 const WHILE_ENDING: readonly string[] = ["status", "vm.list", "logs.tail", "audit.show"];
 /** What is answered before the boot is over: guests are still decided on. */
 const WHILE_BOOTING: readonly string[] = [...WHILE_ENDING, "power.off", "power.reboot"];
-const POWER_TIMEOUT_MS = 600_000;
-const HIDE_TIMEOUT_MS = 20_000;
-
-/** How the program ends: with the machine, or to be started again by PID 1. */
-export type End = "poweroff" | "reboot" | "restart";
 
 export class Runtime {
   cmdline: Cmdline = CMDLINE_DEFAULTS;
@@ -299,74 +292,16 @@ export class Runtime {
     if (permit.dryRun && !DRY_RUNS.some((one) => one === permit.op)) {
       return { ok: true, result: { dry_run: true, allowed: op, vm } };
     }
-    switch (permit.op) {
-      case "power.off":
-      case "power.reboot":
-        // The answer goes out first; the end takes its time.
-        setTimeout(() => this.end(permit as Allowed<"power.off" | "power.reboot">, caller), 50);
-        return { ok: true, result: { ending: true } };
-      default:
-        return await this.operations.get(permit.op)?.(permit, args) ??
-          { ok: false, rule: "op.not_yet", detail: `${op} is not part of this program` };
-    }
+    return await this.operations.get(permit.op)?.(permit, args, caller) ??
+      { ok: false, rule: "op.not_yet", detail: `${op} is not part of this program` };
   }
 
-  /** The power button: as if a person at the machine asked. */
-  async powerButton(): Promise<void> {
-    const decision = this.decide("console", { op: "power.off" });
-    if (decision.allow) await this.end(decision.permit, "power_button");
-  }
-
-  /** Ends guests, then the machine. Whoever comes second is ignored: it is ending already. */
-  async end(permit: Allowed<"power.off" | "power.reboot">, reason: string): Promise<void> {
-    if (this.#ending) return;
+  /** From here on the machine is being ended; false: it is already. */
+  beginEnding(): boolean {
+    if (this.#ending) return false;
     this.#ending = true;
-    const how = permit.op === "power.off" ? "poweroff" : "reboot";
     this.control?.close();
-    // The guest that is shown is told that every key is up; none holds an end up by it.
-    const hidden = this.presenter.ask({ type: "hide", vm: null });
-    await within(HIDE_TIMEOUT_MS, "hiding", hidden).catch(() => {});
-    try {
-      // One that cannot be ended in order takes no time from the others.
-      const ends = [...this.guests.values()].map((guest) => this.#endGuest(guest, permit, how));
-      await Promise.allSettled(ends);
-      // What runs in a slot without a plan, e.g. after a restart into safe mode.
-      const left = allSlots().filter((slot) => this.host.processesOf(slot).length > 0);
-      await Promise.all(left.map((slot) => endStranger(this.host, slot)));
-    } catch (error) {
-      // The machine ends all the same, as was asked; the kernel takes what is left with it.
-      const { stage, code, message } = asFault(error, "shutdown", "shutdown.guests");
-      this.emit({ type: "fault", stage, code, message });
-    }
-    this.#account();
-    this.recordBoot(how);
-    const last = { type: "shutdown", how, reason } as const;
-    const sealed = this.audit.end(last);
-    if (sealed !== null) this.emit({ type: "audit_sealed", seq: sealed.seq, head: sealed.hash });
-    this.emit(last);
-    try {
-      this.sinks.closeFiles();
-    } catch {
-      // The disk is failing; nothing can be written any more, and the machine ends all the same.
-    }
-    await this.host.drain(2_000);
-    const word = how === "poweroff" ? "off" : "reboot";
-    // A disk with much to write takes its time; an end that was said is not given up.
-    while (true) {
-      const ended = await this.host.launch("power", [word], POWER_TIMEOUT_MS).catch(() => null);
-      if (ended?.code === 0) return;
-      await this.host.clock.sleep(1_000);
-    }
-  }
-
-  /** Saves a guest where the policy says so, else ends it in order; so too where the saving fails. */
-  async #endGuest(
-    guest: Guest,
-    permit: Allowed<"power.off" | "power.reboot">,
-    how: string,
-  ): Promise<void> {
-    if (this.profileOf(guest.plan.vm)?.onShutdown === "suspend") await guest.suspend(permit, how);
-    await guest.stop(permit, how);
+    return true;
   }
 
   /** Ends the program; PID 1 starts it again, and guests run on. */
@@ -376,51 +311,5 @@ export class Runtime {
     this.sinks.closeFiles();
     this.host.put(LAST_WORD, ASKED);
     this.host.exit(0);
-  }
-
-  /** What the kernel counted in the guests' cgroup: whether a QEMU process ever ran. */
-  #account(): void {
-    const number = (file: string) => {
-      const text = this.host.readText(`${GUESTS_CGROUP}/${file}`, 4096);
-      return text === null ? null : Number(text);
-    };
-    this.emit({
-      type: "guests_account",
-      ever: number("pids.peak") ?? -1,
-      memoryPeakBytes: number("memory.peak"),
-    });
-  }
-
-  /** This boot's line of history; null: it goes on. */
-  recordBoot(ended: "poweroff" | "reboot" | null): void {
-    if (this.dataDevice === null) return;
-    const record = {
-      boot_id: this.bootId,
-      version: this.image.version,
-      build_id: this.image.buildId,
-      start: this.starts.start,
-      wall: this.host.clock.wall().toISOString(),
-      uptime_ms: Math.round(this.host.clock.monoMs()),
-      mode: this.mode,
-      ready: this.ready,
-      failed_in: this.failedIn,
-      troubles: this.troubles.map((one) => one.code),
-      policy: this.inForce?.sha256 ?? null,
-      accepted: this.accepted,
-      ended,
-    };
-    try {
-      this.host.replace(
-        `${PATHS.dataRoot}/boot/history/${this.bootId}.json`,
-        `${JSON.stringify(record)}\n`,
-      );
-    } catch (error) {
-      this.emit({
-        type: "fault",
-        stage: "data",
-        code: "boot.history",
-        message: `boot history: ${error instanceof Error ? error.message : error}; check the disk`,
-      });
-    }
   }
 }

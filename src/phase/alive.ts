@@ -8,6 +8,7 @@ import { HEALTHY_MS, renderStarts } from "../boot/session.ts";
 import { reasonOf } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
+import { recordBoot } from "./boot_record.ts";
 import { reportNotReady } from "./crash.ts";
 import { STARTS_FILE } from "./session.ts";
 
@@ -64,7 +65,7 @@ export async function lateForReady(runtime: Runtime): Promise<void> {
   runtime.troubles.push({ code: "boot.not_ready", text, hint });
   runtime.enterSafeMode("boot.not_ready");
   reportNotReady(runtime, text);
-  runtime.recordBoot(null);
+  recordBoot(runtime, null);
 }
 
 /** Once the host was ready for long enough, starts that died before are forgotten. */

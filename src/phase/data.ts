@@ -14,6 +14,7 @@ import type { LauncherResult } from "../host/port.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
 import { openAudit } from "./audit.ts";
+import { recordBoot } from "./boot_record.ts";
 import { takeOver } from "./stand_in.ts";
 
 /** What the mount launcher calls a data root in memory. */
@@ -199,7 +200,7 @@ function settle(runtime: Runtime, device: string, check: string, why: string | n
   openAudit(runtime);
   host.replace(`${PATHS.dataRoot}/boot/current_boot_id`, `${bootId}\n`);
   trimHistory(runtime);
-  runtime.recordBoot(null);
+  recordBoot(runtime, null);
 }
 
 function trustClock(runtime: Runtime): void {

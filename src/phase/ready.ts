@@ -7,6 +7,7 @@ import { CRASH_LOOP, renderStarts } from "../boot/session.ts";
 import { Fault } from "../fault.ts";
 import { watchHealth } from "./alive.ts";
 import { keepAudit } from "./audit.ts";
+import { recordBoot } from "./boot_record.ts";
 import { beginInput } from "./input.ts";
 import type { Runtime } from "../runtime.ts";
 import { STARTS_FILE } from "./session.ts";
@@ -25,6 +26,6 @@ export function phaseReady(runtime: Runtime): void {
   void watchHealth(runtime);
   const guests = [...runtime.guests.values()].filter((guest) => guest.state === "running").length;
   runtime.emit({ type: "ready", mode: runtime.mode, guests });
-  runtime.recordBoot(null);
+  recordBoot(runtime, null);
   keepAudit(runtime);
 }

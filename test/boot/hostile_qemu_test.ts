@@ -18,7 +18,7 @@ import {
   startMachine,
 } from "./machine.ts";
 import { assertCountedOn, countedPast, countsOf, severalDisk, tinyNames } from "./several.ts";
-import { request, requestOverlay } from "./typing.ts";
+import { request, requestOverlay } from "./request.ts";
 
 const [OTHER = "", HOSTILE = ""] = tinyNames(2);
 /** Of the hostile guest, which is in the second slot. */

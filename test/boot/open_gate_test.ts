@@ -14,7 +14,8 @@ import {
 } from "./machine.ts";
 import { openGate, PROGRAM } from "./open_gate.ts";
 import { severalDisk, tinyNames } from "./several.ts";
-import { keysOf, requestOverlay, Typing } from "./typing.ts";
+import { requestOverlay } from "./request.ts";
+import { keysOf, Typing } from "./typing.ts";
 
 const GUESTS = tinyNames(2);
 /** The amounts of the usual run of `presentation_test.ts`. */

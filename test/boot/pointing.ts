@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import type { Home } from "./machine.ts";
-import { fileOf, request } from "./typing.ts";
+import { asked, done } from "./request.ts";
+import { fileOf } from "./typing.ts";
 
 /** Milliseconds after which what was pointed at the host has reached the gate. */
 const REACHED_MS = 1500;
@@ -23,18 +24,6 @@ async function pointAtHost(run: BootRun, x: number, y: number, button: string): 
   const click = (down: boolean) => ({ type: "btn", data: { down, button } });
   await atHost(run, click(true));
   await atHost(run, click(false));
-}
-
-/** Asks for it over the control socket; gives the host's words of what came of it. */
-async function asked(run: BootRun, op: string, args: object): Promise<string> {
-  const from = run.lines.length;
-  await request(run, op, args);
-  const ack = await run.waitFor(new RegExp(`RAYOS_HOST_ACK:${op}:`, "u"), 60_000, from);
-  return ack.event.split(":").slice(2).join(":");
-}
-
-async function done(run: BootRun, op: string, args: object): Promise<void> {
-  assert.match(await asked(run, op, args), /^ok/u, `${op} ${JSON.stringify(args)}`);
 }
 
 async function denied(run: BootRun, args: object): Promise<void> {

@@ -5,10 +5,7 @@
 import assert from "node:assert/strict";
 import type { LogLine } from "../../tools/boot_log.ts";
 import type { BootRun } from "../../tools/boot_machine.ts";
-import type { OverlayFile } from "../../tools/boot_overlay.ts";
-import { PROJECT } from "../../tools/boot_prepare.ts";
 import { readDataDisk } from "../../tools/data_disk.ts";
-import { staticProgram } from "../hostile/static_program.ts";
 import {
   deliveries,
   type HostKey,
@@ -18,6 +15,7 @@ import {
 } from "../presentation/deliveries.ts";
 import { askInside } from "./inside.ts";
 import type { Home } from "./machine.ts";
+import { request } from "./request.ts";
 
 /** Codes of keys, as the kernel's input-event-codes.h has them. */
 const ROWS: readonly (readonly [first: number, names: string])[] = [
@@ -71,19 +69,23 @@ export async function strike(
   await run.qmp("input-send-event", { events });
 }
 
+/** Strikes the secure attention chord. */
+export async function strikeChord(run: BootRun): Promise<void> {
+  for (const down of [true, false]) {
+    for (const name of ["ctrl", "alt", "pause"]) await strike(run, [down, name]);
+  }
+}
+
+/** What the presented guest has of the chord: Ctrl and Alt went down, and are up when it is left. */
+const CHORD = ["+ctrl", "+alt", "-alt", "-ctrl"];
+
+/** A list without the chord that ended it, which it must have. */
+export function withoutChord(list: readonly string[]): string[] {
+  assert.deepEqual(list.slice(-CHORD.length), CHORD);
+  return list.slice(0, -CHORD.length);
+}
+
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** The program by which the host is asked something at once. */
-export async function requestOverlay(home: Home): Promise<Record<string, OverlayFile>> {
-  const sources = [`${PROJECT}/test/boot/request.c`];
-  const data = await staticProgram(sources, `${home.path}/request`);
-  return { "/usr/lib/request": { data, mode: 0o755 } };
-}
-
-/** Has it ask for something; what the host says of it comes as lines. */
-export async function request(run: BootRun, op: string, args: object): Promise<void> {
-  await run.typeSerial(`do /usr/lib/request ${op} '${JSON.stringify(args)}'\r`);
-}
 
 /** A switch that was made. */
 interface Switch {
@@ -112,6 +114,22 @@ export interface Counted {
   readonly unseen: number;
   /** Milliseconds that the slowest switch took. */
   readonly slowestMs: number;
+}
+
+export type TypingVerdict = Verdict & { readonly counted: Counted };
+
+/** Asserts that all of it holds, and that it was as much as is claimed; says how much. */
+export function assertTyped(
+  { wrong, counted }: TypingVerdict,
+  least: Pick<Counted, "keys" | "switches" | "held">,
+): void {
+  assert.deepEqual(wrong, []);
+  const { keys, switches, near, held, unseen, slowestMs } = counted;
+  const said =
+    `${keys} keys over ${switches} switches, ${near} near one, ${held} with a key held, ${unseen} for nobody`;
+  console.log(`${said}; the slowest switch took ${slowestMs} ms`);
+  assert.ok(keys >= least.keys && switches >= least.switches, said);
+  assert.ok(near * 5 >= keys && held >= least.held && unseen > 0, said);
 }
 
 /** One typing. The first of the guests is presented when it begins. */
@@ -213,7 +231,7 @@ export class Typing {
   }
 
   /** Holds what the guests have against all of it. */
-  judge(disk: string, received: readonly (readonly string[])[]): Verdict & { counted: Counted } {
+  judge(disk: string, received: readonly (readonly string[])[]): TypingVerdict {
     const seen = this.#seen(disk);
     const downs = seen.filter((key) => key.down).map((key) => key.atMs);
     const typedBy = (ms: number) => downs.filter((at) => at < ms).length;

@@ -17,7 +17,8 @@ import {
   startMachine,
 } from "./machine.ts";
 import { severalDisk, tinyNames } from "./several.ts";
-import { keysOf, requestOverlay, Typing } from "./typing.ts";
+import { requestOverlay } from "./request.ts";
+import { keysOf, Typing } from "./typing.ts";
 
 const GUESTS = tinyNames(2);
 const LIMIT_MS = 120_000;

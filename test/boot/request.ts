@@ -1,0 +1,35 @@
+/**
+ * What a booted host is asked over its control socket by a small program in the test image, in the time in
+ * which a whole `ray` there would only begin.
+ */
+import assert from "node:assert/strict";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import type { OverlayFile } from "../../tools/boot_overlay.ts";
+import { PROJECT } from "../../tools/boot_prepare.ts";
+import { staticProgram } from "../hostile/static_program.ts";
+import type { Home } from "./machine.ts";
+
+/** The program by which the host is asked something at once. */
+export async function requestOverlay(home: Home): Promise<Record<string, OverlayFile>> {
+  const sources = [`${PROJECT}/test/boot/request.c`];
+  const data = await staticProgram(sources, `${home.path}/request`);
+  return { "/usr/lib/request": { data, mode: 0o755 } };
+}
+
+/** Has it ask for something; what the host says of it comes as lines. */
+export async function request(run: BootRun, op: string, args: object): Promise<void> {
+  await run.typeSerial(`do /usr/lib/request ${op} '${JSON.stringify(args)}'\r`);
+}
+
+/** Asks for it over the control socket; gives the host's words of what came of it. */
+export async function asked(run: BootRun, op: string, args: object): Promise<string> {
+  const from = run.lines.length;
+  await request(run, op, args);
+  const ack = await run.waitFor(new RegExp(`RAYOS_HOST_ACK:${op}:`, "u"), 60_000, from);
+  return ack.event.split(":").slice(2).join(":");
+}
+
+/** Asks for it where it must be done. */
+export async function done(run: BootRun, op: string, args: object): Promise<void> {
+  assert.match(await asked(run, op, args), /^ok/u, `${op} ${JSON.stringify(args)}`);
+}
