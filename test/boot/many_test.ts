@@ -29,7 +29,8 @@ fullTest(
     await using run = await startMachine({
       disks: [{ path: disk }],
       overlay: await insideOverlay(),
-
+      // Sixteen launches one after the other take an emulated machine more than the two minutes of a usual boot.
+      append: "rayos.ready_timeout=600",
       memoryMiB: 6144,
     });
     await showingLines(run, async () => {
