@@ -54,6 +54,8 @@ export type HostEvent =
   | { type: "time_untrusted"; reason: string }
   | { type: "policy_ok"; sha256: string; serial: number | null; key: string | null }
   | { type: "policy_unsigned" }
+  | { type: "measured"; pcr: number; sha256: string; what: string }
+  | { type: "not_measured"; reason: string }
   | { type: "violation"; issue: Issue; vm: VmId | null }
   | { type: "finding"; issue: Issue }
   /** With a `vm`: something of that guest's, which it may have brought about. */

@@ -12,6 +12,7 @@ export type Stage =
   | "data"
   | "policy"
   | "registry"
+  | "measure"
   | "plan"
   | "network"
   | "share"

@@ -28,6 +28,7 @@ import {
 } from "./policy/authorize.ts";
 import { deny } from "./policy/conditions.ts";
 import { AT_REST, type Caller, DRY_RUNS, type LiveOp, onlyLooks, rowOf } from "./policy/ops.ts";
+import { Measuring } from "./measure/measuring.ts";
 import type { Explained } from "./policy/explain.ts";
 import type { Profile } from "./policy/policy.ts";
 import { Presenter } from "./presentation/presenter.ts";
@@ -99,6 +100,9 @@ export class Runtime {
   });
   /** Guests whose disks are being worked on, and at what, as a person is told. */
   readonly busy = new Map<VmId, string>();
+  /** What this boot measures into a TPM, and whether all of it so far was. */
+  readonly measuring: Measuring;
+  measured = false;
   readonly troubles: Trouble[] = [];
   readonly audit: Audit;
   #ending = false;
@@ -117,6 +121,7 @@ export class Runtime {
     /** The phase in which the start before this one was. */
     readonly phaseBefore = "unknown",
   ) {
+    this.measuring = new Measuring(host, this.emit);
     this.audit = new Audit(host, {
       now: () => sinks.now(),
       onLost: (reason) => this.#auditLost(reason),
@@ -239,6 +244,7 @@ export class Runtime {
     return {
       mode: this.mode,
       virtualization: this.facts.kvm ? "kvm" : "none",
+      measured: this.measured,
       memoryMiB: this.facts.memoryMiB,
       guests,
       recoveryOpen: open,

@@ -10,6 +10,7 @@ import { phaseCmdline } from "./phase/cmdline.ts";
 import { phaseControl } from "./phase/control.ts";
 import { phaseData } from "./phase/data.ts";
 import { phaseLaunch } from "./phase/launch.ts";
+import { phaseMeasure } from "./phase/measure.ts";
 import { phaseNetwork } from "./phase/network.ts";
 import { phasePlan } from "./phase/plan.ts";
 import { phasePolicy } from "./phase/policy.ts";
@@ -64,6 +65,12 @@ export const PHASES: readonly Phase[] = [
     does: "read who exists; remember the policy's serial",
     when: "normal",
     run: phaseRegistry,
+  },
+  {
+    name: "measure",
+    does: "release, policy and registry go into PCRs of the TPM, where there is one",
+    when: "normal",
+    run: phaseMeasure,
   },
   {
     name: "plan",

@@ -312,6 +312,14 @@ export class FakeHost implements Host {
   async *device(_path: string): AsyncIterable<Uint8Array> {
     throw new Error("no device is here");
   }
+  /** A machine without a TPM, where a test gives it none. */
+  tpm: (message: Uint8Array) => Uint8Array = () => {
+    throw new Error("no TPM is here");
+  };
+  exchange(path: string, message: Uint8Array): Promise<Uint8Array> {
+    assert.equal(path, "/run/rayos/tpm");
+    return new Promise((resolve) => resolve(this.tpm(message)));
+  }
   consoleScreen() {
     return { columns: 80, plain: true };
   }

@@ -24,6 +24,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "one_at_a_time.ts",
   ],
   ["boot"],
+  ["measure"],
   ["policy"],
   ["registry"],
   ["seccomp"],

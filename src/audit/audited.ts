@@ -39,6 +39,8 @@ const AUDITED: { readonly [Type in HostEvent["type"]]: "host" | "guest" | "no" }
   time_untrusted: "host",
   policy_ok: "host",
   policy_unsigned: "host",
+  measured: "host",
+  not_measured: "host",
   violation: "guest",
   finding: "no",
   fault: "guest",

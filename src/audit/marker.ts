@@ -67,6 +67,9 @@ const ROWS: Rows = {
   time_untrusted: (e) => warn("clock", "time_untrusted", { reason: e.reason }),
   policy_ok: (e) =>
     info("policy", marker("RAYOS_POLICY_OK", e.sha256), { serial: e.serial, key: e.key }),
+  measured: (e) =>
+    info("measure", marker("RAYOS_MEASURED", String(e.pcr), e.sha256), { what: e.what }),
+  not_measured: (e) => info("measure", "not_measured", { reason: e.reason }),
   policy_unsigned: () => warn("policy", "RAYOS_POLICY_UNSIGNED"),
   violation: (e) =>
     error("policy", marker("RAYOS_POLICY_VIOLATION", e.issue.rule, e.issue.path || e.issue.found), {

@@ -115,5 +115,6 @@ export function reportText(report: AuditReport): string {
 const ANCHORED: Readonly<Record<AuditReport["anchor"], string>> = {
   key: ", each made with the key that only the host of its time had",
   head: ", and up to the given head nothing was changed",
+  tpm: ", and up to the head that this machine's TPM was given last nothing was changed",
   none: "",
 };

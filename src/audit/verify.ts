@@ -54,8 +54,11 @@ export interface BadPlace {
 
 export interface AuditReport {
   readonly ok: boolean;
-  /** `key`: every record that counts was made by the host of its time. `head`: those up to it are unchanged. */
-  readonly anchor: "key" | "head" | "none";
+  /**
+   * `key`: every record that counts was made by the host of its time. `head`: those up to it are unchanged. `tpm`:
+   * the same of a head that the host's TPM was given in this boot.
+   */
+  readonly anchor: "key" | "head" | "tpm" | "none";
   readonly files: number;
   /** Records that follow each other from the first on, and the numbers of the first and last of them. */
   readonly records: number;

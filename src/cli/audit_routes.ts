@@ -49,7 +49,7 @@ interface Verify extends Json {
 
 const REPORT = v.looseObject({
   ok: v.boolean(),
-  anchor: v.picklist(["key", "head", "none"]),
+  anchor: v.picklist(["key", "head", "tpm", "none"]),
   files: v.number(),
   records: v.number(),
   first: v.nullable(v.number()),

@@ -10,7 +10,7 @@ import { consoleKeys, consoleLaunch, consoleScreen, giveConsoleBack } from "./li
 import * as files from "./linux_files.ts";
 import { openFrame } from "./linux_frame.ts";
 import { processesOf, processFacts } from "./linux_process.ts";
-import { createFile, openFile, readDevice } from "./linux_streams.ts";
+import { createFile, exchange, openFile, readDevice } from "./linux_streams.ts";
 import { connect, listen } from "./linux_sockets.ts";
 import type { Clock, Host, LauncherResult } from "./port.ts";
 
@@ -51,6 +51,7 @@ export function linuxHost(): Host {
     console: (text) => writeAll(encoder.encode(text)),
     harness: port.write,
     device: readDevice,
+    exchange,
     frame: openFrame,
     consoleScreen,
     consoleKeys,

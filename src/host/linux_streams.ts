@@ -156,6 +156,27 @@ export async function* readDevice(path: string): AsyncIterable<Uint8Array> {
   }
 }
 
+/** @throws Fault `device.failed` */
+export async function exchange(
+  path: string,
+  message: Uint8Array,
+  limit: number,
+): Promise<Uint8Array> {
+  try {
+    using file = await Deno.open(path, { read: true, write: true });
+    const written = await file.write(message);
+    if (written !== message.length) {
+      throw new Error(`it took ${written} of ${message.length} bytes`);
+    }
+    const buffer = new Uint8Array(limit);
+    const count = await file.read(buffer) ?? 0;
+    return buffer.slice(0, count);
+  } catch (error) {
+    const message = `${path}: ${reasonOf(error)}; look at the kernel's messages`;
+    throw new Fault("measure", "device.failed", message, error);
+  }
+}
+
 /** A call of `node:fs` that answers by a callback, as a promise. */
 function call<T>(work: (done: (error: Error | null, value?: unknown) => void) => void): Promise<T> {
   return new Promise((resolve, reject) =>

@@ -178,6 +178,12 @@ export interface Host {
    * @throws Fault `device.gone`
    */
   device(path: string): AsyncIterable<Uint8Array>;
+  /**
+   * Gives a character device one message and takes its answer, of so many bytes at most.
+   *
+   * @throws Fault `device.failed`
+   */
+  exchange(path: string, message: Uint8Array, limit: number): Promise<Uint8Array>;
   /** Opens a framebuffer; null where there is none. */
   frame(path: string): FrameDevice | null;
   /** The terminal at the console, as far as it is known. */

@@ -8,6 +8,7 @@ import { keyText } from "../audit/verification_key.ts";
 import { reasonOf } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
+import { measureHead } from "./measure.ts";
 
 export const AUDIT_FOLDER = `${PATHS.dataRoot}/logs/audit`;
 export const AUDIT_KEY_FILE = `${PATHS.dataRoot}/boot/audit.key`;
@@ -46,12 +47,16 @@ export function keepAudit(runtime: Runtime): void {
     emit({ type: "fault", stage: "ready", code: "audit.keep", message });
   };
   void showKey(runtime).catch(told);
+  // What led here is anchored, before anybody can ask for anything.
+  audit.flush();
+  void measureHead(runtime, audit.log?.head ?? null);
   const seals = async () => {
     while (!runtime.ending) {
       await host.clock.sleep(SEAL_MS);
       if (runtime.ending) return;
       const head = audit.seal("timer");
       if (head !== null) emit({ type: "audit_sealed", seq: head.seq, head: head.hash });
+      await measureHead(runtime, head);
     }
   };
   void seals().catch(told);

@@ -6,8 +6,9 @@
 
 import { decodeKeyState, KEY_STATE_BYTES } from "../audit/key_state.ts";
 import { matching, partsIn, readHead } from "../audit/reader.ts";
-import { verifyLog } from "../audit/verify.ts";
+import { type AuditReport, type Head, verifyLog } from "../audit/verify.ts";
 import type { Outcome } from "../control/protocol.ts";
+import { asFault, Fault } from "../fault.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 import { AUDIT_FOLDER, AUDIT_KEY_FILE } from "./audit.ts";
@@ -25,11 +26,11 @@ export function auditOperations(runtime: Runtime): [LiveOp, Operation][] {
 
 async function verify(
   runtime: Runtime,
-  { head }: Readonly<Record<string, unknown>>,
+  { head: given }: Readonly<Record<string, unknown>>,
 ): Promise<Outcome> {
   const { host, audit } = runtime;
-  const asked = head === undefined ? null : readHead(head);
-  if (head !== undefined && asked === null) {
+  const asked = given === undefined ? null : readHead(given);
+  if (given !== undefined && asked === null) {
     return {
       ok: false,
       rule: "control.form",
@@ -40,9 +41,33 @@ async function verify(
   // Before the log: it may grow meanwhile, and then has more than the state says.
   const bytes = host.read(AUDIT_KEY_FILE, KEY_STATE_BYTES);
   const state = bytes === null ? null : decodeKeyState(bytes);
-  const anchors = { key: null, head: asked, state };
+  const byTpm = asked === null ? await tpmHead(runtime) : null;
+  const head = byTpm instanceof Fault ? null : asked ?? byTpm;
+  const anchors = { key: null, head, state };
   const report = await breathing(runtime, verifyLog(partsIn(host, AUDIT_FOLDER), anchors));
-  return { ok: true, result: { ...report, writable: audit.why === null } };
+  const said = asked === null ? withTpm(report, byTpm) : report;
+  return { ok: true, result: { ...said, writable: audit.why === null } };
+}
+
+/** The last head that the TPM was given, by its own word; a fault where it has no such word. */
+async function tpmHead({ measuring }: Runtime): Promise<Head | Fault | null> {
+  try {
+    return await measuring.auditHead();
+  } catch (error) {
+    return asFault(error, "measure", "measure.failed");
+  }
+}
+
+/** A report on a log that was held against such a head. */
+function withTpm(report: AuditReport, byTpm: Head | Fault | null): AuditReport {
+  if (!(byTpm instanceof Fault)) {
+    return report.anchor === "head" ? { ...report, anchor: "tpm" } : report;
+  }
+  const { code, message } = byTpm;
+  const [what = message] = message.split(";");
+  if (code !== "measure.account") return { ...report, notes: [...report.notes, what] };
+  const bad = report.bad ?? { file: "", line: null, seq: null, rule: "audit.tpm", what };
+  return { ...report, ok: false, bad };
 }
 
 async function show(

@@ -20,6 +20,7 @@ import { effectiveGuests } from "../registry/effective.ts";
 import type { Outcome } from "../control/protocol.ts";
 import type { Runtime } from "../runtime.ts";
 import { syncGuests } from "./launch.ts";
+import { measurePolicy } from "./measure.ts";
 import { beginUplink } from "./network.ts";
 import { limitAll } from "./plan.ts";
 import { ACCEPTED_FILE, loadPolicy, type PolicyFiles, policyFiles } from "./policy_source.ts";
@@ -76,6 +77,7 @@ export async function installPolicy(
   const signature = host.read(files.signature, SIGNATURE_LIMIT);
   replacePolicy(runtime.host, loaded.bytes, signature);
   runtime.bringIntoForce(loaded);
+  await measurePolicy(runtime);
   // It is in force from here on, whatever fails now: what it forbids ends first.
   const applied = await applyToGuests(runtime, permit, loaded.policy);
   // On a data root where nothing was accepted yet the registry comes first, at the next boot: what is

@@ -10,6 +10,7 @@ import { endStranger } from "../supervisor/ending.ts";
 import type { Guest } from "../supervisor/guest.ts";
 import { within } from "../within.ts";
 import { recordBoot } from "./boot_record.ts";
+import { measureHead } from "./measure.ts";
 
 /** Milliseconds. */
 const POWER_TIMEOUT_MS = 600_000;
@@ -47,7 +48,7 @@ async function endMachine(runtime: Runtime, permit: PowerPermit, reason: string)
   try {
     // One that cannot be ended in order takes no time from the others.
     await Promise.allSettled(
-      [...guests.values()].map((one) => endGuest(runtime, one, permit, how)),
+      [...guests.values()].map((one) => saveOrEnd(runtime, one, permit, how)),
     );
     // What runs in a slot without a plan, e.g. after a restart into safe mode.
     const left = allSlots().filter((slot) => host.processesOf(slot).length > 0);
@@ -59,7 +60,7 @@ async function endMachine(runtime: Runtime, permit: PowerPermit, reason: string)
   }
   account(runtime);
   recordBoot(runtime, how);
-  closeBooks(runtime, how, reason);
+  await closeBooks(runtime, how, reason);
   await host.drain(DRAIN_MS);
   const word = how === "poweroff" ? "off" : "reboot";
   // A disk with much to write takes its time; an end that was said is not given up.
@@ -71,7 +72,7 @@ async function endMachine(runtime: Runtime, permit: PowerPermit, reason: string)
 }
 
 /** Saves a guest where the policy says so, else ends it in order; so too where the saving fails. */
-async function endGuest(
+async function saveOrEnd(
   runtime: Runtime,
   guest: Guest,
   permit: PowerPermit,
@@ -96,14 +97,16 @@ function account({ host, emit }: Runtime): void {
 }
 
 /** The last records: the audit log is sealed, and the log files are closed. */
-function closeBooks(
-  { audit, emit, sinks }: Runtime,
+async function closeBooks(
+  runtime: Runtime,
   how: "poweroff" | "reboot",
   reason: string,
-): void {
+): Promise<void> {
+  const { audit, emit, sinks } = runtime;
   const last = { type: "shutdown", how, reason } as const;
   const sealed = audit.end(last);
   if (sealed !== null) emit({ type: "audit_sealed", seq: sealed.seq, head: sealed.hash });
+  await measureHead(runtime, sealed);
   emit(last);
   try {
     sinks.closeFiles();

@@ -33,6 +33,8 @@ export interface HostState {
   readonly mode: "normal" | "safe" | "recovery";
   /** `kvm` where /dev/kvm can be used, else `none`. */
   readonly virtualization: "kvm" | "none";
+  /** Whether this boot is measured into a TPM; absent: no. */
+  readonly measured?: boolean;
   readonly memoryMiB: number;
   readonly guests: ReadonlyMap<VmId, GuestView>;
   /** Whether the recovery shell may change anything; absent: no. */

@@ -97,6 +97,11 @@ export const CONDITIONS: { readonly [C in Condition]: Check } = {
       ? deny("vm.no_virtualization", "no usable /dev/kvm, and the policy requires it")
       : null,
 
+  measured: ({ policy, state }) =>
+    policy?.security.measure === "required" && state.measured !== true
+      ? deny("vm.not_measured", "this boot is not measured into a TPM, and the policy requires it")
+      : null,
+
   room_vms: (asked) => {
     const up = othersUp(asked).length;
     const most = asked.policy?.limits.vms ?? 0;

@@ -11,7 +11,6 @@ import { showPath, type TomlDocument, type TomlPath } from "./toml.ts";
 /** Keys of the document that only a later version acts on, where they say that. */
 const DOCUMENT_KEYS: readonly (readonly [TomlPath, (document: PolicyDocument) => boolean])[] = [
   [["logging", "input"], () => true],
-  [["security", "measure"], (d) => d.security.measure !== "off"],
   // The host compares with no hash that would cost it too much.
   [["recovery", "passphrase"], (d) => !isAffordable(d.recovery.passphrase ?? "")],
 ];

@@ -110,6 +110,7 @@ export type Condition =
   | "state"
   | "free"
   | "virtualization"
+  | "measured"
   | "room_vms"
   | "room_memory"
   | "room_slots"
@@ -210,7 +211,15 @@ export const OP_TABLE: { readonly [O in Op]: OpRow } = {
   "vm.remove": unused,
   "vm.start": {
     callers: ["policy", ...PERSON],
-    needs: given("autoboot", "state", "free", "virtualization", "room_vms", "room_memory"),
+    needs: given(
+      "autoboot",
+      "state",
+      "free",
+      "virtualization",
+      "measured",
+      "room_vms",
+      "room_memory",
+    ),
     states: AT_REST,
     exposes: true,
   },

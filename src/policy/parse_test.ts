@@ -162,7 +162,7 @@ present_on_boot = true\nlimits.io_mib_s = 1\nstorage.bus = "ahci"
 vm_id = "a"\nstorage.shares = [{ tag = "t", path = "vm/linux/a/s" }]
 devices = { input = true, gpu = "virtio", vtpm = true }
 [profiles.w]\nkind = "windows"\nenabled = true\ndevices.vtpm = true\n`;
-  assert.equal(notes(all).length, 3);
+  assert.equal(notes(all).length, 2);
   const harmless =
     `${V}defaults.networking = "off"\nlogging.level = "warn"\nsecurity.measure = "off"
 [linux]\nnetworking = "off"\non_shutdown = "shutdown"\ndevices.gpu = "none"\nstorage.shares = []\n`;

@@ -9,15 +9,14 @@ const places = (issues: readonly Issue[]) =>
   issues.map((one) => `${one.severity} ${one.rule} ${one.line}:${one.column}`);
 
 Deno.test("a report has errors first, then warnings, then notes, each in the order of the text", () => {
+  const hash = `$scrypt$ln=22,r=8,p=1$${"a".repeat(22)}$${"b".repeat(43)}`;
   const issues = checkPolicy(
-    bytes(
-      `${V}[logging]\ninput = "redacted"\n[security]\nmeasure = "required"\n`,
-    ),
+    bytes(`${V}[logging]\ninput = "redacted"\n[recovery]\npassphrase = '${hash}'\n`),
   );
   assert.deepEqual(places(issues), [
     "warning serial.none null:null",
     "note note.not_yet 3:9",
-    "note note.not_yet 5:11",
+    "note note.not_yet 5:14",
   ]);
   const one = checkPolicy(bytes(`${V}a = { z = 1 }\nlimits = { c = 1, b = 2, vms = 0 }\nb = 1\n`));
   assert.deepEqual(places(one), [
@@ -92,11 +91,11 @@ Deno.test("a policy for other hosts says which host this is, and the first eight
 });
 
 Deno.test("a report has the error that refuses a policy before the warnings and notes beside it", () => {
-  const { issues } = parse(`${V}security.measure = "required"\nhosts = ["elsewhere"]\n`);
+  const { issues } = parse(`${V}logging.input = "redacted"\nhosts = ["elsewhere"]\n`);
   assert.deepEqual(places(issues), [
     "error meaning.hosts 3:9",
     "warning serial.none null:null",
-    "note note.not_yet 2:20",
+    "note note.not_yet 2:17",
   ]);
 });
 

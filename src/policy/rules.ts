@@ -113,6 +113,12 @@ export const DENY_RULES = {
     says: "The policy requires hardware virtualization, and /dev/kvm cannot be used.",
     todo: "Enable it in the firmware, or accept emulation with `emulated_ok`.",
   },
+  "vm.not_measured": {
+    key: "security.measure",
+    says: "The policy requires that the boot is measured into a TPM, and it is not.",
+    todo:
+      "Enable the TPM in the firmware, or set `if_available` and sign the policy; then boot again.",
+  },
   "vm.limit_vms": {
     key: "limits.vms",
     says: "As many guests run as the policy allows at once.",

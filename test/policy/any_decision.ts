@@ -49,6 +49,7 @@ export const anyDocument = fc.record({
   defaults: fc.record({ autoboot_vms: often(true, false) }),
   security: fc.record({
     virtualization: fc.constantFrom("required", "emulated_ok"),
+    measure: fc.constantFrom("if_available", "required", "off"),
     guest_agent: fc.boolean(),
   }),
   presentation: fc.record({ allow: fc.subarray(["console", "socket"]) }),
@@ -90,6 +91,7 @@ export const anyState: fc.Arbitrary<HostState> = fc.record({
     { weight: 1, arbitrary: fc.constantFrom("safe" as const, "recovery" as const) },
   ),
   virtualization: often<"kvm" | "none">("kvm", "none"),
+  measured: often(true, false),
   memoryMiB: fc.constant(HOST_MEMORY),
   guests: fc.tuple(guest("linux"), guest("lab"), guest("windows")).map(([one, two, three]) =>
     new Map([[DESK, one], [LAB, two], [OFFICE, three]])

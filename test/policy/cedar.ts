@@ -149,6 +149,11 @@ ${
     policy.security.virtualization === "required"
       ? 'forbid(principal, action == Action::"vm.start", resource) unless { context.kvm };'
       : ""
+  }
+${
+    policy.security.measure === "required"
+      ? 'forbid(principal, action == Action::"vm.start", resource) unless { context.measured };'
+      : ""
   }`;
 }
 
@@ -255,6 +260,7 @@ export function question(name: string, state: HostState, caller: string, request
     context: {
       mode: state.mode,
       kvm: state.virtualization === "kvm",
+      measured: state.measured ?? false,
       up: up.length,
       othersUp: others.length,
       othersMemory: others.reduce((sum, [, one]) => sum + one.memoryMiB, 0),

@@ -82,9 +82,9 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
   const acts: readonly [RegExp, readonly string[]][] = [
     [/\.launch\(\s*"jail"/, ["supervisor/machine.ts"]],
     [/\blaunchMachine\(/, ["supervisor/machine.ts", "supervisor/guest_machine.ts"]],
-    [/\.launch\(\s*"power"/, ["runtime.ts"]],
-    [/\bendGuest\(/, ["supervisor/ending.ts", "supervisor/guest.ts", "runtime.ts"]],
-    [/\bendStranger\(/, ["supervisor/ending.ts", "runtime.ts", "phase/launch.ts"]],
+    [/\.launch\(\s*"power"/, ["phase/power.ts"]],
+    [/\bendGuest\(/, ["supervisor/ending.ts", "supervisor/guest.ts"]],
+    [/\bendStranger\(/, ["supervisor/ending.ts", "phase/power.ts", "phase/launch.ts"]],
     [/"system_powerdown"/, ["supervisor/guest.ts", "supervisor/ending.ts", "guest/qmp.ts"]],
     [/"quit"/, ["supervisor/guest.ts", "supervisor/ending.ts", "saved/save.ts", "guest/qmp.ts"]],
     [/\bsuspendGuest\(/, ["saved/save.ts", "supervisor/saving.ts"]],
@@ -99,6 +99,7 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
       // The same, so that it lets go of its shares.
       "share/unplug.ts",
     ]],
+    [/\.exchange\(/, ["measure/measuring.ts"]],
     [/\.launch\(\s*"net"/, ["network/launcher.ts"]],
     [/\.launch\(\s*"uplink"/, ["phase/network.ts"]],
     [/\blaunchNet\(/, ["network/launcher.ts", "network/guest_network.ts", "phase/network.ts"]],
