@@ -18,7 +18,7 @@ import {
   startMachine,
 } from "./machine.ts";
 import { assertCountedOn, countedPast, countsOf, severalDisk, tinyNames } from "./several.ts";
-import { request, requestOverlay } from "./request.ts";
+import { request } from "./request.ts";
 
 const [OTHER = "", HOSTILE = ""] = tinyNames(2);
 /** Of the hostile guest, which is in the second slot. */
@@ -93,7 +93,6 @@ fullTest(
       extra: ["-device", "VGA"],
       overlay: {
         ...await insideOverlay(),
-        ...await requestOverlay(home),
         ...await hostileOverlay(home),
       },
     });

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { OverlayFile } from "../../tools/boot_overlay.ts";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import { PROJECT } from "../../tools/boot_prepare.ts";
+import { done, requestOverlay } from "./request.ts";
 
 const SCRIPT = `#!/bin/busybox sh
 bb=/bin/busybox
@@ -123,10 +124,11 @@ while read -r word; do
 done
 `;
 
-/** The files that put the script into an image: itself, and one line more in the inittab. */
+/** The files that put the script into an image: itself, what it asks the host with, and one line of the inittab. */
 export async function insideOverlay(): Promise<Record<string, OverlayFile>> {
   const inittab = await Deno.readTextFile(`${PROJECT}/initramfs/skeleton/etc/inittab`);
   return {
+    ...await requestOverlay(),
     "/etc/inittab": `${inittab}::once:/usr/lib/inside\n`,
     "/usr/lib/inside": SCRIPT,
   };
@@ -201,15 +203,19 @@ export async function rayDoes(run: BootRun, words: string): Promise<void> {
   assert.equal(code, 0, `${words}: ${output}`);
 }
 
-/** Has one guest dealt with, and asserts that it came to that state. */
+/** Saving a guest's memory takes its time here. */
+const COMMAND_MS = 240_000;
+
+/** Has one guest dealt with over the control socket, and asserts that it came to that state. */
 export async function vmCommand(
   run: BootRun,
   verb: string,
   vm: string,
   state: string,
 ): Promise<void> {
-  const { code, output } = await rayInside(run, `vm ${verb} ${vm}`);
-  assert.deepEqual([code, output.trim()], [0, `${vm}: ${state}`]);
+  const from = run.lines.length;
+  await done(run, `vm.${verb}`, { vm }, COMMAND_MS);
+  assert.equal(statesOf(run, vm, from).at(-1)?.split(":")[1], state);
 }
 
 /** Kills the program and waits until the next one is ready; gives where its lines begin. */

@@ -14,7 +14,6 @@ import {
 } from "./machine.ts";
 import { openGate, PROGRAM } from "./open_gate.ts";
 import { severalDisk, tinyNames } from "./several.ts";
-import { requestOverlay } from "./request.ts";
 import { keysOf, Typing } from "./typing.ts";
 
 const GUESTS = tinyNames(2);
@@ -29,7 +28,7 @@ fullTest("a gate that is open is found by what it brings to hidden guests", asyn
     form: "bundled",
     disks: [{ path: disk }],
     extra: ["-device", "virtio-keyboard-pci"],
-    overlay: { ...await insideOverlay(), ...await requestOverlay(home), ...overlay },
+    overlay: { ...await insideOverlay(), ...overlay },
   });
   const typing = new Typing(run, GUESTS);
   await showingLines(run, async () => {

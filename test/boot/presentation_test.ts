@@ -20,7 +20,7 @@ import {
   startMachine,
 } from "./machine.ts";
 import { taps, typeAtKeyboard } from "./guest_keys.ts";
-import { asked, done, requestOverlay } from "./request.ts";
+import { asked, done } from "./request.ts";
 import { drawn, fontInside, hasBar, partOf, untilScreen, untilStatus } from "./screenshot.ts";
 import { severalDisk, tinyNames } from "./several.ts";
 import { assertTyped, CODES, keysOf, strikeChord, Typing, withoutChord } from "./typing.ts";
@@ -76,7 +76,6 @@ Deno.test("500 keys over 20 switches, a pause and a killed program reach the gue
     extra: ["-device", "virtio-keyboard-pci", "-device", "VGA"],
     overlay: {
       ...await insideOverlay(),
-      ...await requestOverlay(home),
       "/usr/lib/letters.kmap": lettersKeymap(),
     },
   });

@@ -6,7 +6,6 @@
  */
 import assert from "node:assert/strict";
 import { signWith } from "../../tools/boot_data.ts";
-import type { BootRun } from "../../tools/boot_machine.ts";
 import { DEVELOPER_KEY } from "../../tools/boot_prepare.ts";
 import { readDataDisk } from "../../tools/data_disk.ts";
 import {
@@ -23,31 +22,7 @@ import {
   signedPolicy,
   startMachine,
 } from "./machine.ts";
-
-const PROMPT = /rayos> (\x1b\[K)?$/u;
-
-/** Types a line and gives what the screen shows until the next prompt, without terminal sequences. */
-async function tell(run: BootRun, line: string, answer = PROMPT): Promise<string> {
-  const from = run.console.length;
-  await run.typeSerial(`${line}\r`);
-  // The line's own end comes first: its prompt is not the answer's.
-  await run.waitForConsole(/\n/u, 60_000, from);
-  const begun = run.console.indexOf("\n", from);
-  await run.waitForConsole(answer, 120_000, begun);
-  return plain(run.console.slice(begun));
-}
-
-function plain(text: string): string {
-  return text.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]|\r/gu, "");
-}
-
-/** What a desk prints for `policy paste`. */
-async function forPasting(policy: string): Promise<string[]> {
-  const bytes = new TextEncoder().encode(policy);
-  const signature = await signWith(DEVELOPER_KEY, bytes);
-  const base64 = btoa(String.fromCharCode(...bytes)).match(/.{1,76}/gu) ?? [];
-  return [...base64, ".", ...signature.trimEnd().split("\n"), "."];
-}
+import { forPasting, plain, PROMPT, tell } from "./serial_shell.ts";
 
 Deno.test("a broken policy is found, mended and installed over the serial line, and the host comes to normal without a reboot", async () => {
   await using home = await Home.make();
@@ -79,7 +54,8 @@ Deno.test("a broken policy is found, mended and installed over the serial line, 
     assert.match(checked, /rayos-policy\.toml: it does not hold/u);
     assert.match(await tell(run, "shell"), /denied by op\.developer/u);
 
-    const pasted = await forPasting(good);
+    const signature = await signWith(DEVELOPER_KEY, new TextEncoder().encode(good));
+    const pasted = forPasting(good, signature);
     await tell(run, "policy paste --dry-run", /Ctrl-C leaves it\./u);
     assert.match(await tell(run, pasted.join("\r")), /nothing was installed/u);
     await tell(run, "policy paste", /Ctrl-C leaves it\./u);

@@ -17,7 +17,6 @@ import {
   startMachine,
 } from "./machine.ts";
 import { severalDisk, tinyNames } from "./several.ts";
-import { requestOverlay } from "./request.ts";
 import { keysOf, Typing } from "./typing.ts";
 
 const GUESTS = tinyNames(2);
@@ -110,7 +109,7 @@ fullTest(
     await using run = await startMachine({
       disks: [{ path: disk }],
       extra: ["-device", "virtio-keyboard-pci"],
-      overlay: { ...await insideOverlay(), ...await requestOverlay(home) },
+      overlay: await insideOverlay(),
     });
     const typing = new Typing(run, GUESTS);
     await showingLines(run, async () => {

@@ -15,7 +15,7 @@ import {
 } from "./machine.ts";
 import { typeAtKeyboard } from "./guest_keys.ts";
 import { assertPointed, pointOverSwitches } from "./pointing.ts";
-import { done, requestOverlay } from "./request.ts";
+import { done } from "./request.ts";
 import { fontInside, untilStatus } from "./screenshot.ts";
 import { severalDisk, tinyNames } from "./several.ts";
 import { assertTyped, keysOf, strikeChord, Typing, withoutChord } from "./typing.ts";
@@ -39,7 +39,7 @@ fullTest(
       disks: [{ path: disk }],
       // This keyboard keeps more of what the host has not taken yet than a PS/2 one.
       extra: ["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci", "-device", "VGA"],
-      overlay: { ...await insideOverlay(), ...await requestOverlay(home) },
+      overlay: await insideOverlay(),
     });
     const typing = new Typing(run, [ONE, OTHER]);
     await showingLines(run, async () => {
