@@ -18,7 +18,7 @@ import { keysOf, Typing } from "./typing.ts";
 
 const GUESTS = tinyNames(2);
 /** The amounts of the usual run of `presentation_test.ts`. */
-const AMOUNTS = { switches: 20, calm: 8, before: 5, during: 12 };
+const AMOUNTS = { switches: 20, calm: 14, before: 3, during: 8 };
 
 fullTest("a gate that is open is found by what it brings to hidden guests", async () => {
   await using home = await Home.make();

@@ -28,7 +28,7 @@ import { assertTyped, CODES, keysOf, strikeChord, Typing, withoutChord } from ".
 const [ONE = "", OTHER = ""] = tinyNames(2);
 
 /** What is typed over switches; `typing_test.ts` has more of it. */
-const AMOUNTS = { switches: 20, calm: 8, before: 5, during: 12 };
+const AMOUNTS = { switches: 20, calm: 14, before: 3, during: 8 };
 const LEAST = { keys: 500, switches: 20, held: 5 };
 /** The grey of the words in which QEMU says that a guest has drawn nothing yet. */
 const LETTERS_OF_QEMU = [0xaa, 0xaa, 0xaa] as const;

@@ -27,7 +27,7 @@ const [ONE = "", OTHER = ""] = tinyNames(2);
  * more at once than in the usual run: what waits at the gate for five seconds goes nowhere, and an emulated machine
  * takes some fifty keys no faster.
  */
-const AMOUNTS = { switches: 400, calm: 8, before: 5, during: 12 };
+const AMOUNTS = { switches: 400, calm: 14, before: 3, during: 8 };
 const LEAST = { keys: 10_000, switches: 400, held: 50 };
 
 fullTest(
