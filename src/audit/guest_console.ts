@@ -44,6 +44,12 @@ export interface ConsoleCopy {
 }
 
 /**
+ * Milliseconds between two reads of a guest that writes without a pause: a kernel hands its console on in pieces of
+ * 16 bytes (Linux, drivers/tty/hvc), and each would be a turn of the host's. What comes after a pause is read at once.
+ */
+const GATHER_MS = 20;
+
+/**
  * Copies a guest's console until the stream ends. The rate is held by not reading: QEMU's socket fills
  * and the guest waits for its own console.
  */
@@ -62,17 +68,21 @@ export async function copyConsole(
       onLogLost(error);
     }
   };
-  let readyAt = host.clock.monoMs();
+  const { clock } = host;
+  let readyAt = clock.monoMs();
+  let readMs = -Infinity;
   try {
     while (true) {
       const bytes = await connection.read();
       if (bytes === null) return;
+      const isSoon = clock.monoMs() - readMs < GATHER_MS;
       logIt((one) => one.write(bytes));
       attached(bytes);
-      readyAt = Math.max(readyAt, host.clock.monoMs()) + bytes.length / bytesPerMs;
-      const wait = readyAt - host.clock.monoMs();
+      readyAt = Math.max(readyAt, clock.monoMs()) + bytes.length / bytesPerMs;
       // Up to a second's worth may come at once, so that a boot's text is not slowed down.
-      if (wait > 1000) await host.clock.sleep(wait - 1000);
+      const wait = Math.max(readyAt - clock.monoMs() - 1000, isSoon ? GATHER_MS : 0);
+      if (wait > 0) await clock.sleep(wait);
+      readMs = clock.monoMs();
     }
   } finally {
     connection.close();

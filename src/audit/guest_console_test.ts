@@ -104,3 +104,32 @@ Deno.test("copyConsole reads no faster than the policy's rate, but for a second 
   const { disk } = await copied(1e6, Array.from({ length: 4 }, () => "x".repeat(1024)));
   assert.equal(disk.slept, 3_000);
 });
+
+Deno.test("copyConsole reads a guest that writes without a pause once in 20 ms, and one that pauses at once", async () => {
+  const { host } = hostWith(1e6);
+  const connection = new FakeConnection();
+  const reads: number[] = [];
+  // A letter at each of these moments; what has gathered by then is read in one.
+  const letters = [...Array.from({ length: 100 }, (_, n) => n), 500, 600];
+  let taken = 0;
+  connection.read = async () => {
+    const next = letters[taken];
+    if (next === undefined) return null;
+    const early = next - host.clock.monoMs();
+    if (early > 0) await host.clock.sleep(early);
+    const now = host.clock.monoMs();
+    const count = letters.filter((at) => at <= now).length - taken;
+    taken += count;
+    reads.push(now);
+    return new Uint8Array(count).fill(0x61);
+  };
+  let seen = 0;
+  await copyConsole(host, connection, {
+    kibPerSecond: 64,
+    log: null,
+    onLogLost: () => assert.fail(),
+    attached: (bytes) => void (seen += bytes.length),
+  });
+  assert.equal(seen, letters.length);
+  assert.deepEqual(reads, [0, 1, 21, 41, 61, 81, 101, 500, 600]);
+});
