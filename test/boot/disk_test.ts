@@ -12,6 +12,7 @@ import { sha256 } from "../../tools/build_host.ts";
 import { listDataDisk, readDataDisk } from "../../tools/data_disk.ts";
 import { qcow2Of } from "../../tools/qcow2.ts";
 import { insideOverlay, linesInside, rayInside, vmCommand } from "./inside.ts";
+import { denied } from "./request.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -86,15 +87,16 @@ Deno.test("disks come in, go out and grow, and a guest is backed up, restored an
     await ray(run, `disk export ${VM} copy.qcow2 --as back.img`, /back\.img: raw, 6 MiB/);
     await ray(run, `disk import ${VM} good.qcow2 --as second.img`, /second\.img: raw, 6 MiB/);
     for (const [name, [, rule]] of Object.entries(bad)) {
-      await refused(run, `disk import ${VM} ${name} --as bad.img`, rule);
+      await denied(run, "disk.import", { vm: VM, file: name, disk: "bad.img" }, rule);
     }
-    // Nothing is replaced.
+    // Nothing is replaced, and a person is told so.
     await refused(run, `disk import ${VM} good.img --as copy.qcow2`, "disk.exists");
     await ray(run, `disk resize ${VM} rootfs.ext4 --size 24M`, /rootfs\.ext4: raw, 24 MiB/);
     // Its guest takes the grown disk, and while it runs nobody works on it.
     await vmCommand(run, "start", VM, "running");
     await run.waitFor(`RAYOS_LINUX_VM_READY vm=${VM}`, 240_000);
-    await refused(run, `disk resize ${VM} rootfs.ext4 --size 32M`, "vm.state");
+    const larger = { vm: VM, disk: "rootfs.ext4", bytes: 32 * MIB };
+    await denied(run, "disk.resize", larger, "vm.state");
     const counted = () => linesInside(run, `/var/rayos/${FOLDER}/logs/console.log`, "count");
     const countTo = async (number: number) => {
       const end = Date.now() + 240_000;

@@ -50,3 +50,8 @@ export async function done(
   const words = await asked(run, op, args, limitMs);
   assert.match(words, /^ok/u, `${op} ${JSON.stringify(args)}`);
 }
+
+/** Asks for what that rule stands against. */
+export async function denied(run: BootRun, op: string, args: object, rule: string): Promise<void> {
+  assert.equal(await asked(run, op, args), `err:${rule}`, `${op} ${JSON.stringify(args)}`);
+}
