@@ -3,7 +3,8 @@
  * begins empty and ends with the test.
  */
 import { join } from "node:path";
-import { PROJECT } from "../../tools/boot_prepare.ts";
+import type { MachineOptions } from "../../tools/boot_machine.ts";
+import { type Image, PROJECT } from "../../tools/boot_prepare.ts";
 import { readManifest } from "../../tools/build_manifest.ts";
 import { debianPackages } from "../../tools/debian_packages.ts";
 import type { Home } from "./machine.ts";
@@ -12,13 +13,19 @@ import type { Home } from "./machine.ts";
 const PACKAGES = ["swtpm", "swtpm-libs", "libtpms0", "libseccomp2", "libssl3"];
 const START_MS = 10_000;
 
+/**
+ * MiB. QEMU 7.2 (hw/i386/x86.c) leaves too little below the top of memory for the ACPI tables of a machine with a TPM,
+ * whose log is among them: a ramdisk that is put there would lie over them. A bzImage's lies below 2 GiB.
+ */
+const MEMORY_MIB = 2560;
+
 export interface OuterTpm extends AsyncDisposable {
-  /** QEMU's arguments for it. */
-  readonly extra: readonly string[];
+  /** The machine that has it. */
+  readonly machine: Pick<MachineOptions, "extra" | "kernel" | "memoryMiB">;
 }
 
-/** Starts it in the home. */
-export async function outerTpm(home: Home): Promise<OuterTpm> {
+/** Starts it in the home. @param image what its machine boots */
+export async function outerTpm(home: Home, image: Image): Promise<OuterTpm> {
   const { debian } = readManifest(join(PROJECT, "initramfs/manifest.jsonc"));
   const pins = new Map(PACKAGES.map((name) => [name, debian[name] ?? null]));
   const packages = debianPackages(pins, join(PROJECT, ".cache/debs"), () => {});
@@ -45,10 +52,14 @@ export async function outerTpm(home: Home): Promise<OuterTpm> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return {
-    extra: [
-      ...["-chardev", `socket,id=tpm,path=${socket}`, "-tpmdev", "emulator,id=tpm,chardev=tpm"],
-      ...["-device", "tpm-crb,tpmdev=tpm"],
-    ],
+    machine: {
+      extra: [
+        ...["-chardev", `socket,id=tpm,path=${socket}`, "-tpmdev", "emulator,id=tpm,chardev=tpm"],
+        ...["-device", "tpm-crb,tpmdev=tpm"],
+      ],
+      kernel: image.kernel.replace(/vmlinux$/u, "vmlinuz"),
+      memoryMiB: MEMORY_MIB,
+    },
     async [Symbol.asyncDispose]() {
       try {
         process.kill("SIGTERM");
