@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import type { Step } from "../../src/supervisor/record.ts";
-import { askInside, insideOverlay, rayInside } from "./inside.ts";
+import { askInside, insideOverlay, vmCommand } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -16,11 +16,14 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
+import { done, request } from "./request.ts";
 import { assertCountedOn, countsOf, severalDisk, tinyNames } from "./several.ts";
 
 /** One guest that it happens to, and two that it must not touch; one where time is short. */
 const [VICTIM = "", ...OTHERS] = tinyNames(FULL ? 3 : 2);
 const SLOT = "00";
+/** Saving and loading a guest's memory take their time here. */
+const LIMIT_MS = 240_000;
 /** So often is each step hit; where time is short, some of them once. */
 const ROUNDS = FULL ? 10 : 1;
 const QUICK: readonly Step[] = ["launching", "saving"];
@@ -59,7 +62,7 @@ const ON_ITS_WAY = ["starting", "stopping", "suspending", "resuming"];
 
 /** Waits until it is on its way nowhere. */
 async function settled(run: BootRun): Promise<string> {
-  const end = performance.now() + 240_000;
+  const end = performance.now() + LIMIT_MS;
   while (ON_ITS_WAY.includes(stateOf(run, VICTIM)) && performance.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
@@ -67,8 +70,7 @@ async function settled(run: BootRun): Promise<string> {
 }
 
 async function bring(run: BootRun, verb: string): Promise<string> {
-  const { code, output } = await rayInside(run, `vm ${verb} ${VICTIM}`);
-  assert.equal(code, 0, output);
+  await done(run, `vm.${verb}`, { vm: VICTIM }, LIMIT_MS);
   return await settled(run);
 }
 
@@ -89,10 +91,10 @@ async function killAt(run: BootRun, row: Row): Promise<string> {
   await askInside(run, `killat ${SLOT} ${row.step}`, /inside armed/u);
   const from = run.lines.length;
   const console = run.console.length;
-  await run.typeSerial(`ray vm ${row.verb} ${VICTIM}\r`);
-  const said = await run.waitForConsole(/inside killed at \w+ \w+\r?\n/u, 240_000, console);
+  await request(run, `vm.${row.verb}`, { vm: VICTIM });
+  const said = await run.waitForConsole(/inside killed at \w+ \w+\r?\n/u, LIMIT_MS, console);
   assert.match(said, new RegExp(`killed at ${row.step} yes`), "the step was there to be hit");
-  await run.waitFor("RAYOS_READY mode=normal", 240_000, from);
+  await run.waitFor("RAYOS_READY mode=normal", LIMIT_MS, from);
   const state = await settled(run);
   const qemus = await askInside(run, `qemus ${SLOT}`, /inside qemus \d+ end/u);
   const running = ["running", "paused"].includes(state) ? 1 : 0;
@@ -123,7 +125,7 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
   });
   await showingLines(run, async () => {
     await run.waitFor("RAYOS_READY mode=normal");
-    for (const vm of OTHERS) await rayInside(run, `vm start ${vm}`);
+    for (const vm of OTHERS) await vmCommand(run, "start", vm, "running");
     for (const vm of OTHERS) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
     for (let round = 0; round < ROUNDS; round++) {
       for (const row of rows) {
