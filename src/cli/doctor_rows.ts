@@ -14,6 +14,7 @@ export interface DoctorRow {
     | "policy"
     | "guests"
     | "kernel"
+    | "tpm"
     | "time"
     | "hardening"
     | "permissions";
@@ -30,6 +31,7 @@ const STATUS = v.looseObject({
   profile: v.optional(v.string(), "unknown"),
   developer: v.optional(v.boolean(), false),
   virtualization: v.string(),
+  measured: v.optional(v.boolean(), false),
   data: v.nullable(v.string()),
   data_free_bytes: v.optional(v.nullable(v.number()), null),
   data_size_bytes: v.optional(v.nullable(v.number()), null),
@@ -101,6 +103,11 @@ export function statusRows(result: unknown): DoctorRow[] {
     status.virtualization === "kvm"
       ? ok("kernel", "hardware virtualization can be used")
       : bad("kernel", "no usable /dev/kvm", "switch VT-x or AMD-V on in the firmware"),
+    status.measured ? ok("tpm", "this boot is measured") : note(
+      "tpm",
+      "this boot is not measured into a TPM",
+      "switch the TPM on in the firmware; security.measure says whether guests start without",
+    ),
     status.time_trusted ? ok("time", "the wall clock can be believed") : note(
       "time",
       "the wall clock is not believed; lines have mono:",

@@ -16,6 +16,7 @@ const HEALTHY = {
   profile: "release",
   developer: false,
   virtualization: "kvm",
+  measured: true,
   data: "/dev/vda",
   data_free_bytes: 500e6,
   data_size_bytes: 1e9,
@@ -34,7 +35,7 @@ Deno.test("statusRows of a healthy host are all ok", () => {
   assert.deepEqual(wrong(rows), []);
   assert.deepEqual(
     new Set(rows.map((row) => row.area)),
-    new Set(["host", "disk", "policy", "guests", "kernel", "time"]),
+    new Set(["host", "disk", "policy", "guests", "kernel", "time", "tpm"]),
   );
 });
 
@@ -45,6 +46,7 @@ Deno.test("statusRows name each thing that is wrong, and how it is mended", () =
     [{ troubles: [{ code: "a.b", text: "wrong", hint: "mend it" }] }, /^bad host: a\.b: wrong/],
     [{ profile: "developer" }, /^note host: an image of profile developer/],
     [{ developer: true }, /^note host: developer mode/],
+    [{ measured: false }, /^note tpm: this boot is not measured/],
     [{ virtualization: "none" }, /^bad kernel: no usable \/dev\/kvm/],
     [{ data: "tmpfs" }, /^bad disk: RayOS Data lives in memory/],
     [{ data_free_bytes: 10e6 }, /^bad disk: .* 10 MiB of 954 MiB free/],

@@ -26,7 +26,7 @@ const ENTRY = v.strictObject({
   seq: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0))),
 });
 const ACCOUNT = v.strictObject({
-  /** What each PCR was before this boot's first extension of it. */
+  /** What each PCR was before the entries. */
   before: v.record(v.string(), DIGEST),
   entries: v.array(ENTRY),
 });
@@ -52,6 +52,19 @@ export function beginAccount(values: ReadonlyMap<number, Uint8Array>): Account {
   return {
     before: Object.fromEntries([...values].map(([pcr, value]) => [String(pcr), hex(value)])),
     entries: [],
+  };
+}
+
+/**
+ * The account with one entry more. Heads of the audit log come every quarter of an hour for months: only the last of
+ * them is kept, and those before it as what the PCR became by them.
+ */
+export function withEntry(account: Account, entry: Entry): Account {
+  if (entry.what !== "audit") return { ...account, entries: [...account.entries, entry] };
+  const value = hex(valueBy(account, PCR_OF.audit));
+  return {
+    before: { ...account.before, [String(PCR_OF.audit)]: value },
+    entries: [...account.entries.filter((one) => one.what !== "audit"), entry],
   };
 }
 

@@ -18,6 +18,7 @@ import {
   PCR_OF,
   PCRS,
   readAccount,
+  withEntry,
 } from "./measured.ts";
 import {
   ANSWER_BYTES,
@@ -107,7 +108,7 @@ export class Measuring {
       if (again) return;
       const entry = { what, sha256, seq };
       // First the account: an entry too many is found out and made up for, one too few never.
-      this.#write({ ...account, entries: [...entries, entry] });
+      this.#write(withEntry(account, entry));
       await this.#extend(entry);
     });
   }

@@ -47,6 +47,7 @@ export function statusOf(runtime: Runtime): Record<string, unknown> {
     profile: image.profile,
     recovery_passphrase: hasPassphrase(runtime),
     virtualization: runtime.facts.kvm ? "kvm" : "none",
+    measured: runtime.measured,
     policy: inForce === null ? null : {
       sha256: inForce.sha256,
       serial: inForce.policy.serial,
