@@ -14,7 +14,7 @@ import {
   type Verdict,
 } from "../presentation/deliveries.ts";
 import { askInside } from "./inside.ts";
-import type { Home } from "./machine.ts";
+import { FULL, type Home } from "./machine.ts";
 import { request } from "./request.ts";
 
 /** Codes of keys, as the kernel's input-event-codes.h has them. */
@@ -113,24 +113,30 @@ export interface Counted {
   readonly near: number;
   readonly held: number;
   readonly unseen: number;
+  /** What the host says it gave to nobody, since it had waited too long: this machine was too slow for the pace. */
+  readonly dropped: number;
   /** Milliseconds that the slowest switch took. */
   readonly slowestMs: number;
 }
 
 export type TypingVerdict = Verdict & { readonly counted: Counted };
 
-/** Asserts that all of it holds, and that it was as much as is claimed; says how much. */
+/**
+ * Asserts that all of it holds, and that it was as much as is claimed; says how much. Keys that the host says it
+ * dropped may be lacking in a usual run, which shares its machine, and not in a full one.
+ */
 export function assertTyped(
   { wrong, counted }: TypingVerdict,
   least: Pick<Counted, "keys" | "switches" | "held">,
 ): void {
-  assert.deepEqual(wrong, []);
-  const { keys, switches, near, held, unseen, slowestMs } = counted;
+  const { keys, switches, near, held, unseen, dropped, slowestMs } = counted;
   const said =
     `${keys} keys over ${switches} switches, ${near} near one, ${held} with a key held, ${unseen} for nobody`;
-  console.log(`${said}; the slowest switch took ${slowestMs} ms`);
+  console.log(`${said}; ${dropped} dropped, as the host says; the slowest switch ${slowestMs} ms`);
+  assert.deepEqual(wrong, []);
   assert.ok(keys >= least.keys && switches >= least.switches, said);
   assert.ok(near * 5 >= keys && held >= least.held && unseen > 0, said);
+  assert.ok(dropped * 20 <= keys && (dropped === 0 || !FULL), `${dropped} keys were dropped`);
 }
 
 /** One typing. The first of the guests is presented when it begins. */
@@ -252,7 +258,9 @@ export class Typing {
         times.some(({ asked, over }) => at >= asked - NEAR_MS && at <= over + NEAR_MS)
       ).length;
     const held = times.filter(({ asked, over }) => heldOver(seen, asked, over)).length;
-    const verdict = deliveries(this.typed, turns, received);
+    const lines = this.run.lines.filter((line) => line.event === "input_dropped");
+    const dropped = lines.reduce((sum, line) => sum + Number(line.fields["count"]), 0);
+    const verdict = deliveries(this.typed, turns, received, dropped);
     const { cuts } = verdict;
     const unseen = turns.reduce(
       (sum, { who }, n) =>
@@ -260,11 +268,9 @@ export class Typing {
       0,
     );
     const slowestMs = Math.max(0, ...times.map(({ asked, over }) => over - asked));
-    const counted = { keys: downs.length, switches: times.length, near, held, unseen, slowestMs };
-    // What waits too long goes nowhere, and the host says so: then this machine was too slow, and no gate wrong.
-    const dropped = this.run.lines.filter((line) => line.event === "input_dropped")
-      .map((line) => `the host says that keys waited too long: ${line.text}`);
-    return { ...verdict, wrong: [...dropped, ...verdict.wrong], counted };
+    const keys = downs.length;
+    const counted = { keys, switches: times.length, near, held, unseen, dropped, slowestMs };
+    return { ...verdict, counted };
   }
 }
 

@@ -26,11 +26,16 @@ export interface Verdict {
   readonly wrong: readonly string[];
 }
 
-/** Somewhere on the way: each turn's first key so far, and how much of each list is explained. */
+/**
+ * Somewhere on the way: each turn's first key so far, how much of each list was explained at the end of each turn and
+ * is now, and how many keys came to nobody though somebody was presented.
+ */
 interface Place {
   readonly at: number;
   readonly next: readonly number[];
+  readonly lost: number;
   readonly cuts: readonly number[];
+  readonly ends: readonly (readonly number[])[];
 }
 
 /**
@@ -38,30 +43,37 @@ interface Place {
  *
  * @param typed each key that went down, in the order in which the host's kernel had them
  * @param turns in order; the first begins with the first key
+ * @param dropped keys that the host itself says it gave to nobody, since they had waited too long: so many may be
+ *   lacking, and no more
  */
 export function deliveries(
   typed: readonly string[],
   turns: readonly Turn[],
   received: Received,
+  dropped = 0,
 ): Verdict {
   const lists = received.map((list) =>
     list.filter((one) => one.startsWith("+")).map((one) => one.slice(1))
   );
   const wrong = overfull(typed.length, turns, lists);
-  let places: Place[] = [{ at: 0, next: lists.map(() => 0), cuts: [0] }];
-  let furthest: Place = { at: 0, next: lists.map(() => 0), cuts: [0] };
+  const start: Place = { at: 0, next: lists.map(() => 0), lost: 0, cuts: [0], ends: [] };
+  let places = [start];
+  let furthest = start;
   for (const [n, { who }] of turns.entries()) {
     const { from, by } = turns[n + 1] ?? { from: typed.length, by: typed.length };
     const ends = new Map<string, Place>();
     for (const place of places) {
       const next = [...place.next];
+      let { lost } = place;
       for (let at = place.at; at <= by; at++) {
-        const here = { at, next: [...next], cuts: [...place.cuts, at] };
+        const now = [...next];
+        const cuts = [...place.cuts, at];
+        const here = { at, next: now, lost, cuts, ends: [...place.ends, now] };
         if (at >= furthest.at) furthest = here;
-        if (at >= from) ends.set(`${at} ${next.join(" ")}`, here);
+        if (at >= from) ends.set(`${at} ${lost} ${next.join(" ")}`, here);
         if (who === null) continue;
-        if (lists[who]?.[next[who] ?? 0] !== typed[at]) break;
-        next[who] = (next[who] ?? 0) + 1;
+        if (lists[who]?.[next[who] ?? 0] === typed[at]) next[who] = (next[who] ?? 0) + 1;
+        else if (++lost > dropped) break;
       }
     }
     places = [...ends.values()];
@@ -75,7 +87,7 @@ export function deliveries(
     return { cuts: [], wrong: [...wrong, `keys that came besides: ${left.join(", ")}`] };
   }
   const cuts = whole.cuts.slice(0, -1);
-  return { cuts, wrong: [...wrong, ...heldOver(turns, cuts, typed.length, received)] };
+  return { cuts, wrong: [...wrong, ...heldOver(turns, whole.ends, received)] };
 }
 
 /** Lists with more keys than were typed while their guests can have been presented. */
@@ -109,16 +121,13 @@ function stuck(
 /** Keys that were still down for a guest when its turn was over and its next one began. */
 function heldOver(
   turns: readonly Turn[],
-  cuts: readonly number[],
-  count: number,
+  taken: readonly (readonly number[])[],
   received: Received,
 ): string[] {
   return received.flatMap((list, guest) => {
-    const ends = new Set<number>();
-    let sum = 0;
-    for (const [n, { who }] of turns.entries()) {
-      if (who === guest) ends.add(sum += (cuts[n + 1] ?? count) - (cuts[n] ?? 0));
-    }
+    const ends = new Set(
+      turns.flatMap(({ who }, n) => who === guest ? taken[n]?.[guest] ?? [] : []),
+    );
     const down = new Set<string>();
     const held: string[] = [];
     let seen = 0;

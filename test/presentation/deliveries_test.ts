@@ -34,6 +34,22 @@ Deno.test("deliveries finds a key that came to a hidden guest, to both, to nobod
   assert.notDeepEqual(wrongIn("abckl", "defghz"), [], "never typed");
 });
 
+Deno.test("deliveries lets as many keys be lacking as the host says it dropped, and none be elsewhere", () => {
+  const wrong = (dropped: number, ...received: string[]) =>
+    deliveries(typed, turns, received.map(taps), dropped).wrong;
+  // b and g are nowhere.
+  assert.deepEqual(wrong(2, "ackl", "defh"), []);
+  assert.notDeepEqual(wrong(1, "ackl", "defh"), []);
+  // What one lacks the other must not have.
+  assert.notDeepEqual(wrong(2, "ackl", "bdefh"), []);
+  assert.notDeepEqual(wrong(5, "abckl", "defghi"), [], "nobody was presented at i");
+  const held = ["+a", "+c", "-c", ...taps("kl")];
+  assert.match(
+    deliveries(typed, turns, [held, taps("defgh")], 1).wrong.join(),
+    /guest 0 believes held: a after key 2/u,
+  );
+});
+
 Deno.test("deliveries says how many keys too many a guest has, as with an open gate", () => {
   const everything = taps(typed.join(""));
   const { wrong } = deliveries(typed, turns, [everything, everything]);
