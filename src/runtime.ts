@@ -13,7 +13,7 @@ import { Counters } from "./control/counters.ts";
 import { GuestConsoles } from "./control/guest_console.ts";
 import { type Outcome, requestOf } from "./control/protocol.ts";
 import type { HostEvent } from "./event.ts";
-import { asFault } from "./fault.ts";
+import { asFault, type Fault } from "./fault.ts";
 import type { Host, Listener } from "./host/port.ts";
 import { type VmId, vmId } from "./id.ts";
 import type { Issue } from "./issue.ts";
@@ -125,7 +125,7 @@ export class Runtime {
     this.audit = new Audit(host, {
       now: () => sinks.now(),
       onLost: (reason) => this.#auditLost(reason),
-      onBack: () => this.#forget("audit.unwritable"),
+      onBack: () => this.forget(/^audit\.unwritable$/u),
       makeRoom: () => sinks.makeRoom(),
       looks: onlyLooks,
     });
@@ -141,14 +141,23 @@ export class Runtime {
   #auditLost(reason: string): void {
     const [code, text] = ["audit.unwritable", `audit log on RayOS Data: ${reason}`];
     this.emit({ type: "fault", stage: "data", code, message: `${text}; ${LOST_HINT}` });
-    this.#forget(code);
+    this.forget(/^audit\.unwritable$/u);
     this.troubles.push({ code, text, hint: LOST_HINT });
   }
 
-  /** What was wrong and is not any more; the log still says that it was. */
-  #forget(code: string): void {
-    const others = this.troubles.filter((one) => one.code !== code);
+  /** What was wrong and is not any more, by its code; the log still says that it was. */
+  forget(codes: RegExp): void {
+    const others = this.troubles.filter((one) => !codes.test(one.code));
     this.troubles.splice(0, Infinity, ...others);
+  }
+
+  /** Reports a fault that stays a trouble of this boot, once. */
+  trouble({ stage, code, message }: Fault): void {
+    if (this.troubles.some((one) => one.code === code)) return;
+    this.emit({ type: "fault", stage, code, message });
+    const cut = message.indexOf("; ");
+    const [text, hint] = cut < 0 ? [message, ""] : [message.slice(0, cut), message.slice(cut + 2)];
+    this.troubles.push({ code, text, hint });
   }
 
   /**

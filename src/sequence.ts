@@ -127,15 +127,7 @@ export async function runSequence(runtime: Runtime): Promise<void> {
       const fault = asFault(error, phase.name, `${phase.name}.failed`);
       dataFailed ||= phase.name === "data";
       // A violation was reported where it was found, with its place.
-      if (!runtime.troubles.some((one) => one.code === fault.code)) {
-        const { stage, code, message } = fault;
-        emit({ type: "fault", stage, code, message });
-        const cut = message.indexOf("; ");
-        const [text, hint] = cut < 0
-          ? [message, ""]
-          : [message.slice(0, cut), message.slice(cut + 2)];
-        runtime.troubles.push({ code, text, hint });
-      }
+      runtime.trouble(fault);
       runtime.enterSafeMode(fault.code);
       emit({
         type: "phase_end",

@@ -48,6 +48,8 @@ export interface ConsoleCopy {
  * 16 bytes (Linux, drivers/tty/hvc), and each would be a turn of the host's. What comes after a pause is read at once.
  */
 const GATHER_MS = 20;
+/** What is read in larger pieces costs no turn too many, whatever the policy lets through. */
+const GATHER_BYTES = 16 * 1024;
 
 /**
  * Copies a guest's console until the stream ends. The rate is held by not reading: QEMU's socket fills
@@ -75,12 +77,12 @@ export async function copyConsole(
     while (true) {
       const bytes = await connection.read();
       if (bytes === null) return;
-      const isSoon = clock.monoMs() - readMs < GATHER_MS;
+      const gathers = bytes.length < GATHER_BYTES && clock.monoMs() - readMs < GATHER_MS;
       logIt((one) => one.write(bytes));
       attached(bytes);
       readyAt = Math.max(readyAt, clock.monoMs()) + bytes.length / bytesPerMs;
       // Up to a second's worth may come at once, so that a boot's text is not slowed down.
-      const wait = Math.max(readyAt - clock.monoMs() - 1000, isSoon ? GATHER_MS : 0);
+      const wait = Math.max(readyAt - clock.monoMs() - 1000, gathers ? GATHER_MS : 0);
       if (wait > 0) await clock.sleep(wait);
       readMs = clock.monoMs();
     }

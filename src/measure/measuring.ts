@@ -34,6 +34,8 @@ export const TPM_NODE = `${PATHS.run}/tpm`;
 /** What was measured in this boot. */
 export const ACCOUNT_FILE = `${PATHS.run}/measured.json`;
 const ACCOUNT_LIMIT = 1024 * 1024;
+/** What stands there instead in a boot that is not measured. */
+const LEFT_OUT = "off";
 /** Milliseconds for one command: a TPM answers these in some ten. */
 const COMMAND_MS = 10_000;
 
@@ -45,6 +47,8 @@ export interface AnchoredHead {
 
 export class Measuring {
   #account: Account | null = null;
+  /** The last entry may not have come to the TPM: whoever comes next holds the account against it first. */
+  #unsure = false;
   /** One command after the other: the device takes one at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -58,12 +62,7 @@ export class Measuring {
     return this.host.lstat(TPM_NODE) !== null;
   }
 
-  /** Whether it is measured in this boot. */
-  get begun(): boolean {
-    return this.#account !== null;
-  }
-
-  /** What was measured, in order. */
+  /** What was measured, in order; of the audit log's heads the last. */
   get entries(): readonly Entry[] {
     return this.#account?.entries ?? [];
   }
@@ -75,41 +74,42 @@ export class Measuring {
    */
   begin(): Promise<void> {
     return this.#inTurn(async () => {
-      const text = this.host.readText(ACCOUNT_FILE, ACCOUNT_LIMIT);
+      if (await this.#takeUp() !== null) return;
+      if (this.host.lstat(ACCOUNT_FILE) !== null) throw leftOut();
       const values = new Map<number, Uint8Array>();
       for (const pcr of PCRS) values.set(pcr, await this.#read(pcr));
-      if (text === null) return this.#write(beginAccount(values));
-      const account = readAccount(text);
-      if (account === null) throw differs(`${ACCOUNT_FILE} cannot be read`);
-      for (const [pcr, value] of values) {
-        const state = compare(account, pcr, value);
-        if (state === "other") throw differs(`PCR ${pcr} is not what this boot made it`);
-        const last = account.entries.at(-1);
-        if (state === "behind" && last !== undefined) await this.#extend(last);
-      }
-      this.#account = account;
+      this.#write(beginAccount(values));
     });
   }
 
+  /** This boot is not measured, and no later start of the program measures the rest of it. Nothing where it has begun. */
+  leaveOut(): void {
+    if (this.host.lstat(ACCOUNT_FILE) === null) this.host.replace(ACCOUNT_FILE, LEFT_OUT);
+  }
+
   /**
-   * Measures something, where it is not already. Nothing where nothing is measured in this boot.
+   * Measures something, where it is not already.
    *
    * @param seq of a head of the audit log: the number of its record
-   * @throws Fault `measure.tpm`
+   * @returns whether anything is measured in this boot
+   * @throws Fault `measure.tpm`, `measure.account`
    */
-  measure(what: Measured, sha256: string, seq: number | null = null): Promise<void> {
+  measure(what: Measured, sha256: string, seq: number | null = null): Promise<boolean> {
     return this.#inTurn(async () => {
-      const account = this.#account;
-      if (account === null) return;
+      const account = await this.#takeUp();
+      if (account === null) return false;
       const { entries } = account;
       const again = what === "registry"
         ? entries.some((one) => one.what === what)
         : entries.findLast((one) => one.what === what)?.sha256 === sha256;
-      if (again) return;
+      if (again) return true;
       const entry = { what, sha256, seq };
       // First the account: an entry too many is found out and made up for, one too few never.
+      this.#unsure = true;
       this.#write(withEntry(account, entry));
       await this.#extend(entry);
+      this.#unsure = false;
+      return true;
     });
   }
 
@@ -120,15 +120,37 @@ export class Measuring {
    */
   auditHead(): Promise<AnchoredHead | null> {
     return this.#inTurn(async () => {
-      const account = this.#account;
+      const account = await this.#takeUp();
       const last = account?.entries.findLast((one) => one.what === "audit");
       if (account === null || last === undefined || last.seq === null) return null;
       const pcr = PCR_OF.audit;
-      if (compare(account, pcr, await this.#read(pcr)) !== "same") {
-        throw differs(`PCR ${pcr} is not what this boot's heads of the audit log come to`);
-      }
+      if (compare(account, pcr, await this.#read(pcr)) !== "same") throw differs(ofPcr(pcr));
       return { seq: last.seq, hash: last.sha256 };
     });
+  }
+
+  /** This boot's account, which the TPM agrees with; null: nothing is measured in this boot. */
+  async #takeUp(): Promise<Account | null> {
+    if (this.#account !== null && !this.#unsure) return this.#account;
+    const account = this.#account ?? this.#written();
+    if (account === null) return null;
+    for (const pcr of PCRS) {
+      const state = compare(account, pcr, await this.#read(pcr));
+      if (state === "other") throw differs(ofPcr(pcr));
+      const last = account.entries.at(-1);
+      if (state === "behind" && last !== undefined) await this.#extend(last);
+    }
+    this.#account = account;
+    this.#unsure = false;
+    return account;
+  }
+
+  #written(): Account | null {
+    const text = this.host.readText(ACCOUNT_FILE, ACCOUNT_LIMIT);
+    if (text === null || text === LEFT_OUT) return null;
+    const account = readAccount(text);
+    if (account === null) throw differs(`${ACCOUNT_FILE} cannot be read`);
+    return account;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -162,7 +184,7 @@ export class Measuring {
       const asked = this.host.exchange(TPM_NODE, command, ANSWER_BYTES);
       answer = await within(COMMAND_MS, "TPM", asked);
     } catch (error) {
-      throw failed(reasonOf(error), error);
+      throw failed(reasonOf(error).split(";")[0] ?? "", error);
     }
     const code = answerCode(answer);
     if (code === null) throw failed("it answers in another shape");
@@ -182,3 +204,10 @@ function differs(why: string): Fault {
     `TPM: ${why}; somebody else extends it, or the account was changed: restart the host`;
   return new Fault("measure", "measure.account", message);
 }
+
+function leftOut(): Fault {
+  const message = "TPM: this boot began without being measured; restart the host";
+  return new Fault("measure", "measure.account", message);
+}
+
+const ofPcr = (pcr: number) => `PCR ${pcr} is not what this boot made it`;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { HostEvent } from "../event.ts";
 import { Fault } from "../fault.ts";
+import type { FileFacts } from "../host/port.ts";
 import { FakeTpm } from "./fake_tpm.ts";
 import { ACCOUNT_FILE, Measuring } from "./measuring.ts";
 import { type Measured, PCR_OF } from "./measured.ts";
@@ -24,7 +25,8 @@ class Machine {
 
   program(): Measuring {
     const host = {
-      lstat: () => null,
+      lstat: (path: string) =>
+        path === ACCOUNT_FILE && this.account !== null ? {} as FileFacts : null,
       readText: (path: string) => path === ACCOUNT_FILE ? this.account : null,
       replace: (_: string, text: Uint8Array | string) => {
         this.#step();
@@ -71,9 +73,9 @@ Deno.test("Measuring extends the PCR of each thing once a boot, and another poli
   assert.notEqual(machine.values()[0], values[0]);
 });
 
-Deno.test("Measuring measures nothing that it has not begun with", async () => {
+Deno.test("Measuring measures nothing in a boot in which it was not begun", async () => {
   const machine = new Machine();
-  await machine.program().measure("audit", sha(1), 1);
+  assert.equal(await machine.program().measure("audit", sha(1), 1), false);
   assert.deepEqual(machine.values(), [sha(0), sha(0), sha(0)]);
   assert.equal(await machine.program().auditHead(), null);
 });
@@ -110,6 +112,49 @@ Deno.test("a program that is ended at any step leaves PCRs that the next one bri
   }));
 });
 
+Deno.test("what a TPM refused is made up for before anything else, and never counts as measured", async () => {
+  const machine = new Machine();
+  const program = machine.program();
+  await program.begin();
+  await program.measure("release", sha(1));
+  machine.tpm.refuses = "00000922";
+  const before = machine.values();
+  for (let n = 0; n < 3; n++) await fails(program.measure("policy", sha(2)), "measure.tpm");
+  await fails(program.measure("policy", sha(3)), "measure.tpm");
+  await fails(program.measure("audit", sha(4), 4), "measure.tpm");
+  await fails(program.auditHead(), "measure.tpm");
+  machine.tpm.refuses = null;
+  assert.deepEqual(machine.values(), before);
+  // The policy that was tried comes first, the other one and the head after it.
+  await program.measure("policy", sha(3));
+  await program.measure("audit", sha(4), 4);
+  assert.deepEqual(await program.auditHead(), { seq: 4, hash: sha(4) });
+  const said = machine.events.map((one) =>
+    one.type === "measured" ? `${one.what} ${one.sha256.slice(0, 2)}` : ""
+  );
+  assert.deepEqual(said, ["release 01", "policy 02", "policy 03", "audit 04"]);
+  const other = new Machine();
+  const undisturbed = other.program();
+  await undisturbed.begin();
+  for (const [what, n] of [["release", 1], ["policy", 2], ["policy", 3], ["audit", 4]] as const) {
+    await undisturbed.measure(what, sha(n), n);
+  }
+  assert.deepEqual(machine.values(), other.values());
+});
+
+Deno.test("a boot that was left out is not measured by any later start, and one that has begun is not left out", async () => {
+  const machine = new Machine();
+  machine.program().leaveOut();
+  assert.equal(await machine.program().measure("policy", sha(1)), false);
+  await fails(machine.program().begin(), "measure.account");
+  assert.deepEqual(machine.values(), [sha(0), sha(0), sha(0)]);
+  const other = new Machine();
+  await other.program().begin();
+  other.program().leaveOut();
+  assert.equal(await other.program().measure("policy", sha(1)), true, "a later start goes on");
+  assert.notEqual(other.values()[0], sha(0));
+});
+
 Deno.test("Measuring.begin finds PCRs that somebody else extended, and an account that was changed", async () => {
   const machine = new Machine();
   machine.tpm.extend(13, new Uint8Array(32).fill(9));
@@ -126,7 +171,10 @@ Deno.test("Measuring.begin finds PCRs that somebody else extended, and an accoun
   machine.account = account;
   machine.tpm.extend(PCR_OF.audit, new Uint8Array(32));
   await fails(program.auditHead(), "measure.account");
-  await fails(machine.program().begin(), "measure.account");
+  // Nor is it forgotten by a program that was started again.
+  const next = machine.program();
+  await fails(next.begin(), "measure.account");
+  await fails(next.auditHead(), "measure.account");
 });
 
 Deno.test("Measuring says with which code a TPM refuses, and that it is silent or answers nonsense", async () => {

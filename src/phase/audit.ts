@@ -47,7 +47,7 @@ export function keepAudit(runtime: Runtime): void {
     emit({ type: "fault", stage: "ready", code: "audit.keep", message });
   };
   void showKey(runtime).catch(told);
-  // What led here is anchored, before anybody can ask for anything.
+  // What led here is anchored, as soon as the TPM takes it.
   audit.flush();
   void measureHead(runtime, audit.log?.head ?? null);
   const seals = async () => {

@@ -6,7 +6,6 @@
 import { createHash } from "node:crypto";
 import { asFault, Fault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
-import type { Policy } from "../policy/policy.ts";
 import { MAX_REGISTRY_BYTES } from "../registry/registry.ts";
 import type { Runtime } from "../runtime.ts";
 import { REGISTRY_FILE } from "./registry.ts";
@@ -15,63 +14,71 @@ import { REGISTRY_FILE } from "./registry.ts";
 const RELEASE_FILE = `${PATHS.imageFacts}/build.json`;
 const RELEASE_LIMIT = 256 * 1024;
 
-const sha256 = (bytes: Uint8Array | null) =>
-  createHash("sha256").update(bytes ?? new Uint8Array()).digest("hex");
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 export async function phaseMeasure(runtime: Runtime): Promise<void> {
-  const { host, inForce } = runtime;
+  const { host, inForce, measuring } = runtime;
   if (inForce === null) return;
-  const registry = host.read(REGISTRY_FILE, MAX_REGISTRY_BYTES);
-  const wanted = await measureBoot(runtime, inForce.policy.security.measure, async () => {
-    await runtime.measuring.begin();
-    await runtime.measuring.measure("release", sha256(host.read(RELEASE_FILE, RELEASE_LIMIT)));
-    await runtime.measuring.measure("policy", inForce.sha256);
-    await runtime.measuring.measure("registry", sha256(registry));
+  const fault = await attempt(runtime, async () => {
+    if (inForce.policy.security.measure === "off") measuring.leaveOut();
+    else await measuring.begin();
+    const release = host.read(RELEASE_FILE, RELEASE_LIMIT);
+    if (release === null) throw unnamed();
+    await measuring.measure("release", sha256(release));
+    await measuring.measure("policy", inForce.sha256);
+    const registry = host.read(REGISTRY_FILE, MAX_REGISTRY_BYTES);
+    return await measuring.measure("registry", sha256(registry ?? new Uint8Array()));
   });
-  if (wanted !== null) throw wanted;
+  if (fault !== null) throw fault;
 }
 
 /**
- * Measures the policy that was brought into force since. What it must not fail at by the policy is said by
- * `vm.not_measured` when a guest is to start.
+ * Measures the policy that was brought into force since, whatever it says of measuring itself. What it must not fail
+ * at is said by `vm.not_measured` when a guest is to start.
  */
 export async function measurePolicy(runtime: Runtime): Promise<void> {
   const { inForce, measuring } = runtime;
-  if (inForce === null || !measuring.begun) return;
-  await measureBoot(
-    runtime,
-    inForce.policy.security.measure,
-    () => measuring.measure("policy", inForce.sha256),
-  );
+  if (inForce === null) return;
+  const fault = await attempt(runtime, () => measuring.measure("policy", inForce.sha256));
+  if (fault !== null) runtime.trouble(fault);
 }
 
-/** @returns why no guest may start; null: nothing stands against it */
-async function measureBoot(
-  runtime: Runtime,
-  measure: Policy["security"]["measure"],
-  work: () => Promise<void>,
-): Promise<Fault | null> {
-  const { emit, measuring } = runtime;
-  runtime.measured = false;
-  if (measure === "off") return null;
+/**
+ * @param work gives whether this boot is measured at all
+ * @returns why no guest may start; null: nothing stands against it
+ */
+async function attempt(runtime: Runtime, work: () => Promise<boolean>): Promise<Fault | null> {
+  const { emit, measuring, inForce } = runtime;
+  const measure = inForce?.policy.security.measure ?? "off";
   const required = measure === "required";
+  runtime.measured = false;
   if (!measuring.present) {
-    emit({ type: "not_measured", reason: "no TPM" });
+    if (measure !== "off") emit({ type: "not_measured", reason: "no TPM" });
     return required ? missing() : null;
   }
   try {
-    await work();
-    runtime.measured = true;
+    const measured = await work();
+    if (required && !measured) return late();
+    runtime.measured = measured;
+    runtime.forget(/^measure\./u);
     return null;
   } catch (error) {
     const fault = asFault(error, "measure", "measure.failed");
     if (required) return fault;
-    const { stage, code, message } = fault;
-    emit({ type: "fault", stage, code, message });
-    const [text = "", hint = ""] = message.split("; ");
-    runtime.troubles.push({ code, text, hint });
+    runtime.trouble(fault);
     return null;
   }
+}
+
+function late(): Fault {
+  const why =
+    "guests: this boot began without being measured, and the policy requires it; restart the host";
+  return new Fault("measure", "measure.late", why);
+}
+
+function unnamed(): Fault {
+  const why = `${RELEASE_FILE}: it is not there, so no release can be measured; rebuild the image`;
+  return new Fault("measure", "measure.release", why);
 }
 
 function missing(): Fault {

@@ -77,9 +77,11 @@ export async function installPolicy(
   const signature = host.read(files.signature, SIGNATURE_LIMIT);
   replacePolicy(runtime.host, loaded.bytes, signature);
   runtime.bringIntoForce(loaded);
-  await measurePolicy(runtime);
+  // No guest starts by it before it is measured, where it requires that; what it forbids waits for no TPM.
+  const measured = measurePolicy(runtime);
   // It is in force from here on, whatever fails now: what it forbids ends first.
   const applied = await applyToGuests(runtime, permit, loaded.policy);
+  await measured;
   // On a data root where nothing was accepted yet the registry comes first, at the next boot: what is
   // remembered means that there was one.
   if (runtime.registry !== null || runtime.host.lstat(ACCEPTED_FILE) !== null) {

@@ -25,7 +25,7 @@ fullTest(
   async () => {
     await using home = await Home.make();
     const names = tinyNames(COUNT + 1);
-    const disk = await severalDisk(names, home, { vms: COUNT });
+    const disk = await severalDisk(names, home, { vms: COUNT, every: 10 });
     await using run = await startMachine({
       disks: [{ path: disk }],
       overlay: await insideOverlay(),

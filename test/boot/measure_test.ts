@@ -17,6 +17,7 @@ import {
   fullTest,
   GUEST,
   guestFiles,
+  guestProcessesEver,
   Home,
   imageOf,
   showingLines,
@@ -84,6 +85,7 @@ fullTest("a boot is measured into the TPM, once, and its audit log is anchored t
   });
   await showingLines(run, async () => {
     await run.waitFor(`RAYOS_LINUX_VM_READY vm=${GUEST}`, 240_000);
+    await run.waitFor(/RAYOS_MEASURED:13:/u);
     assert.deepEqual(whats(run), ["release", "policy", "registry", "audit"]);
     const measured = (what: string) =>
       run.lines.find((line) => line.fields["what"] === what)?.event.split(":")[2];
@@ -123,6 +125,8 @@ fullTest("without a TPM no guest starts where the policy requires one", async ()
     await run.waitFor("RAYOS_READY mode=safe");
     assert.ok(run.lines.some((line) => line.event === "RAYOS_SAFE_MODE:measure.no_tpm"));
     await run.waitForConsole(/\* measure\.no_tpm: guests: no TPM, and the policy requires/u);
-    assertEndedInOrder(await finish(run));
+    const boot = await finish(run);
+    assertEndedInOrder(boot);
+    assert.equal(guestProcessesEver(boot.lines), 0);
   });
 });

@@ -26,6 +26,8 @@ export interface SeveralOptions {
   readonly guest?: GuestFiles;
   /** MiB of each. */
   readonly eachMib?: number;
+  /** Seconds for each number that they count: where many of them share a CPU, one a second is too much for it. */
+  readonly every?: number;
   /** Room on the disk besides, in MiB. */
   readonly spareMib?: number;
   /** Running at once, and MiB for all together. */
@@ -40,7 +42,7 @@ export function tinyNames(count: number): string[] {
 
 function policyText(options: SeveralOptions): string {
   const { autoboot = true, onShutdown = "shutdown", vms = 16, memMib = 64 * TINY_MIB } = options;
-  const { screen = false, eachMib = TINY_MIB } = options;
+  const { screen = false, eachMib = TINY_MIB, every = 1 } = options;
   return `
 version = 0
 serial = 1
@@ -60,7 +62,7 @@ devices = { input = ${screen}, gpu = "${screen ? "virtio" : "none"}" }
 [profiles.tiny.boot]
 kernel = "vm/linux/{vm_id}/vmlinuz"
 initrd = "vm/linux/{vm_id}/initrd.img"
-cmdline = "console=hvc0 quiet panic=-1 pci=lastbus=0 cryptomgr.notests nokaslr mitigations=off ipv6.disable=1"
+cmdline = "console=hvc0 quiet panic=-1 pci=lastbus=0 cryptomgr.notests nokaslr mitigations=off ipv6.disable=1 every=${every}"
 `;
 }
 

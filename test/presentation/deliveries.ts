@@ -44,7 +44,7 @@ interface Place {
  * @param typed each key that went down, in the order in which the host's kernel had them
  * @param turns in order; the first begins with the first key
  * @param dropped keys that the host itself says it gave to nobody, since they had waited too long: so many may be
- *   lacking, and no more
+ *   lacking at most (it counts what was let go of, too)
  */
 export function deliveries(
   typed: readonly string[],

@@ -33,7 +33,7 @@ export async function benchGuests(count: number, home: Home): Promise<BenchGuest
   const names = tinyNames(count + 1);
   const all = names.slice(0, count);
   const [one = ""] = all;
-  const files = await severalGuests(names, home, { autoboot: false, vms: count });
+  const files = await severalGuests(names, home, { autoboot: false, vms: count, every: 10 });
   return { one, bare: names[count] ?? "", all, files };
 }
 
