@@ -111,7 +111,7 @@ fullTest("a boot is measured into the TPM, once, and its audit log is anchored t
     );
     const { code, output } = await rayInside(run, "audit verify");
     assert.equal(code, 1, output);
-    assert.match(output, /BAD: audit\.tpm at the log: TPM: PCR 13 is not what this boot's heads/u);
+    assert.match(output, /BAD: audit\.tpm at the log: TPM: PCR 13 is not what this boot made it/u);
     assertEndedInOrder(await finish(run));
   });
   assertClean(disk);
