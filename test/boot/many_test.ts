@@ -3,7 +3,7 @@
  * more that is refused until another one ended; then all of them ended in order.
  */
 import assert from "node:assert/strict";
-import { insideOverlay, rayInside } from "./inside.ts";
+import { insideOverlay, rayInside, vmCommand } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -25,30 +25,29 @@ fullTest(
   async () => {
     await using home = await Home.make();
     const names = tinyNames(COUNT + 1);
-    const disk = await severalDisk(names, home, { vms: COUNT, every: 10 });
+    const disk = await severalDisk(names, home, { autoboot: false, vms: COUNT, every: 10 });
     await using run = await startMachine({
       disks: [{ path: disk }],
       overlay: await insideOverlay(),
-      // Sixteen launches one after the other take an emulated machine more than the two minutes of a usual boot.
-      append: "rayos.ready_timeout=600",
       memoryMiB: 6144,
     });
     await showingLines(run, async () => {
-      await run.waitFor("RAYOS_READY mode=normal", START_LIMIT_MS);
-      const refused = run.lines.filter((line) => /:vm\.limit_vms:/u.test(line.event));
-      assert.equal(refused.length, 1, "one was more than the policy lets run");
-      const last = String(refused[0]?.fields["vm"]);
-      const up = names.filter((name) => name !== last);
-      for (const name of up) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${name}`, START_LIMIT_MS);
+      await run.waitFor("RAYOS_READY mode=normal");
+      const last = names.at(-1) ?? "";
+      const up = names.slice(0, -1);
+      // One after the other: an emulated CPU that begins them all at once answers none of them in time.
+      for (const vm of up) {
+        await vmCommand(run, "start", vm, "running");
+        await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, START_LIMIT_MS);
+      }
       const denied = await rayInside(run, `vm start ${last}`);
       assert.equal(denied.code, 1);
       assert.match(
         denied.output,
         new RegExp(`denied by vm\\.limit_vms: ${COUNT} of ${COUNT} guests are running`),
       );
-      await rayInside(run, `vm stop ${up[0]}`);
-      const started = await rayInside(run, `vm start ${last}`);
-      assert.equal(started.code, 0, started.output);
+      await vmCommand(run, "stop", up[0] ?? "", "stopped");
+      await vmCommand(run, "start", last, "running");
       const boot = await finish(run, `RAYOS_LINUX_VM_READY vm=${last}`);
       assert.ok(guestProcessesEver(boot.lines) >= COUNT);
       const ends = eventsNamed(boot.lines, "RAYOS_VM_STATE").filter((event) =>
