@@ -6,7 +6,7 @@ import type { Slot } from "../id.ts";
 import { endGuest, type EndingLimits, endStranger } from "./ending.ts";
 
 const SLOT = 0 as Slot;
-const LIMITS: EndingLimits = { powerDownMs: 200, quitMs: 200, killMs: 200 };
+const LIMITS: EndingLimits = { askMs: 200, powerDownMs: 200, quitMs: 200, killMs: 200 };
 
 /** A host with one guest, which ends by the first of these ways that is tried. */
 class EndingHost {
