@@ -33,7 +33,7 @@ Deno.test("policyCheck shows the source line with a caret under the place", () =
 Deno.test("policyCheck of a good policy exits 0 and counts warnings and notes", () => {
   const result = policyCheck(
     "p.toml",
-    bytes("version = 0\nsecurity.measure = 'required'\n"),
+    bytes("version = 0\nlogging.input = 'redacted'\n"),
     false,
   );
   assert.equal(result.exit, 0);

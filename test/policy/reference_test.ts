@@ -129,8 +129,9 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
   for (const method of ["attach", "detach"]) {
     assert.match(shares, new RegExp(`^ {2}async ${method}\\(permit: Allowed<`, "m"), method);
   }
-  const runtime = fs.readFileSync(path.join(SRC, "runtime.ts"), "utf8");
-  assert.match(runtime, /async end\(permit: Allowed<"power\.off" \| "power\.reboot">/);
+  const power = fs.readFileSync(path.join(SRC, "phase", "power.ts"), "utf8");
+  assert.match(power, /^type PowerPermit = Allowed<"power\.off" \| "power\.reboot">;$/m);
+  assert.match(power, /^async function endMachine\(runtime: Runtime, permit: PowerPermit,/m);
 });
 
 Deno.test("every rule that src gives is in a table, and every rule of a table is given", () => {
