@@ -140,7 +140,7 @@ export const OTHER_CASES: readonly SafeModeCase[] = [
     rule: "cmdline.surprise",
     append: "rayos.surprise=1",
   },
-  { name: "a bad value", rule: "cmdline.mode", append: "rayos.mode=careless" },
+  { name: "a bad value", full: true, rule: "cmdline.mode", append: "rayos.mode=careless" },
   {
     name: "no policy",
     rule: "policy.missing",
@@ -192,6 +192,7 @@ export const OTHER_CASES: readonly SafeModeCase[] = [
   },
   {
     name: "a truncated registry",
+    full: true,
     rule: "registry.syntax",
     files: registry((record) => `{"version": 0, "vms": {${record}`),
   },
