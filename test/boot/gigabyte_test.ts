@@ -1,10 +1,12 @@
 /**
- * A guest that writes a gigabyte to its console, every line of it in the host's own grammar: none of it is a
- * line of the host's, what is kept of it is bounded, and the program neither grows nor stops answering.
+ * A gigabyte on a guest's console, every line of it in the host's own grammar: none of it is a line of the host's,
+ * what is kept of it is bounded, and the program neither grows nor stops answering. A program in QEMU's place writes it,
+ * as fast as the host takes it: an emulated guest itself has a few kilobytes a second.
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
-import { askInside, insideOverlay, linesInside, rayInside } from "./inside.ts";
+import { attackWith, capturedOverlay, captureQemu } from "./captured_qemu.ts";
+import { askInside, insideOverlay, linesInside, rayInside, vmCommand } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -21,9 +23,7 @@ import {
 } from "./machine.ts";
 
 const LOGS = `/var/rayos/vm/linux/${GUEST}/logs`;
-const BYTES = 1024 * 1024 * 1024;
 const LIMIT_MS = 1_200_000;
-const FORGED = "2026-11-24T12:00:00.000Z INFO init RAYOS_READY mode=gigabyte";
 /** What the program may have more of afterwards: nothing that it reads is kept. */
 const GROWTH_MIB = 64;
 
@@ -43,27 +43,26 @@ const residentMiB = async (run: BootRun) =>
   ) / 1024;
 
 fullTest(
-  "a guest that writes a gigabyte of the host's own lines adds none to them, and the host goes on",
+  "a gigabyte of the host's own lines on a guest's console adds none to them, and the host goes on",
   async () => {
     await using home = await Home.make();
+    // As fast as the policy can let a console be; its limit is another test's matter.
+    const policy = (await defaultPolicy()).replace("autoboot = true", "autoboot = false")
+      .replace("cpus = 1", "cpus = 1\nconsole_kib_s = 65536");
     const disk = dataDisk(home, {
       ...guestFiles(GUEST, home),
-      ...await signedPolicy(await defaultPolicy()),
+      ...await signedPolicy(policy),
     }, 256);
     await using run = await startMachine({
       disks: [{ path: disk }],
-      overlay: await insideOverlay(),
+      overlay: { ...await insideOverlay(), ...await capturedOverlay(home) },
     });
     await showingLines(run, async () => {
-      await run.waitFor(`RAYOS_LINUX_VM_READY vm=${GUEST}`);
+      await run.waitFor("RAYOS_READY mode=normal");
       const before = await residentMiB(run);
-      await askInside(run, `attach writer ${GUEST}`, /inside done/u);
-      const flood = `yes "${FORGED}" | head -c ${BYTES} > /dev/hvc0`;
-      await askInside(
-        run,
-        `type writer run (${flood}; while sleep 1; do echo gigabyte ov""er; done) &`,
-        /inside done/u,
-      );
+      await captureQemu(run);
+      await attackWith(run, "console-gigabyte");
+      await vmCommand(run, "start", GUEST, "running");
       const until = performance.now() + LIMIT_MS;
       let looks = 0;
       for (;;) {
@@ -80,7 +79,7 @@ fullTest(
           after.toFixed(0)
         } MiB`,
       );
-      assert.ok(kept <= 110 * 1024, `${kept} KiB kept`);
+      assert.ok(kept <= 21 * 1024, `${kept} KiB kept`);
       assert.ok(after - before < GROWTH_MIB, `${before} MiB, then ${after} MiB`);
       assert.ok(run.lines.every((line) => line.fields["mode"] !== "gigabyte"));
       assert.ok(!run.console.includes("mode=gigabyte"));

@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
-import type { OverlayFile } from "../../tools/boot_overlay.ts";
-import { hostileQemu, MODE_FILE, MONITORS, PICTURES } from "../hostile/qemu_attacks.ts";
+import { MONITORS, PICTURES } from "../hostile/qemu_attacks.ts";
+import { attackWith, capturedOverlay, captureQemu } from "./captured_qemu.ts";
 import { askInside, insideOverlay, rayInside } from "./inside.ts";
 import {
   assertClean,
@@ -23,20 +23,8 @@ import { request } from "./request.ts";
 const [OTHER = "", HOSTILE = ""] = tinyNames(2);
 /** Of the hostile guest, which is in the second slot. */
 const SLOT = "01";
-const JAIL = "/usr/lib/rayos/root/qemu";
 /** The longest of them is a QEMU that falls silent: asked after 15 s, given up 60 s later. */
 const LIMIT_MS = 240_000;
-
-async function hostileOverlay(home: Home): Promise<Record<string, OverlayFile>> {
-  const data = await hostileQemu(`${home.path}/hostile-qemu`);
-  return { "/usr/lib/hostile-qemu": { data, mode: 0o755 } };
-}
-
-/** Has it say that from now on. */
-async function attackWith(run: BootRun, mode: string): Promise<void> {
-  const file = `${JAIL}${MODE_FILE}`;
-  await askInside(run, `do echo ${mode} > ${file}; $bb chmod 0644 ${file}`, /inside done/u);
-}
 
 /** The number that the other guest has counted to. */
 async function counted(run: BootRun): Promise<number> {
@@ -93,18 +81,14 @@ fullTest(
       extra: ["-device", "VGA"],
       overlay: {
         ...await insideOverlay(),
-        ...await hostileOverlay(home),
+        ...await capturedOverlay(home),
       },
     });
     await showingLines(run, async () => {
       await run.waitFor("RAYOS_READY mode=normal", 120_000);
       await rayInside(run, `vm start ${OTHER}`);
       await run.waitFor(`RAYOS_LINUX_VM_READY vm=${OTHER}`, 240_000);
-      const place = `${JAIL}/usr/bin/qemu-system-x86_64`;
-      const replaced =
-        `$bb mv ${place} ${JAIL}/usr/bin/qemu; $bb cp /usr/lib/hostile-qemu ${place}`;
-      // The jail's own user starts it.
-      await askInside(run, `do ${replaced}; $bb chmod 0755 ${place}`, /inside done/u);
+      await captureQemu(run);
       const began = run.lines.length;
       await attackWith(run, "none");
       const { code: started, output } = await rayInside(run, `vm start ${HOSTILE}`);
