@@ -223,7 +223,8 @@ export class Typing {
     ended.catch(() => {});
     await this.tap(during, FAST_MS);
     const over = await ended;
-    this.#paceMs = Math.max(PACE_MS, (performance.now() - began) / (before + during));
+    const keys = before + during;
+    if (keys > 0) this.#paceMs = Math.max(PACE_MS, (performance.now() - began) / keys);
     this.note(who, timeOf(asked), timeOf(over));
   }
 
