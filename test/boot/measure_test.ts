@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { BootRun } from "../../tools/boot_machine.ts";
-import { readDataDisk } from "../../tools/data_disk.ts";
 import { askInside, fileInside, insideOverlay, killProgram, rayInside } from "./inside.ts";
 import {
   assertClean,
@@ -26,14 +25,18 @@ import {
 } from "./machine.ts";
 import { outerTpm } from "./outer_tpm.ts";
 
-async function requiringDisk(home: Home): Promise<string> {
+/** A policy that requires it. */
+async function requiring(): Promise<string> {
   const policy = (await defaultPolicy()).replace(
     /^version = 0$/mu,
     'version = 0\nsecurity.measure = "required"',
   );
   assert.match(policy, /measure = "required"/u);
-  return dataDisk(home, { ...guestFiles(GUEST, home), ...await signedPolicy(policy) });
+  return policy;
 }
+
+const diskWith = async (policy: string, home: Home) =>
+  dataDisk(home, { ...guestFiles(GUEST, home), ...await signedPolicy(policy) });
 
 const hash = (...parts: Uint8Array[]) => {
   const sum = createHash("sha256");
@@ -77,7 +80,8 @@ const whats = (run: BootRun, from = 0) =>
 fullTest("a boot is measured into the TPM, once, and its audit log is anchored there", async () => {
   await using home = await Home.make();
   await using tpm = await outerTpm(home, await imageOf("compiled"));
-  const disk = await requiringDisk(home);
+  const policy = await requiring();
+  const disk = await diskWith(policy, home);
   await using run = await startMachine({
     disks: [{ path: disk }],
     ...tpm.machine,
@@ -89,8 +93,7 @@ fullTest("a boot is measured into the TPM, once, and its audit log is anchored t
     assert.deepEqual(whats(run), ["release", "policy", "registry", "audit"]);
     const measured = (what: string) =>
       run.lines.find((line) => line.fields["what"] === what)?.event.split(":")[2];
-    const policy = readDataDisk(disk, "policy/rayos-policy.toml") ?? new Uint8Array();
-    assert.equal(measured("policy"), hash(policy).toHex());
+    assert.equal(measured("policy"), hash(new TextEncoder().encode(policy)).toHex());
     assert.deepEqual(await foundOn(run), saidOf(run));
     const good = await verified(run);
     assert.deepEqual([good.code, good.report.anchor], [0, "tpm"]);
@@ -119,7 +122,8 @@ fullTest("a boot is measured into the TPM, once, and its audit log is anchored t
 
 fullTest("without a TPM no guest starts where the policy requires one", async () => {
   await using home = await Home.make();
-  const disk = await requiringDisk(home);
+  const policy = await requiring();
+  const disk = await diskWith(policy, home);
   await using run = await startMachine({ disks: [{ path: disk }] });
   await showingLines(run, async () => {
     await run.waitFor("RAYOS_READY mode=safe");
