@@ -4,6 +4,7 @@
  */
 
 import { readFingerprint } from "../audit/audit_log.ts";
+import type { Head } from "../audit/verify.ts";
 import { keyText } from "../audit/verification_key.ts";
 import { reasonOf } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
@@ -54,12 +55,17 @@ export function keepAudit(runtime: Runtime): void {
     while (!runtime.ending) {
       await host.clock.sleep(SEAL_MS);
       if (runtime.ending) return;
-      const head = audit.seal("timer");
-      if (head !== null) emit({ type: "audit_sealed", seq: head.seq, head: head.hash });
-      await measureHead(runtime, head);
+      await tellSeal(runtime, audit.seal("timer"));
     }
   };
   void seals().catch(told);
+}
+
+/** Says where the log was sealed, to whoever reads along and to the TPM; null: it could not be. */
+export async function tellSeal(runtime: Runtime, head: Head | null): Promise<void> {
+  if (head === null) return;
+  runtime.emit({ type: "audit_sealed", seq: head.seq, head: head.hash });
+  await measureHead(runtime, head);
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import type { Head } from "../audit/verify.ts";
 import { asFault, Fault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import { MAX_REGISTRY_BYTES } from "../registry/registry.ts";
@@ -89,10 +90,7 @@ function missing(): Fault {
 }
 
 /** Gives the TPM the end of the audit log as it is now, or as it was sealed. A fault is told and no more. */
-export async function measureHead(
-  runtime: Runtime,
-  head: { readonly seq: number; readonly hash: string } | null,
-): Promise<void> {
+export async function measureHead(runtime: Runtime, head: Head | null): Promise<void> {
   if (head === null) return;
   try {
     await runtime.measuring.measure("audit", head.hash, head.seq);

@@ -9,8 +9,8 @@ import type { Operation, Runtime } from "../runtime.ts";
 import { endStranger } from "../supervisor/ending.ts";
 import type { Guest } from "../supervisor/guest.ts";
 import { within } from "../within.ts";
+import { tellSeal } from "./audit.ts";
 import { recordBoot } from "./boot_record.ts";
-import { measureHead } from "./measure.ts";
 
 /** Milliseconds. */
 const POWER_TIMEOUT_MS = 600_000;
@@ -104,9 +104,7 @@ async function closeBooks(
 ): Promise<void> {
   const { audit, emit, sinks } = runtime;
   const last = { type: "shutdown", how, reason } as const;
-  const sealed = audit.end(last);
-  if (sealed !== null) emit({ type: "audit_sealed", seq: sealed.seq, head: sealed.hash });
-  await measureHead(runtime, sealed);
+  await tellSeal(runtime, audit.end(last));
   emit(last);
   try {
     sinks.closeFiles();
