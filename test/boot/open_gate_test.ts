@@ -14,11 +14,9 @@ import {
 } from "./machine.ts";
 import { openGate, PROGRAM } from "./open_gate.ts";
 import { severalDisk, tinyNames } from "./several.ts";
-import { keysOf, Typing } from "./typing.ts";
+import { keysOf, Typing, USUAL } from "./typing.ts";
 
 const GUESTS = tinyNames(2);
-/** The amounts of the usual run of `presentation_test.ts`. */
-const AMOUNTS = { switches: 20, calm: 14, before: 3, during: 8 };
 
 fullTest("a gate that is open is found by what it brings to hidden guests", async () => {
   await using home = await Home.make();
@@ -41,7 +39,7 @@ fullTest("a gate that is open is found by what it brings to hidden guests", asyn
       await rayInside(run, `input key ${vm} ctrl`);
     }
     await typing.begin();
-    await typing.overSwitches(AMOUNTS);
+    await typing.overSwitches(USUAL);
     await typing.end();
     assertEndedInOrder(await finish(run));
   });

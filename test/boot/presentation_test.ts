@@ -23,12 +23,11 @@ import { taps, typeAtKeyboard } from "./guest_keys.ts";
 import { denied, done } from "./request.ts";
 import { drawn, fontInside, hasBar, partOf, untilScreen, untilStatus } from "./screenshot.ts";
 import { severalDisk, tinyNames } from "./several.ts";
-import { assertTyped, CODES, keysOf, strikeChord, Typing, withoutChord } from "./typing.ts";
+import { assertTyped, CODES, keysOf, strikeChord, Typing, USUAL, withoutChord } from "./typing.ts";
 
 const [ONE = "", OTHER = ""] = tinyNames(2);
 
-/** What is typed over switches; `typing_test.ts` has more of it. */
-const AMOUNTS = { switches: 20, calm: 14, before: 3, during: 8 };
+/** What {@link USUAL} comes to; `typing_test.ts` has more of it. */
 const LEAST = { keys: 500, switches: 20, held: 5 };
 /** The grey of the words in which QEMU says that a guest has drawn nothing yet. */
 const LETTERS_OF_QEMU = [0xaa, 0xaa, 0xaa] as const;
@@ -127,7 +126,7 @@ Deno.test("500 keys over 20 switches, a pause and a killed program reach the gue
     }
     await present(ONE);
     await typing.begin();
-    await typing.overSwitches(AMOUNTS);
+    await typing.overSwitches(USUAL);
     await typing.end();
     // The chord takes whoever is presented off the screen, who is told that Ctrl and Alt are up.
     await present(ONE);

@@ -106,6 +106,9 @@ export interface Amounts {
   readonly during: number;
 }
 
+/** What the usual run types: no more at once than an emulated machine takes in time. */
+export const USUAL: Amounts = { switches: 20, calm: 14, before: 3, during: 8 };
+
 /** Where the figures that are claimed come from. */
 export interface Counted {
   readonly keys: number;
