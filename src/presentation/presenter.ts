@@ -25,6 +25,8 @@ import { HEADLESS, type Pictures } from "./screen.ts";
 
 /** Milliseconds in which a guest's QEMU must acknowledge what was sent; an idle one takes a few. */
 const ACKNOWLEDGE_MS = 10_000;
+/** So many more for each further part of what is sent together: a slow host is not a silent QEMU. */
+const FURTHER_PART_MS = 1_000;
 /** Milliseconds after which nobody expects any more that what was typed is typed. */
 const LATE_MS = 5_000;
 
@@ -194,11 +196,12 @@ export class Presenter {
     const guest = this.around.guest(vm);
     const monitor = guest?.monitor ?? null;
     if (guest === undefined || monitor === null) return false;
-    const end = performance.now() + this.acknowledgeMs;
+    const parts = partsOf(stroke);
+    // One limit for all of it: a QEMU that answers each part late must not hold a switch up for long.
+    const end = performance.now() + this.acknowledgeMs + (parts.length - 1) * FURTHER_PART_MS;
     try {
-      for (const [n, part] of partsOf(stroke).entries()) {
+      for (const [n, part] of parts.entries()) {
         if (n > 0) await new Promise((resolve) => setTimeout(resolve, PART_MS));
-        // One limit for all of it.
         const left = Math.max(1, end - performance.now());
         await monitor.command("input-send-event", left, part);
       }

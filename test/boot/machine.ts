@@ -113,7 +113,21 @@ export interface TestMachine extends Partial<MachineOptions> {
 export async function startMachine(options: TestMachine): Promise<BootRun> {
   const { form = "compiled", ...machine } = options;
   const image = await imageOf(form);
-  return await bootMachine({ ...image, memoryMiB: 2048, ...machine });
+  const run = await bootMachine({ ...image, memoryMiB: 2048, ...machine });
+  if (!FULL) endWhenLate(run);
+  return run;
+}
+
+/** Seconds after which no usual test has use for its machine any more: the longest one takes half of it. */
+const LATEST_S = 480;
+
+/** A test that hangs fails, since its machine is gone, and says what the machine last said; the others are run. */
+function endWhenLate(run: BootRun): void {
+  const timer = setTimeout(() => {
+    console.error(`the machine is ended after ${LATEST_S} s; its last lines:\n${run.tail(25)}`);
+    void run.cutPower();
+  }, LATEST_S * 1000);
+  void run.ended.finally(() => clearTimeout(timer));
 }
 
 /** A data disk in the home with these files; gives its path. */

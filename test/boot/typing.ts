@@ -15,7 +15,7 @@ import {
 } from "../presentation/deliveries.ts";
 import { askInside } from "./inside.ts";
 import { FULL, type Home } from "./machine.ts";
-import { request } from "./request.ts";
+import { done, request } from "./request.ts";
 
 /** Codes of keys, as the kernel's input-event-codes.h has them. */
 const ROWS: readonly (readonly [first: number, names: string])[] = [
@@ -44,14 +44,18 @@ const NEAR_MS = 20;
  */
 const READ_MS = 500;
 /**
- * Milliseconds from key to key, at first and at least; from the first switch on what a key took of those that were
- * typed at once around the last one. What waits at the gate for five seconds goes nowhere, and a keyboard keeps
- * little that its guest has not taken: an emulated host takes some ten keys a second.
+ * Milliseconds that the host needs for a key, as is believed at first and at least; from then on what a key took of
+ * those that were typed around the last switch, until the host had passed all of them on. What waits at the gate for
+ * five seconds goes nowhere: an emulated host takes some ten keys a second.
  */
-const FIRST_PACE_MS = 150;
-const PACE_MS = 30;
+const FIRST_KEY_MS = 150;
+const KEY_MS = 30;
 /** From key to key while a switch is under way. */
 const FAST_MS = 6;
+/** Never is more typed than what the host needs so many milliseconds for, with a switch in between. */
+const MOST_AHEAD_MS = 2_000;
+/** Keys that may be lacking: the judgement takes a second for them, and hours for ten times as many. */
+const MOST_LACKING = 25;
 const SWITCH_MS = 120_000;
 
 /** The n-th key that is typed: no few keys in a row come again soon. */
@@ -125,8 +129,8 @@ export interface Counted {
 export type TypingVerdict = Verdict & { readonly counted: Counted };
 
 /**
- * Asserts that all of it holds, and that it was as much as is claimed; says how much. Keys that the host says it
- * dropped may be lacking in a usual run, which shares its machine, and not in a full one.
+ * Asserts that all of it holds, and that it was as much as is claimed; says how much. A few keys that the host says
+ * it dropped may be lacking in a usual run, which shares its machine, and none in a full one.
  */
 export function assertTyped(
   { wrong, counted }: TypingVerdict,
@@ -139,7 +143,7 @@ export function assertTyped(
   assert.deepEqual(wrong, []);
   assert.ok(keys >= least.keys && switches >= least.switches, said);
   assert.ok(near * 5 >= keys && held >= least.held && unseen > 0, said);
-  assert.ok(dropped * 20 <= keys && (dropped === 0 || !FULL), `${dropped} keys were dropped`);
+  assert.ok(dropped === 0 || !FULL, `${dropped} keys were dropped`);
 }
 
 /** One typing. The first of the guests is presented when it begins. */
@@ -147,7 +151,9 @@ export class Typing {
   /** What went down, in order. */
   readonly typed: string[] = [];
   readonly #switches: Switch[] = [];
-  #paceMs = FIRST_PACE_MS;
+  #keyMs = FIRST_KEY_MS;
+  /** When the host will have passed on what was typed. */
+  #freeAt = 0;
   #shown: number | null = 0;
 
   constructor(readonly run: BootRun, readonly guests: readonly string[]) {}
@@ -168,7 +174,7 @@ export class Typing {
   }
 
   /** Types that many keys. */
-  async tap(count: number, paceMs = this.#paceMs): Promise<void> {
+  async tap(count: number, paceMs = this.#keyMs): Promise<void> {
     for (let n = 0; n < count; n++) {
       const sign = signAt(this.typed.length);
       this.typed.push(sign);
@@ -177,17 +183,30 @@ export class Typing {
     }
   }
 
+  /** The same, where the host has to pass them on in time: when too much is ahead of a key, it is typed later. */
+  async #tapInTime(count: number, paceMs: number): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      await pause(Math.max(0, this.#freeAt - performance.now() - MOST_AHEAD_MS));
+      this.#freeAt = Math.max(this.#freeAt, performance.now()) + this.#keyMs;
+      await this.tap(1, paceMs);
+    }
+  }
+
   /** Types while it is switched from one to the other, and to nobody. */
   async overSwitches({ switches, calm, before, during }: Amounts): Promise<void> {
     const order = [1, 0, null, 1, 0];
     for (let n = 0; n < switches; n++) {
       const hold = n % 3 === 0;
-      await this.tap(calm - (hold ? 1 : 0));
+      await this.#tapInTime(calm - (hold ? 1 : 0), this.#keyMs);
       if (hold) await this.press();
+      const since = performance.now();
       // They wait at the gate when the switch is asked for, so that it takes a while.
-      await this.tap(before, 0);
-      await this.switchTo(order[n % order.length] ?? null, during, before);
+      await this.#tapInTime(before, 0);
+      const someone = this.#shown !== null;
+      await this.switchTo(order[n % order.length] ?? null, during);
       if (hold) await this.release();
+      // What is typed for nobody takes the host no time.
+      if (someone) await this.#caughtUp(before + during, since);
     }
     await this.tap(calm);
   }
@@ -205,10 +224,8 @@ export class Typing {
 
   /**
    * Asks for a switch and types that many keys meanwhile.
-   *
-   * @param before keys that were typed at once just before
    */
-  async switchTo(who: number | null, during: number, before = 0): Promise<void> {
+  async switchTo(who: number | null, during: number): Promise<void> {
     const { run, guests } = this;
     const from = run.lines.length;
     const [op, vm] = who === null
@@ -216,7 +233,6 @@ export class Typing {
       : ["present", guests[who] ?? ""];
     await request(run, op, { vm });
     const asked = await run.waitFor(`RAYOS_HOST_EVENT_V0:${op}:${vm}`, SWITCH_MS, from);
-    const began = performance.now();
     const ended = run.waitFor(
       `RAYOS_PRESENTATION:${who === null ? "off" : "on"} vm=${vm}`,
       SWITCH_MS,
@@ -224,11 +240,27 @@ export class Typing {
     );
     // Whoever is waited for below; a failure is told there.
     ended.catch(() => {});
-    await this.tap(during, FAST_MS);
+    await this.#tapInTime(during, FAST_MS);
     const over = await ended;
-    const keys = before + during;
-    if (keys > 0) this.#paceMs = Math.max(PACE_MS, (performance.now() - began) / keys);
     this.note(who, timeOf(asked), timeOf(over));
+  }
+
+  /**
+   * Waits until the host has passed on all that was typed: a key that is up already is let go of by command, which
+   * takes its turn after all of it.
+   *
+   * @param keys how many were typed since then
+   */
+  async #caughtUp(keys: number, since: number): Promise<void> {
+    const shown = this.#shown;
+    if (shown === null) return;
+    await done(this.run, "input.key", {
+      vm: this.guests[shown] ?? "",
+      keys: ["alt"],
+      act: "release",
+    });
+    this.#freeAt = performance.now();
+    this.#keyMs = Math.max(KEY_MS, (this.#freeAt - since) / keys);
   }
 
   /** A switch that the host made by itself, or that was asked for in another way. */
@@ -264,7 +296,9 @@ export class Typing {
     const held = times.filter(({ asked, over }) => heldOver(seen, asked, over)).length;
     const lines = this.run.lines.filter((line) => line.event === "input_dropped");
     const dropped = lines.reduce((sum, line) => sum + Number(line.fields["count"]), 0);
-    const verdict = deliveries(this.typed, turns, received, dropped);
+    const verdict = dropped > MOST_LACKING
+      ? { cuts: [], wrong: [`the host dropped ${dropped} keys: it was too slow to judge by them`] }
+      : deliveries(this.typed, turns, received, dropped);
     const { cuts } = verdict;
     const unseen = turns.reduce(
       (sum, { who }, n) =>
