@@ -259,7 +259,7 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       );
     });
 
-    await t.step("the program is killed and finds it as it was", async () => {
+    const adopted = async () => {
       const from = await killProgram(run);
       await run.waitFor(`vm_adopted vm=${GUEST}`, 120_000, from);
       await askInside(run, `attach ${GUEST} ${GUEST}`, /inside done/u);
@@ -268,6 +268,11 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       assert.deepEqual(listed.map((one) => one.shares), [["docs", "work"]]);
       assert.deepEqual(eventsNamed(run.lines.slice(from), "share_off"), []);
       assert.match(await inGuest(run, GUEST, "cat /m/read-me", "again"), /^words of the host/mu);
+    };
+    await t.step({
+      name: "the program is killed and finds it as it was",
+      ignore: !FULL,
+      fn: adopted,
     });
 
     await t.step("one that is taken is gone before it is said so", async () => {
