@@ -52,8 +52,10 @@ const FIRST_KEY_MS = 150;
 const KEY_MS = 30;
 /** From key to key while a switch is under way. */
 const FAST_MS = 6;
-/** Never is more typed than what the host needs so many milliseconds for, with a switch in between. */
-const MOST_AHEAD_MS = 2_000;
+/** Never is more typed ahead than what the host needs so many milliseconds for. */
+const MOST_AHEAD_MS = 3_500;
+/** Keys by which its pace is seen before the first switch. */
+const FIRST_KEYS = 4;
 /** Keys that may be lacking: the judgement takes a second for them, and hours for ten times as many. */
 const MOST_LACKING = 25;
 const SWITCH_MS = 120_000;
@@ -195,6 +197,9 @@ export class Typing {
   /** Types while it is switched from one to the other, and to nobody. */
   async overSwitches({ switches, calm, before, during }: Amounts): Promise<void> {
     const order = [1, 0, null, 1, 0];
+    const since = performance.now();
+    await this.tap(FIRST_KEYS, 0);
+    await this.#caughtUp(FIRST_KEYS, since);
     for (let n = 0; n < switches; n++) {
       const hold = n % 3 === 0;
       await this.#tapInTime(calm - (hold ? 1 : 0), this.#keyMs);

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import type { LogLine } from "../../tools/boot_log.ts";
 import type { BootRun } from "../../tools/boot_machine.ts";
-import { askInside, insideOverlay, rayInside } from "./inside.ts";
+import { askInside, insideOverlay } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -16,6 +16,7 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
+import { denied, done } from "./request.ts";
 import { severalDisk, tinyNames } from "./several.ts";
 import { keysOf, Typing } from "./typing.ts";
 
@@ -77,9 +78,7 @@ async function killedAt(run: BootRun, typing: Typing, moment: Moment): Promise<v
   const told = run.lines.slice(start).filter((one) => one.event.startsWith("RAYOS_PRESENTATION:"));
   assert.deepEqual(told, [], "the next program presents nobody");
   for (const vm of GUESTS) {
-    const { code, output } = await rayInside(run, `input text ${vm} x`);
-    assert.equal(code, 1);
-    assert.match(output, /denied by input\.not_presented:/u);
+    await denied(run, "input.text", { vm, text: "x" }, "input.not_presented");
   }
   noteEnd(run, typing, from, start);
   // A guest that was there before the program was is told of each key that it is up, before anything else: on an
@@ -116,7 +115,7 @@ fullTest(
     const typing = new Typing(run, GUESTS);
     await showingLines(run, async () => {
       for (const vm of GUESTS) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
-      assert.equal((await rayInside(run, `present ${GUESTS[0]}`)).code, 0);
+      await done(run, "present", { vm: GUESTS[0] });
       await typing.begin();
       for (const moment of MOMENTS) {
         console.log(`killed ${moment.name}`);
