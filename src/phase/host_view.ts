@@ -61,6 +61,8 @@ export function statusOf(runtime: Runtime): Record<string, unknown> {
   };
 }
 
+const savingText = (percent: number | null) => percent === null ? null : `suspending ${percent} %`;
+
 /** Every guest that there is a record of. */
 export function listGuests(runtime: Runtime): Record<string, unknown>[] {
   const sound = [...runtime.guests.values()].map((guest) => ({
@@ -78,7 +80,7 @@ export function listGuests(runtime: Runtime): Record<string, unknown>[] {
     memory_mib: guest.plan.memoryMiB,
     vcpus: guest.plan.vcpus,
     violations: guest.violations.map((one) => one.rule),
-    busy: runtime.busy.get(guest.plan.vm) ?? null,
+    busy: runtime.busy.get(guest.plan.vm) ?? savingText(guest.savedPercent),
   }));
   const broken = runtime.broken.map((one) => ({
     vm: one.vm,

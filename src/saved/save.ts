@@ -78,6 +78,8 @@ export interface SuspendRequest {
   readonly kill: () => Promise<boolean>;
   /** Gives the save up; the guest stays paused. */
   readonly signal?: AbortSignal;
+  /** Told how far it is, for a person: about so many hundredths of what the guest ever touched are written. */
+  readonly onPercent?: (percent: number) => void;
   readonly limits?: SaveLimits;
 }
 
@@ -115,7 +117,7 @@ async function save(request: SuspendRequest): Promise<SavedState> {
   // What a TPM has in memory would have to be saved with the machine's, to the same instant.
   if (plan.tpm !== null) throw failure("saved.tpm", "one with a TPM cannot be saved; shut it down");
   checkAsides(host, plan);
-  checkRoom(host, plan);
+  const expected = checkRoom(host, plan);
   await qmp.command("stop");
   for (const folder of [places.guest, places.folder]) host.makeDirectory(folder);
   host.syncDirectory(places.guest);
@@ -124,7 +126,7 @@ async function save(request: SuspendRequest): Promise<SavedState> {
   const facts = await qemuFacts(qmp, plan);
   const file = host.create(places.unfinished);
   try {
-    const sha256 = await receive(request, file);
+    const sha256 = await receive(request, file, expected);
     const present = presentOf(host, plan, cpu);
     const state: SavedState = {
       ...present,
@@ -151,9 +153,10 @@ function mostBytes(plan: LaunchPlan): number {
 /**
  * A save that would fill the disk is not begun: every other guest would be held by its next write.
  *
+ * @returns about how many bytes it takes
  * @throws Fault `saved.no_room`
  */
-function checkRoom(host: Host, plan: LaunchPlan): void {
+function checkRoom(host: Host, plan: LaunchPlan): number {
   const stat = host.readText(`${guestCgroup(plan.slot)}/memory.stat`, 64 * 1024) ?? "";
   const of = (name: string) => Number(stat.match(new RegExp(`^${name} (\\d+)$`, "m"))?.[1] ?? NaN);
   // What the guest has ever touched is in memory, swapped by nobody (cgroup-v2.rst, memory.stat); QEMU's
@@ -162,7 +165,7 @@ function checkRoom(host: Host, plan: LaunchPlan): void {
   const most = mostBytes(plan);
   const needed = Number.isNaN(touched) ? most : Math.min(most, touched);
   const free = host.freeBytes(PATHS.dataRoot);
-  if (free >= needed) return;
+  if (free >= needed) return needed;
   const mib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;
   throw failure(
     "saved.no_room",
@@ -171,7 +174,11 @@ function checkRoom(host: Host, plan: LaunchPlan): void {
 }
 
 /** Takes QEMU's stream into the file and gives its hash. */
-async function receive(request: SuspendRequest, file: NewFile): Promise<string> {
+async function receive(
+  request: SuspendRequest,
+  file: NewFile,
+  expected: number,
+): Promise<string> {
   const { host, plan, qmp, signal, limits = SAVE_LIMITS } = request;
   const most = mostBytes(plan);
   const listener = await host.listen(socketPath(plan.slot, "state"), plan.uid);
@@ -197,6 +204,8 @@ async function receive(request: SuspendRequest, file: NewFile): Promise<string> 
       }
       hash.update(piece);
       await file.append(piece);
+      // What is left when all is written takes its time, too.
+      request.onPercent?.(Math.min(99, Math.floor(file.size * 100 / Math.max(1, expected))));
       step += piece.length;
       if (step < STEP_BYTES) continue;
       step = 0;

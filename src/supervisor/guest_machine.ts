@@ -55,6 +55,7 @@ export abstract class GuestMachine {
   protected starting: Promise<void> | null = null;
   protected saving: Promise<void> = Promise.resolve();
   protected saveAbort: AbortController | null = null;
+  #savedPercent: number | null = null;
   /** Counts what was wished of the machine, so that a start that waits sees that it is outdated. */
   protected wish = 0;
 
@@ -89,6 +90,11 @@ export abstract class GuestMachine {
 
   get agentReady(): boolean {
     return this.answered && this.state === "running";
+  }
+
+  /** About how much of its memory is written, while it is saved; null otherwise. */
+  get savedPercent(): number | null {
+    return this.#savedPercent;
   }
 
   get violations(): readonly Issue[] {
@@ -190,7 +196,16 @@ export abstract class GuestMachine {
       const kill = () => this.killAll();
       this.saveAbort = new AbortController();
       const { signal } = this.saveAbort;
-      const done = await saveMachine({ ...this.of(), qmp, keeping, given, kill, signal });
+      const onPercent = (percent: number) => this.#savedPercent = percent;
+      const done = await saveMachine({
+        ...this.of(),
+        qmp,
+        keeping,
+        given,
+        kill,
+        signal,
+        onPercent,
+      });
       if (!this.progress.is("suspending")) {
         // It was killed meanwhile, and is not to come back from what was saved all the same.
         if (done.ok) putAside(this.of(), [unwanted("it was killed while it was saved")]);
@@ -210,6 +225,7 @@ export abstract class GuestMachine {
       await this.fail(asFault(error, "guest", "saved.failed"));
     } finally {
       this.#savedPaused = false;
+      this.#savedPercent = null;
       this.saveAbort = null;
     }
   }

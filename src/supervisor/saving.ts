@@ -17,6 +17,7 @@ export interface SavingOf extends KeepingOf {
   readonly kill: () => Promise<boolean>;
   /** Gives the save up; the guest stays paused. */
   readonly signal: AbortSignal;
+  readonly onPercent: (percent: number) => void;
 }
 
 /**
@@ -25,7 +26,7 @@ export interface SavingOf extends KeepingOf {
  * @throws Fault `guest.no_monitor`; whatever the keys and facts of the host throw
  */
 export async function saveMachine(of: SavingOf): Promise<SuspendResult> {
-  const { host, plan, qmp, keeping, given, kill, signal } = of;
+  const { host, plan, qmp, keeping, given, kill, signal, onPercent } = of;
   if (qmp === null) {
     throw new Fault("guest", "guest.no_monitor", "save: nobody to ask; start it anew");
   }
@@ -42,5 +43,6 @@ export async function saveMachine(of: SavingOf): Promise<SuspendResult> {
     cpu: keeping.cpu(),
     kill,
     signal,
+    onPercent,
   });
 }

@@ -257,6 +257,19 @@ Deno.test("suspendGuest begins no save for which there is no room, and one for w
   }
 });
 
+Deno.test("suspendGuest says how far it is of what the guest ever touched, and never that it is done", async () => {
+  const STAT = "/run/rayos/cg/rayos/guests/00/memory.stat";
+  const { result: whole } = await suspend(cutHost());
+  const written = whole.ok ? whole.bytes : 0;
+  for (const [touched, percent] of [[written * 2, 50], [written, 99], [0, 99]] as const) {
+    const host = cutHost();
+    host.files.set(STAT, new TextEncoder().encode(`anon ${touched}\nshmem 0\n`));
+    const said: number[] = [];
+    const { result } = await suspend(host, {}, { onPercent: (one) => said.push(one) });
+    assert.deepEqual([result.ok, said.at(-1)], [true, percent]);
+  }
+});
+
 Deno.test("suspendGuest reports a full disk, and the guest stays", async () => {
   const host = cutHost();
   const create = host.create.bind(host);
