@@ -44,8 +44,12 @@ export function presentationOperations(runtime: Runtime): [LiveOp, Operation][] 
   ];
 }
 
-/** Shows the first running guest that the policy shows at boot, where nobody is shown. */
+/**
+ * Shows the first running guest that the policy shows at boot, where nobody is shown. A program that was started
+ * again presents nobody: a person may be typing for whoever was shown before, or have hidden all of them.
+ */
 export async function presentAtBoot(runtime: Runtime): Promise<void> {
+  if (runtime.starts.start > 1) return;
   for (const vm of runtime.guests.keys()) {
     if (runtime.presenter.shown !== null) return;
     const decision = runtime.decide("policy", { op: "present", vm });

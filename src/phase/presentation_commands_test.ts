@@ -4,7 +4,7 @@ import type { VmId } from "../id.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import type { GateOutcome, Turn } from "../presentation/gate.ts";
 import type { Runtime } from "../runtime.ts";
-import { presentationOperations } from "./presentation_commands.ts";
+import { presentAtBoot, presentationOperations } from "./presentation_commands.ts";
 
 const vm = "desk" as VmId;
 
@@ -133,4 +133,30 @@ Deno.test("present and hide ask the gate for that guest, and say what it says", 
   assert.deepEqual((await run("hide", {})).asked, [{ type: "hide", vm }]);
   const { outcome } = await run("present", {}, () => "not_allowed");
   assert.deepEqual([outcome.ok, "rule" in outcome && outcome.rule], [false, "vm.not_presentable"]);
+});
+
+Deno.test("presentAtBoot shows the first that the policy shows, and a program that was started again nobody", async () => {
+  const shownAt = async (start: number) => {
+    const asked: Turn[] = [];
+    const presenter = {
+      shown: null,
+      ask: (turn: Turn) => {
+        asked.push(turn);
+        return Promise.resolve("done");
+      },
+    };
+    const runtime = {
+      starts: { start, diedBeforeReady: 0 },
+      guests: new Map([["other", null], [vm, null]]),
+      presenter,
+      decide: (caller: string, request: { vm: VmId }) =>
+        caller === "policy" && request.vm === vm
+          ? { allow: true, permit: { op: "present", vm } }
+          : { allow: false },
+    };
+    await presentAtBoot(runtime as unknown as Runtime);
+    return asked;
+  };
+  assert.deepEqual(await shownAt(1), [{ type: "present", vm }]);
+  assert.deepEqual(await shownAt(2), []);
 });

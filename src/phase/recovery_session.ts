@@ -7,7 +7,7 @@
 import type { Outcome } from "../control/protocol.ts";
 import { asFault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
-import type { Op } from "../policy/ops.ts";
+import type { Caller, Op } from "../policy/ops.ts";
 import type { Asked } from "../recovery/commands.ts";
 import { type Edited, LineEditor, type Reading, type Screen } from "../recovery/line_editor.ts";
 import { PastedPolicy } from "../recovery/paste.ts";
@@ -130,7 +130,11 @@ export class RecoverySession {
           this.#say("a root shell needs a terminal of its own: ask for it on the serial line\n");
           return null;
         }
-        const outcome = await this.#ask(asked.op, asked.args);
+        if (asked.console && this.terminal.serial) {
+          this.#say(`${asked.op} is asked for at the host's own screen, after the chord\n`);
+          return null;
+        }
+        const outcome = await this.#ask(asked.op, asked.args, asked.console && "console");
         const only = asked.args["only"];
         this.#show(outcome, (result) => renderResult(asked.shown, result, only));
         return outcome;
@@ -141,8 +145,12 @@ export class RecoverySession {
     }
   }
 
-  #ask(op: Op, args: Readonly<Record<string, unknown>>): Promise<Outcome> {
-    return this.runtime.handle("recovery", op, args, this.#open);
+  #ask(
+    op: Op,
+    args: Readonly<Record<string, unknown>>,
+    caller: Caller = "recovery",
+  ): Promise<Outcome> {
+    return this.runtime.handle(caller, op, args, this.#open);
   }
 
   #show(outcome: Outcome, render: (result: unknown) => string): void {

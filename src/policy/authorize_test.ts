@@ -264,6 +264,8 @@ Deno.test("authorize presents what has a screen, to whom the policy lets, and gi
   for (const op of ["input.key", "input.text", "input.pointer"] as const) {
     assert.equal(rules(op, screen)["socket"], "input.not_presented");
     assert.equal(rules(op, { devices: { gpu: "virtio" } }, true)["socket"], "input.not_given");
+    assert.equal(rules(op, screen, true, quiet)["socket"], "vm.presentation");
+    assert.equal(rules(op, screen, true, quiet)["console"], "allow");
     assert.deepEqual(rules(op, screen, true), {
       ...refused,
       policy: "op.caller",

@@ -140,7 +140,7 @@ export const CONDITIONS: { readonly [C in Condition]: Check } = {
     const allowed: readonly Caller[] = policy?.presentation.allow ?? ["console"];
     return allowed.includes(caller)
       ? null
-      : deny("vm.presentation", `${caller} may not present or hide a guest`);
+      : deny("vm.presentation", `${caller} may not present a guest, hide one or type into it`);
   },
 
   nobody_shown: ({ state }) => {

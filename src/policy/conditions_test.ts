@@ -143,13 +143,13 @@ const CASES: readonly (readonly [Condition, Question, string])[] = [
   [
     "may_present",
     { caller: "socket", policy: policyOf({}, { presentation: { allow: ["console"] } }) },
-    "vm.presentation: socket may not present or hide a guest",
+    "vm.presentation: socket may not present a guest, hide one or type into it",
   ],
   ["may_present", { policy: null }, "yes"],
   [
     "may_present",
     { policy: null, caller: "socket" },
-    "vm.presentation: socket may not present or hide a guest",
+    "vm.presentation: socket may not present a guest, hide one or type into it",
   ],
   [
     "may_present",

@@ -191,7 +191,7 @@ const unused: OpRow = { ...atRest, needs: about("state", "free") };
 const disk: OpRow = { ...unused, states: ENDED };
 const input: OpRow = {
   callers: USER,
-  needs: given("state", "input_given", "presented"),
+  needs: given("state", "input_given", "may_present", "presented"),
   states: RUNNING,
   exposes: true,
   often: true,

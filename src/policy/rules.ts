@@ -157,7 +157,7 @@ export const DENY_RULES = {
   },
   "vm.presentation": {
     key: "presentation.allow",
-    says: "The policy does not let this caller present or hide a guest.",
+    says: "The policy does not let this caller present a guest, hide one or type into it.",
     todo: "Ask from where the policy allows it, or name the caller there and sign the policy.",
   },
   "vm.no_present_on_boot": {

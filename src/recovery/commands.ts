@@ -17,6 +17,7 @@ export type ArgumentKind =
   | "subject"
   | "count"
   | "source"
+  | "event"
   | "entry"
   | "command"
   | "terminal";
@@ -46,6 +47,8 @@ export type Asked =
     readonly op: Op;
     readonly args: Readonly<Record<string, unknown>>;
     readonly shown: Shown;
+    /** Asked as the person before the host's own screen, and there alone. */
+    readonly console?: true;
   }
   /** What the shell does itself; none of it changes a file. */
   | {
@@ -92,6 +95,15 @@ const lines = (given: Given) => {
   const { N } = given.words;
   return N === undefined ? {} : { lines: Number(N) };
 };
+
+/** Asked by whoever sits before the host's own screen. */
+const atScreen = (name: Op, args: Readonly<Record<string, unknown>>): Asked => ({
+  kind: "op",
+  op: name,
+  args,
+  shown: "fields",
+  console: true,
+});
 
 const GUEST: Argument = { name: "ID", kind: "guest" };
 const COUNT: Argument = { name: "N", kind: "count", optional: true };
@@ -225,6 +237,25 @@ export const COMMANDS: readonly ShellCommand[] = [
   guestCommand("kill", "vm.kill", "end one at once"),
   guestCommand("reset-state", "vm.reset_state", "set its saved memory aside"),
   guestCommand("remove", "vm.remove", "take its record out; its files stay"),
+  {
+    name: "present",
+    args: [GUEST],
+    does: "show one that runs; at the host's screen, where the policy allows `console`",
+    changes: true,
+    asks: (given) => atScreen("present", dry(given, { vm: given.words["ID"] })),
+  },
+  {
+    name: "input devices",
+    does: "keyboards and pointers that are there; at the host's screen",
+    asks: () => atScreen("input.devices", {}),
+  },
+  {
+    name: "input accept",
+    args: [{ name: "EVENT", kind: "event" }],
+    does: "use one that was plugged in later; at the host's screen",
+    changes: true,
+    asks: (given) => atScreen("input.accept", dry(given, { event: given.words["EVENT"] })),
+  },
   {
     name: "registry check",
     args: [REGISTRY],

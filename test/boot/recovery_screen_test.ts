@@ -38,9 +38,9 @@ const [ONE = ""] = tinyNames(1);
 const SCREEN = ["-device", "virtio-keyboard-pci", "-device", "VGA"];
 const chord = (run: BootRun) => tapAtHost(run, "ctrl", "alt", "pause");
 
-const askedBy = (run: BootRun) =>
+const askedBy = (run: BootRun, caller = "recovery") =>
   run.lines.filter((line) =>
-    line.event.startsWith("RAYOS_HOST_EVENT_V0:") && line.fields["caller"] === "recovery"
+    line.event.startsWith("RAYOS_HOST_EVENT_V0:") && line.fields["caller"] === caller
   ).map((line) => line.event.split(":")[1]);
 
 fullTest(
@@ -99,6 +99,12 @@ fullTest(
       await typeAtKeyboard(run, "keys\n");
       await untilShell(run, font, /rayos> keys\n[^]*\nrayos>$/u);
       assert.deepEqual(askedBy(run), ["status", "keys.list"]);
+
+      // Whoever sits there shows a guest without anybody else: as the console, which the policy names.
+      const from = run.lines.length;
+      await typeAtKeyboard(run, `present ${ONE}\n`);
+      await run.waitFor(`RAYOS_PRESENTATION:on vm=${ONE}`, 60_000, from);
+      assert.deepEqual(askedBy(run, "console"), ["present"]);
       assertEndedInOrder(await finish(run));
     });
     assertClean(disk);

@@ -20,6 +20,8 @@ export interface SeveralOptions {
   readonly onShutdown?: "shutdown" | "suspend";
   /** Whether they have a screen, a keyboard and a pointer. */
   readonly screen?: boolean;
+  /** Whether the first that runs is presented at boot. */
+  readonly presented?: boolean;
   /** Those of them that have a screen and no keyboard. */
   readonly mute?: readonly string[];
   /** What they boot; the small test guest where nothing is said. */
@@ -42,7 +44,7 @@ export function tinyNames(count: number): string[] {
 
 function policyText(options: SeveralOptions): string {
   const { autoboot = true, onShutdown = "shutdown", vms = 16, memMib = 64 * TINY_MIB } = options;
-  const { screen = false, eachMib = TINY_MIB, every = 1 } = options;
+  const { screen = false, presented = false, eachMib = TINY_MIB, every = 1 } = options;
   return `
 version = 0
 serial = 1
@@ -56,6 +58,7 @@ enabled = true
 autoboot = ${autoboot}
 networking = "off"
 on_shutdown = "${onShutdown}"
+present_on_boot = ${presented}
 limits = { cpus = 1, mem_mib = ${eachMib} }
 devices = { input = ${screen}, gpu = "${screen ? "virtio" : "none"}" }
 

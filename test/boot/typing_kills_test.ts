@@ -16,7 +16,7 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
-import { denied, done } from "./request.ts";
+import { denied } from "./request.ts";
 import { severalDisk, tinyNames } from "./several.ts";
 import { keysOf, Typing } from "./typing.ts";
 
@@ -106,7 +106,7 @@ fullTest(
   "a program killed while somebody types brings no key to another guest, and the next one presents nobody",
   async () => {
     await using home = await Home.make();
-    const disk = await severalDisk(GUESTS, home, { screen: true });
+    const disk = await severalDisk(GUESTS, home, { screen: true, presented: true });
     await using run = await startMachine({
       disks: [{ path: disk }],
       extra: ["-device", "virtio-keyboard-pci"],
@@ -115,7 +115,8 @@ fullTest(
     const typing = new Typing(run, GUESTS);
     await showingLines(run, async () => {
       for (const vm of GUESTS) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
-      await done(run, "present", { vm: GUESTS[0] });
+      // By the policy, at boot: that is not to come again with the next program.
+      await run.waitFor(`RAYOS_PRESENTATION:on vm=${GUESTS[0]}`);
       await typing.begin();
       for (const moment of MOMENTS) {
         console.log(`killed ${moment.name}`);

@@ -195,7 +195,9 @@ function forProfile(policy: Policy, profile: Profile, hostMemoryMiB: number): st
   );
   if (profile.devices.input) {
     const ops = ["input.key", "input.text", "input.pointer"];
-    out.push(rule(USER, ops, running, "resource.presented"));
+    for (const who of policy.presentation.allow) {
+      out.push(rule(`principal == Caller::${text(who)}`, ops, running, "resource.presented"));
+    }
   }
   const devices = [
     ...(profile.devices.input ? ["input"] : []),
