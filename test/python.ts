@@ -28,3 +28,29 @@ export async function askPython(script: string, value: unknown): Promise<unknown
   assert.ok(success, new TextDecoder().decode(stderr));
   return JSON.parse(new TextDecoder().decode(stdout));
 }
+
+/** Prometheus' own parser (python3-prometheus-client). */
+export const PROMETHEUS = "/usr/lib/python3/dist-packages/prometheus_client/openmetrics/parser.py";
+
+/** What Prometheus' own parser makes of some texts: for each, its families and samples. */
+const READ = `
+import json, sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+out = []
+for text in json.load(sys.stdin):
+    out.append([[f.name, f.type, f.unit, [[s.name, s.labels, str(s.value)] for s in f.samples]]
+                for f in text_string_to_metric_families(text)])
+json.dump(out, sys.stdout)
+`;
+
+/** A family as the parser has it, and its samples. */
+export type ReadFamily = [
+  name: string,
+  type: string,
+  unit: string,
+  samples: [string, Record<string, string>, string][],
+];
+
+export async function readByPrometheus(texts: readonly string[]): Promise<ReadFamily[][]> {
+  return await askPython(READ, texts) as ReadFamily[][];
+}

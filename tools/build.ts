@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
+import { isFingerprint } from "../src/audit/chain.ts";
 import { renderHardening, renderSysfsShown } from "../src/boot/hardening.ts";
 import { DHCP_FILTER } from "../src/seccomp/dhcp.ts";
 import { DISK_FILTER } from "../src/seccomp/disk.ts";
@@ -57,6 +58,8 @@ export interface BuildOptions {
   readonly entry: string;
   /** Host name that policies are addressed to; null for none. */
   readonly host: string | null;
+  /** Fingerprint of the audit log's key that the image's host is to have; null or absent: any. */
+  readonly auditFingerprint?: string | null;
   readonly say: (line: string) => void;
 }
 
@@ -94,6 +97,9 @@ export function rayScript(program: Pick<Program, "form" | "flags">): string {
   return `#!/bin/busybox sh\n${console}\nexec /bin/busybox env -i ${ENVIRONMENT} ${start} "$@"\n`;
 }
 
+/** What an image for one host alone has. */
+const OF_ONE_HOST = ["host", "audit.fingerprint"];
+
 function sourceDate(project: string): number {
   const given = Deno.env.get("SOURCE_DATE_EPOCH");
   if (given !== undefined && /^[0-9]{1,11}$/.test(given)) return Number(given);
@@ -115,6 +121,7 @@ function inputsHash(options: BuildOptions, cache: string): string {
     options.form,
     options.profile,
     options.host ?? "",
+    options.auditFingerprint ?? "",
     String(sourceDate(project)),
     programInputs(project, options.entry),
     runtimeInputs(path.join(cache, "runtime")),
@@ -204,10 +211,12 @@ export function buildImage(options: BuildOptions): BuildFacts {
   ]);
   if (key !== null) made.set("policy-dev.pub", fs.readFileSync(key.publicFile));
   if (options.host !== null) made.set("host", text(`${options.host}\n`));
+  const { auditFingerprint = null } = options;
+  if (auditFingerprint !== null) made.set("audit.fingerprint", text(`${auditFingerprint}\n`));
 
   const later = (one: ManifestFile) => one.from === "built:build.json";
   const files = selected(manifest, form, profile).filter((one) =>
-    !later(one) && (one.from !== "built:host" || made.has("host"))
+    !later(one) && OF_ONE_HOST.every((what) => one.from !== `built:${what}` || made.has(what))
   );
   const entries = readEntries(files, sources, made, (line) => warnings.push(line));
   checkLibraries(entries);
@@ -282,12 +291,17 @@ function main(): void {
       out: { type: "string" },
       entry: { type: "string" },
       host: { type: "string" },
+      "audit-fingerprint": { type: "string" },
       quiet: { type: "boolean", default: false },
     },
   });
   const { form, profile } = values;
   if (form !== "compiled" && form !== "bundled") usage(`--form ${form}`);
   if (profile !== "developer" && profile !== "release") usage(`--profile ${profile}`);
+  const fingerprint = values["audit-fingerprint"] ?? null;
+  if (fingerprint !== null && !isFingerprint(fingerprint)) {
+    usage(`--audit-fingerprint ${fingerprint}: 32 hexadecimal digits`);
+  }
   const project = path.resolve(import.meta.dirname ?? ".", "..");
   const began = performance.now();
   const out = path.resolve(values.out ?? path.join(project, "build", form));
@@ -298,6 +312,7 @@ function main(): void {
     out,
     entry: path.resolve(values.entry ?? path.join(project, "main.ts")),
     host: values.host ?? null,
+    auditFingerprint: fingerprint,
     say: (line) => values.quiet || console.error(`build: ${line}`),
   });
   for (const one of facts.warnings) console.error(`build: warning: ${one}`);

@@ -15,6 +15,7 @@ import {
   beginChain,
   type ChainState,
   FILE,
+  FINGERPRINT_CHARACTERS,
   fingerprintOf,
   hashOf,
   KEY_BYTES,
@@ -377,9 +378,9 @@ function endOfLine(bytes: Uint8Array, hash: string): number | null {
   return null;
 }
 
-/** The fingerprint in an image's file; null where there is none. */
+/** The fingerprint in an image's file; null where there is no file. A text that is none is no log's. */
 export function readFingerprint(text: string | null): string | null {
-  return text?.match(/^\s*([0-9a-f]{32})\s*$/)?.[1] ?? null;
+  return text === null ? null : text.trim().slice(0, FINGERPRINT_CHARACTERS + 1);
 }
 
 /** A key state before any record, for a disk that is made on a desk. */

@@ -46,11 +46,16 @@ const recordKeyOf = (epochKey: Uint8Array) => derive("rayos audit record\0", epo
 const nextRecordKey = (recordKey: Uint8Array) => derive("rayos audit next\0", recordKey);
 const nextEpochKeyOf = (epochKey: Uint8Array) => derive("rayos audit epoch\0", epochKey);
 
+export const FINGERPRINT_CHARACTERS = 32;
+
 /** What may be kept of a verification key: 128 bits of a hash, in hex. */
 export function fingerprintOf(key: Uint8Array): string {
   const hash = createHash("sha256").update("rayos audit fingerprint\0").update(key);
-  return hash.digest("hex").slice(0, 32);
+  return hash.digest("hex").slice(0, FINGERPRINT_CHARACTERS);
 }
+
+/** Whether a text has the form of one. */
+export const isFingerprint = (text: string): boolean => /^[0-9a-f]{32}$/.test(text);
 
 /** SHA-256 in hex. */
 export function hashOf(bytes: Uint8Array | string): string {

@@ -4,7 +4,6 @@
  */
 
 export interface LogFile {
-  /** Relative to the data root. */
   readonly path: string;
   readonly size: number;
   readonly modifiedMs: number;
@@ -15,7 +14,7 @@ export const MAX_FILES = 10;
 export const MAX_FILE_BYTES = 10 * 1024 * 1024;
 
 /** The oldest files beyond the ten of one category. */
-export function surplus(files: readonly LogFile[]): LogFile[] {
+export function surplus<File extends LogFile>(files: readonly File[]): File[] {
   return oldestFirst(files).slice(0, Math.max(0, files.length - MAX_FILES));
 }
 
@@ -25,8 +24,8 @@ export function surplus(files: readonly LogFile[]): LogFile[] {
  *
  * @returns null when even removing all of them would not do
  */
-export function toFree(files: readonly LogFile[], bytes: number): LogFile[] | null {
-  const removed: LogFile[] = [];
+export function toFree<File extends LogFile>(files: readonly File[], bytes: number): File[] | null {
+  const removed: File[] = [];
   let freed = 0;
   for (const file of oldestFirst(files)) {
     if (freed >= bytes) break;
@@ -51,9 +50,9 @@ export function mostTalkative(files: readonly CategoryFile[]): CategoryFile | nu
   for (const { category, size } of files) bytes.set(category, (bytes.get(category) ?? 0) + size);
   const [most] = [...bytes].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
   const [first] = oldestFirst(files.filter((file) => file.category === most?.[0]));
-  return files.find((file) => file.path === first?.path) ?? null;
+  return first ?? null;
 }
 
-function oldestFirst(files: readonly LogFile[]): LogFile[] {
+function oldestFirst<File extends LogFile>(files: readonly File[]): File[] {
   return files.toSorted((a, b) => a.modifiedMs - b.modifiedMs || a.path.localeCompare(b.path));
 }

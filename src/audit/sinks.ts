@@ -14,6 +14,8 @@ import { type CategoryFile, MAX_FILE_BYTES, MAX_FILES, mostTalkative } from "./r
 const LEVELS: readonly Level[] = ["error", "warn", "info", "debug", "trace"];
 /** Lines that wait for the data root, and that `log` shows: 4 KiB each at most, so 8 MiB at worst. */
 const RING_LINES = 2000;
+/** Said at whatever level: what was done to the log itself, and where the audit log stood. */
+const ALWAYS: readonly HostEvent["type"][] = ["violation", "audit_sealed", "retention"];
 /** So many files may go for one line. */
 const MOST_TRIES = 8;
 
@@ -34,7 +36,7 @@ interface Entry {
 interface Files {
   readonly main: AppendFile;
   readonly boot: AppendFile;
-  readonly root: string;
+  readonly dataRoot: string;
   readonly bootId: string;
 }
 
@@ -69,7 +71,7 @@ export class LogSinks {
     if (this.#ended) return;
     this.#ended = event.type === "shutdown";
     const line = lineOf(event);
-    const always = event.type === "violation" || line.event.startsWith("RAYOS_");
+    const always = ALWAYS.includes(event.type) || line.event.startsWith("RAYOS_");
     if (!always && LEVELS.indexOf(line.level) > LEVELS.indexOf(this.#policy.level)) return;
     const nowMs = this.host.clock.monoMs();
     const source = `${line.component}${line.fields["vm"] == null ? "" : `/${line.fields["vm"]}`}`;
@@ -136,7 +138,7 @@ export class LogSinks {
     const root = `${dataRoot}/logs`;
     const main = this.host.append(`${root}/rayos.log`);
     const boot = this.host.append(`${root}/boot/${bootId}.log`);
-    this.#files = { main, boot, root, bootId };
+    this.#files = { main, boot, dataRoot, bootId };
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const entry of waiting) this.#toDisk(entry);
@@ -172,7 +174,7 @@ export class LogSinks {
   makeRoom(): boolean {
     const files = this.#files;
     if (files === null) return false;
-    const file = mostTalkative(this.#removable(files));
+    const file = mostTalkative(removableLogs(this.host, files.dataRoot, files.bootId));
     if (file === null) return false;
     this.host.remove(file.path);
     if (!this.#told.has(file.category)) {
@@ -181,26 +183,6 @@ export class LogSinks {
       this.#owed.push({ type: "retention", removed: 1, bytes: size, category });
     }
     return true;
-  }
-
-  #removable({ root, bootId }: Files): CategoryFile[] {
-    const found: CategoryFile[] = [];
-    const add = (category: CategoryFile["category"], path: string) => {
-      const facts = this.host.lstat(path);
-      if (facts?.type !== "file") return;
-      found.push({ category, path, size: facts.size, modifiedMs: facts.modifiedMs });
-    };
-    for (const name of this.host.list(root)) {
-      if (/^rayos\.log\.\d$/.test(name)) add("log", `${root}/${name}`);
-    }
-    for (const name of this.host.list(`${root}/boot`)) {
-      if (name !== `${bootId}.log`) add("boot", `${root}/boot/${name}`);
-    }
-    for (const kind of ["linux", "windows"]) {
-      const guests = `${root.slice(0, -"/logs".length)}/vm/${kind}`;
-      for (const vm of this.host.list(guests)) add("console", `${guests}/${vm}/logs/console.log.1`);
-    }
-    return found;
   }
 
   #toDisk(entry: Entry): void {
@@ -251,13 +233,37 @@ export class LogSinks {
   /** `rayos.log` becomes `rayos.log.1`, and so on; the tenth is dropped. */
   #rotate(files: Files): void {
     files.main.close();
-    const name = (n: number) => `${files.root}/rayos.log${n === 0 ? "" : `.${n}`}`;
+    const name = (n: number) => `${files.dataRoot}/logs/rayos.log${n === 0 ? "" : `.${n}`}`;
     this.host.remove(name(MAX_FILES - 1));
     for (let n = MAX_FILES - 2; n >= 0; n--) {
       if (this.host.lstat(name(n)) !== null) this.host.rename(name(n), name(n + 1));
     }
     this.#files = { ...files, main: this.host.append(name(0)) };
   }
+}
+
+/**
+ * The log files under a data root that may go: the host's rotated ones, those of other boots than that one, and
+ * what guests wrote before what they write now. Never the audit log.
+ */
+export function removableLogs(host: Host, dataRoot: string, bootId: string | null): CategoryFile[] {
+  const found: CategoryFile[] = [];
+  const add = (category: CategoryFile["category"], path: string) => {
+    const facts = host.lstat(path);
+    if (facts?.type !== "file") return;
+    found.push({ category, path, size: facts.size, modifiedMs: facts.modifiedMs });
+  };
+  for (const name of host.list(`${dataRoot}/logs`)) {
+    if (/^rayos\.log\.\d$/.test(name)) add("log", `${dataRoot}/logs/${name}`);
+  }
+  for (const name of host.list(`${dataRoot}/logs/boot`)) {
+    if (name !== `${bootId}.log`) add("boot", `${dataRoot}/logs/boot/${name}`);
+  }
+  for (const kind of ["linux", "windows"]) {
+    const guests = `${dataRoot}/vm/${kind}`;
+    for (const vm of host.list(guests)) add("console", `${guests}/${vm}/logs/console.log.1`);
+  }
+  return found;
 }
 
 /** Whether an error says that the disk is full. */

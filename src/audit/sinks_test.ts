@@ -114,10 +114,11 @@ Deno.test("LogSinks honours level and persist, but a violation is always written
   sinks.setPolicy({ level: "error", persist: false });
   sinks.emit(FOUND);
   sinks.emit({ type: "policy_unsigned" });
+  sinks.emit({ type: "audit_sealed", seq: 3, head: "ab" });
   sinks.emit(VIOLATION);
   assert.match(
     sink.console,
-    /^mono:12 WARN policy RAYOS_POLICY_UNSIGNED\n.*RAYOS_POLICY_VIOLATION/,
+    /^mono:12 WARN policy RAYOS_POLICY_UNSIGNED\n.* audit_sealed seq=3 .*\n.*RAYOS_POLICY_VIOLATION/,
   );
   assert.match(sink.texts.get(MAIN) ?? "", /^[^\n]*RAYOS_POLICY_VIOLATION[^\n]*\n$/);
 });

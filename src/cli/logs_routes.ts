@@ -104,6 +104,8 @@ async function readOn(
   const filter = filterOf(flags);
   const decoder = new TextDecoder();
   let held = "";
+  // Whether the line that goes on now has lost its beginning.
+  let cut = false;
   while (true) {
     const message = await Promise.race([stream.next(), over]);
     if (message === "over") return { exit: 130, stdout: "", stderr: "" };
@@ -112,8 +114,8 @@ async function readOn(
       return { exit: 3, stdout: "", stderr: `rayos: logs: ${escapeUnsafe(why)}; ask again\n` };
     }
     if ("lost" in message) {
-      // The line that was cut by it is not shown.
       held = "";
+      cut = true;
       await print(
         renderOne(`${message.lost} bytes were lost: this reader was too slow`, flags.json),
       );
@@ -121,6 +123,10 @@ async function readOn(
     }
     const lines = (held + decoder.decode(message.data, { stream: true })).split("\n");
     held = lines.pop() ?? "";
+    if (cut && lines.length > 0) {
+      lines.shift();
+      cut = false;
+    }
     const shown = lines.filter((line) => isAskedFor(line, filter));
     if (shown.length > 0) await print(shown.map((line) => renderOne(line, flags.json)).join(""));
   }

@@ -1,32 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { askPython, isThere, PYTHON } from "../../test/python.ts";
+import { isThere, PROMETHEUS, PYTHON, readByPrometheus } from "../../test/python.ts";
 import { Counters } from "./counters.ts";
 import { type Family, renderOpenMetrics } from "./openmetrics.ts";
-
-const PARSER = "/usr/lib/python3/dist-packages/prometheus_client/openmetrics/parser.py";
-
-/** What Prometheus' own parser makes of some texts: for each, its families and samples. */
-const READ = `
-import json, sys
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
-out = []
-for text in json.load(sys.stdin):
-    out.append([[f.name, f.type, f.unit, [[s.name, s.labels, str(s.value)] for s in f.samples]]
-                for f in text_string_to_metric_families(text)])
-json.dump(out, sys.stdout)
-`;
-
-type Read = [
-  name: string,
-  type: string,
-  unit: string,
-  samples: [string, Record<string, string>, string][],
-];
-
-async function readByPrometheus(texts: readonly string[]): Promise<Read[][]> {
-  return await askPython(READ, texts) as Read[][];
-}
 
 Deno.test("renderOpenMetrics ends with EOF, and escapes what could begin a line or end a label", () => {
   const hostile = 'a"b\\c\nd 1\n# EOF\n';
@@ -70,7 +46,7 @@ Deno.test("renderOpenMetrics leaves out what is unknown, what has no name, and w
 Deno.test({
   name: "Prometheus' own parser reads back what renderOpenMetrics wrote, whatever the labels hold",
   // `tools/rayos setup` installs it (python3-prometheus-client).
-  ignore: !isThere(PYTHON) || !isThere(PARSER),
+  ignore: !isThere(PYTHON) || !isThere(PROMETHEUS),
   async fn() {
     const word = fc.string({ unit: "binary", maxLength: 12 });
     const sample = fc.tuple(word, fc.double({ noNaN: true, min: 0 }));

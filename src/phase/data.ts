@@ -5,6 +5,7 @@
  */
 
 import { type LogFile, MAX_FILES, surplus, toFree } from "../audit/retention.ts";
+import { removableLogs } from "../audit/sinks.ts";
 import { mountedAt } from "../boot/mount_table.ts";
 import { whyNotTrusted } from "../boot/session.ts";
 import type { BlockSource } from "../boot/cmdline.ts";
@@ -155,15 +156,15 @@ export async function checkDisk(
 /** Old logs go until the host can write; nothing else is ever removed. */
 async function makeRoom(runtime: Runtime): Promise<void> {
   const free = async () => Number((await ask(runtime, "space", [], MOUNT_TIMEOUT_MS))[0] ?? 0);
-  const boots = logFiles(runtime, "logs/boot");
-  const rotated = logFiles(runtime, "logs").filter((file) => /\.log\.\d$/.test(file.path));
-  let removed = [...surplus(boots)];
+  const files = removableLogs(runtime.host, PATHS.dataRoot, null);
   const missing = LEAST_FREE_BYTES - await free();
-  if (missing > 0) removed = toFree([...boots, ...rotated], missing) ?? [...boots, ...rotated];
-  for (const file of removed) runtime.host.remove(`${PATHS.dataRoot}/${file.path}`);
-  if (removed.length > 0) {
-    const bytes = removed.reduce((sum, file) => sum + file.size, 0);
-    runtime.emit({ type: "retention", removed: removed.length, bytes, category: "log" });
+  const removed = missing > 0
+    ? toFree(files, missing) ?? files
+    : surplus(files.filter((file) => file.category === "boot"));
+  for (const file of removed) runtime.host.remove(file.path);
+  for (const [category, gone] of Map.groupBy(removed, (file) => file.category)) {
+    const bytes = gone.reduce((sum, file) => sum + file.size, 0);
+    runtime.emit({ type: "retention", removed: gone.length, bytes, category });
   }
   if (missing > 0 && await free() < LEAST_FREE_BYTES) {
     throw new Fault(

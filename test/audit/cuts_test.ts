@@ -6,7 +6,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Audit } from "../../src/audit/audit.ts";
-import { auditFiles, AuditLog, type AuditPlace } from "../../src/audit/audit_log.ts";
+import {
+  auditFiles,
+  AuditLog,
+  type AuditPlace,
+  readFingerprint,
+} from "../../src/audit/audit_log.ts";
 import { hashOf } from "../../src/audit/chain.ts";
 import { decodeKeyState } from "../../src/audit/key_state.ts";
 import { linesOf } from "../../src/audit/lines_of.ts";
@@ -197,6 +202,15 @@ Deno.test("AuditLog says that a disk is not the one the image was made for", () 
   assert.deepEqual(open(disk, { expected: log.fingerprint }).findings, []);
   const other = open(disk, { expected: "0".repeat(32) }).findings;
   assert.deepEqual(other.map((one) => one.rule), ["audit.fingerprint"]);
+});
+
+Deno.test("readFingerprint takes the image's word, and a word that is none fits no log", () => {
+  const { log } = open(new CutDisk());
+  assert.equal(readFingerprint(null), null);
+  assert.equal(readFingerprint(`${log.fingerprint}\n`), log.fingerprint);
+  const wrong = ["", "\n", `${log.fingerprint}0`, `${log.fingerprint} x`, log.fingerprint.slice(1)];
+  for (const text of wrong) assert.notEqual(readFingerprint(text), log.fingerprint, text);
+  for (const text of wrong) assert.notEqual(readFingerprint(text), null, text);
 });
 
 Deno.test("AuditLog keeps ten files, and a file that somebody else took stays missed", () => {

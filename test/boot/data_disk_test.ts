@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { type DiskFiles, makeDataDisk } from "../../tools/boot_data.ts";
-import type { LogLine } from "../../tools/boot_log.ts";
 import type { OuterDisk } from "../../tools/outer_argv.ts";
 import { run as toolRun, sha256 } from "../../tools/build_host.ts";
 import {
@@ -127,16 +126,22 @@ fullTest("boot with a disk that is full of a guest's data is safe mode by data.f
   assertClean(path);
 });
 
-fullTest("boot with a disk that is full of old logs removes them and goes on", async () => {
-  await using home = await Home.make();
-  const path = await fullDisk(home, "logs/boot/0ld.log", 2 * 1024 * 1024);
-  await using run = await startMachine({ disks: [{ path }] });
-  await showingLines(run, async () => {
-    const boot = await finish(run, `RAYOS_LINUX_VM_READY vm=${GUEST}`);
-    const retention = boot.lines.find((line: LogLine) => line.event === "retention");
-    assert.equal(retention?.fields["removed"], "1");
-    assert.equal(fieldsOf(boot.lines, "RAYOS_READY")["mode"], "normal");
-    assertEndedInOrder(boot);
-    assertClean(path);
+for (
+  const [whose, log] of [
+    ["old logs", "logs/boot/0ld.log"],
+    ["a guest's old console", `vm/linux/${GUEST}/logs/console.log.1`],
+  ] as const
+) {
+  fullTest(`boot with a disk that is full of ${whose} removes them and goes on`, async () => {
+    await using home = await Home.make();
+    const path = await fullDisk(home, log, 2 * 1024 * 1024);
+    await using run = await startMachine({ disks: [{ path }] });
+    await showingLines(run, async () => {
+      const boot = await finish(run, `RAYOS_LINUX_VM_READY vm=${GUEST}`);
+      assert.equal(fieldsOf(boot.lines, "retention")["removed"], "1");
+      assert.equal(fieldsOf(boot.lines, "RAYOS_READY")["mode"], "normal");
+      assertEndedInOrder(boot);
+      assertClean(path);
+    });
   });
-});
+}

@@ -25,6 +25,7 @@ import {
   signedPolicy,
   startMachine,
 } from "./machine.ts";
+import { readByPrometheus } from "../python.ts";
 
 const INCOMING = "policy/incoming.toml";
 
@@ -121,6 +122,13 @@ Deno.test("the plan of a start equals ray vm plan of a desk, and a policy that n
     assert.ok(Number(memory?.[1]) > 64 * 1024 * 1024, metrics.output);
     assert.match(metrics.output, /^rayos_guest_cpu_seconds_total\{vm="linux-demo-001"\} [\d.]+$/mu);
     assert.match(metrics.output, /^rayos_boot_ready_seconds [\d.]+$[^]*\n# EOF\n$/mu);
+    // All of it is what Prometheus' own parser takes.
+    const [families = []] = await readByPrometheus([metrics.output]);
+    const names = families.map(([name]) => name);
+    assert.ok(
+      ["rayos_guest_memory_bytes", "rayos_guest_state"].every((one) => names.includes(one)),
+      names.join(" "),
+    );
     const { output: chart } = await rayInside(run, "boot chart");
     for (const text of ["kernel", "launch", `${GUEST} ready`, "RAYOS_READY"]) {
       assert.match(chart, new RegExp(`>${text}[ <]`, "u"), `${text} is drawn`);
