@@ -147,8 +147,9 @@ function judged(answer: CommandResult, json: boolean): CommandResult {
 
 function reported(report: AuditReport, json: boolean): CommandResult {
   const text = reportText(report).split("\n").map(escapeUnsafe).join("\n");
-  const stdout = json ? `${JSON.stringify(report, null, 2)}\n` : text;
-  return { exit: report.ok ? 0 : 1, stdout, stderr: "" };
+  const exit = report.ok ? 0 : 1;
+  if (json) return { exit, stdout: `${JSON.stringify(report, null, 2)}\n`, stderr: "" };
+  return { exit, stdout: text, stderr: "", prose: true };
 }
 
 interface Show extends Json {

@@ -23,7 +23,7 @@ export function doctorPermissions(rows: readonly Probe[], json: boolean): Comman
     ? `${rows.length} attempts outside the permission table, all refused\n`
     : "an attempt outside the permission table was not refused; " +
       "this program was started with more than its table\n";
-  return { exit, stdout: lines.join("") + verdict, stderr: "" };
+  return { exit, stdout: lines.join("") + verdict, stderr: "", prose: true };
 }
 
 /** More than any of these files has. */
@@ -62,7 +62,7 @@ export function doctorHardening(host: Looking, json: boolean): CommandResult {
   const verdict = ok
     ? `${rows.length} rows, all hold\n`
     : "a row does not hold; restart the host, and look at what stage 0 says on the console\n";
-  return { exit, stdout: lines.join("") + verdict, stderr: "" };
+  return { exit, stdout: lines.join("") + verdict, stderr: "", prose: true };
 }
 
 function words({ id, where, wanted, found, holds, reason }: HardeningFound, width: number): string {

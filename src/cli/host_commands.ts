@@ -8,6 +8,9 @@ import { escapeUnsafe } from "../escape.ts";
 import type { CliContext } from "./context.ts";
 import type { CommandResult } from "./policy_result.ts";
 
+/** What is text for a program as well, or somebody else's. */
+const AS_IT_IS = ["metrics", "policy.show", "vm.log"];
+
 /** Asks, and shows the result by the given function or as JSON. */
 export async function hostCommand(
   context: CliContext,
@@ -18,8 +21,11 @@ export async function hostCommand(
 ): Promise<CommandResult> {
   const answer = await ask(context.host, op, args);
   if (!answer.ok) return denied(op, answer.error, json);
-  const stdout = json ? `${JSON.stringify(answer.result, null, 2)}\n` : render(answer.result);
-  return { exit: 0, stdout, stderr: "" };
+  if (json) return { exit: 0, stdout: `${JSON.stringify(answer.result, null, 2)}\n`, stderr: "" };
+  const stdout = render(answer.result);
+  return AS_IT_IS.includes(op)
+    ? { exit: 0, stdout, stderr: "" }
+    : { exit: 0, stdout, stderr: "", prose: true };
 }
 
 /** What a denied request ends with. */

@@ -9,6 +9,8 @@ export interface CommandResult {
   readonly exit: 0 | 1 | 2 | 3 | 130;
   readonly stdout: string;
   readonly stderr: string;
+  /** It is for a person alone: on a screen its lines are cut to 80 columns. */
+  readonly prose?: true;
 }
 
 /** Text that cannot move the cursor, change colours or reorder what is shown around it. */

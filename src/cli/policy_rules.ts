@@ -14,5 +14,5 @@ export function policyRules(json: boolean): CommandResult {
   const stdout = rows.map(([rule, { key, says, todo }]) =>
     `${rule}${key === null ? "" : `  (${key})`}\n  ${says}\n  ${todo}\n`
   ).join("");
-  return { exit: 0, stdout, stderr: "" };
+  return { exit: 0, stdout, stderr: "", prose: true };
 }
