@@ -53,7 +53,7 @@ const KEY_MS = 30;
 /** From key to key while a switch is under way. */
 const FAST_MS = 6;
 /** Never is more typed ahead than what the host needs so many milliseconds for. */
-const MOST_AHEAD_MS = 3_500;
+const MOST_AHEAD_MS = 3_000;
 /** Keys by which its pace is seen before the first switch. */
 const FIRST_KEYS = 4;
 /** Keys that may be lacking: the judgement takes a second for them, and hours for ten times as many. */
@@ -132,7 +132,7 @@ export type TypingVerdict = Verdict & { readonly counted: Counted };
 
 /**
  * Asserts that all of it holds, and that it was as much as is claimed; says how much. A few keys that the host says
- * it dropped may be lacking in a usual run, which shares its machine, and none in a full one.
+ * it dropped may be lacking in a usual run, which shares its machine, and one of a thousand in a full one.
  */
 export function assertTyped(
   { wrong, counted }: TypingVerdict,
@@ -145,7 +145,7 @@ export function assertTyped(
   assert.deepEqual(wrong, []);
   assert.ok(keys >= least.keys && switches >= least.switches, said);
   assert.ok(near * 5 >= keys && held >= least.held && unseen > 0, said);
-  assert.ok(dropped === 0 || !FULL, `${dropped} keys were dropped`);
+  assert.ok(!FULL || dropped * 1000 <= keys, `${dropped} keys were dropped`);
 }
 
 /** One typing. The first of the guests is presented when it begins. */
