@@ -6,6 +6,7 @@
 
 import { ASKED, LAST_WORD } from "./audit/crash.ts";
 import { Audit, LOST_HINT } from "./audit/audit.ts";
+import type { LastKnown } from "./audit/last_known.ts";
 import type { LogSinks } from "./audit/sinks.ts";
 import { type Cmdline, CMDLINE_DEFAULTS } from "./boot/cmdline.ts";
 import type { ImageFacts, Starts } from "./boot/session.ts";
@@ -118,8 +119,8 @@ export class Runtime {
     readonly image: ImageFacts,
     readonly bootId: string,
     readonly starts: Starts,
-    /** The phase in which the start before this one was. */
-    readonly phaseBefore = "unknown",
+    /** What the start before this one left of itself, for people alone. */
+    readonly before: LastKnown | null = null,
   ) {
     this.measuring = new Measuring(host, this.emit);
     this.audit = new Audit(host, {

@@ -5,7 +5,7 @@
  */
 
 import { asFault, type Stage } from "./fault.ts";
-import { enterPhase } from "./phase/alive.ts";
+import { enterPhase, SERVING } from "./phase/alive.ts";
 import { phaseCmdline } from "./phase/cmdline.ts";
 import { phaseControl } from "./phase/control.ts";
 import { phaseData } from "./phase/data.ts";
@@ -138,7 +138,7 @@ export async function runSequence(runtime: Runtime): Promise<void> {
       });
     }
   }
-  if (!runtime.ending) enterPhase(runtime, "serving");
+  if (!runtime.ending) enterPhase(runtime, SERVING);
 }
 
 /** The table for a person. */

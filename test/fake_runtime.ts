@@ -1,5 +1,6 @@
 /** The runtime of a release image on a fake host, as far as a test of one part needs it. */
 
+import type { LastKnown } from "../src/audit/last_known.ts";
 import { LogSinks } from "../src/audit/sinks.ts";
 import type { Starts } from "../src/boot/session.ts";
 import { Runtime } from "../src/runtime.ts";
@@ -8,8 +9,8 @@ import type { FakeHost } from "./fake_host.ts";
 export interface FakeBoot {
   readonly bootId?: string;
   readonly starts?: Starts;
-  /** The phase in which the start before this one was. */
-  readonly before?: string;
+  /** What the start before this one left of itself. */
+  readonly before?: LastKnown | null;
 }
 
 /** Nothing of it has begun yet. */

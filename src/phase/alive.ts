@@ -10,19 +10,21 @@ import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
 import { recordBoot } from "./boot_record.ts";
 import { reportNotReady } from "./crash.ts";
+import { noteKnown } from "./last_known.ts";
 import { STARTS_FILE } from "./session.ts";
 
-/** The phase that the program is in, for the start after this one. */
-export const PHASE_FILE = `${PATHS.run}/phase`;
 /** Changes as long as the program is alive. */
 export const BEAT_FILE = `${PATHS.run}/alive`;
 /** Milliseconds between two beats; the loop that looks at them waits for several. */
 const BEAT_MS = 10_000;
 
+/** The phase after the last one of the boot. */
+export const SERVING = "serving";
+
 /** Says where the boot is. */
 export function enterPhase(runtime: Runtime, phase: string): void {
   runtime.phase = phase;
-  runtime.host.put(PHASE_FILE, `${phase}\n`);
+  noteKnown(runtime, phase === SERVING);
 }
 
 /**
@@ -43,6 +45,7 @@ export async function beat(runtime: Runtime): Promise<void> {
         emit({ type: "fault", stage: "session", code: "watchdog.beat", message });
       }
     }
+    noteKnown(runtime);
     await host.clock.sleep(BEAT_MS);
   }
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { FakeHost } from "../../test/fake_host.ts";
 import { fakeRuntime } from "../../test/fake_runtime.ts";
 import type { Runtime } from "../runtime.ts";
-import { beat, BEAT_FILE, enterPhase, lateForReady, PHASE_FILE, watchHealth } from "./alive.ts";
+import { beat, BEAT_FILE, enterPhase, lateForReady, SERVING, watchHealth } from "./alive.ts";
+import { IN_RUN, knownOfStart, noteKnown, ON_DISK } from "./last_known.ts";
 import { STARTS_FILE } from "./session.ts";
 
 /** A host whose pauses end when the test says so. */
@@ -66,7 +67,7 @@ Deno.test("a boot that is not ready in time is failed in the phase that it is in
   const runtime = runtimeOn(host);
   runtime.dataDevice = "/dev/vda";
   enterPhase(runtime, "network");
-  assert.equal(host.readText(PHASE_FILE, 100), "network\n");
+  assert.equal(knownOfStart(host, "boot")?.phase, "network");
   let late = false;
   void lateForReady(runtime).then(() => late = true);
   assert.equal(await go(), 120_000);
@@ -97,4 +98,54 @@ Deno.test("ten minutes of health forget what died before", async () => {
   assert.equal(await go(), 600_000);
   const starts = JSON.parse(host.readText(STARTS_FILE, 4096) ?? "{}");
   assert.deepEqual(starts, { boot: "boot", start: 3, ready: true, diedBeforeReady: 0 });
+});
+
+Deno.test("what is known is on the disk once the boot is over, and a beat makes up for a change that came too soon", async () => {
+  const { host, go } = waiting();
+  const runtime = runtimeOn(host);
+  runtime.dataDevice = "/dev/vda";
+  void beat(runtime);
+  await go();
+  const replaced: string[] = [];
+  const replace = host.replace.bind(host);
+  host.replace = (path, bytes) => {
+    replaced.push(path);
+    replace(path, bytes);
+  };
+  const onDisk = () => JSON.parse(host.readText(ON_DISK, 1 << 15) ?? "{}");
+  enterPhase(runtime, SERVING);
+  assert.equal(onDisk().phase, SERVING);
+  replaced.length = 0;
+  runtime.mode = "safe";
+  for (let n = 0; n < 100; n++) noteKnown(runtime);
+  assert.deepEqual(replaced, [IN_RUN], "once, and not to the disk so soon");
+  host.clock.monoMs = () => 1_000_000;
+  await go();
+  assert.equal(onDisk().mode, "safe");
+  replaced.length = 0;
+  await go();
+  assert.deepEqual(replaced, [], "nothing changed");
+});
+
+Deno.test("what is known is kept from memory that stands in, and from a disk that is let go at the end", () => {
+  const host = new FakeHost();
+  const runtime = runtimeOn(host);
+  runtime.dataDevice = "tmpfs";
+  noteKnown(runtime, true);
+  assert.equal(host.lstat(ON_DISK), null);
+  runtime.dataDevice = "/dev/vda";
+  runtime.beginEnding();
+  noteKnown(runtime, true);
+  assert.equal(host.lstat(ON_DISK), null);
+});
+
+Deno.test("noteKnown says once that it cannot write, and stops nothing", () => {
+  const host = new FakeHost();
+  const runtime = runtimeOn(host);
+  host.replace = () => {
+    throw new Error("no space left");
+  };
+  noteKnown(runtime);
+  noteKnown(runtime);
+  assert.equal(host.consoleText.join("").match(/code=crash\.not_kept/gu)?.length, 1);
 });

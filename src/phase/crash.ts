@@ -21,6 +21,7 @@ import {
   TAIL_BYTES,
   waitingReport,
 } from "../audit/crash.ts";
+import type { LastKnown } from "../audit/last_known.ts";
 import { isBootId } from "../boot/session.ts";
 import { escapeUnsafe } from "../escape.ts";
 import type { CrashCause } from "../event.ts";
@@ -28,6 +29,7 @@ import { reasonOf } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
 import { textOrDamaged } from "./damaged_text.ts";
+import { knownNow, knownOfBoot, oomKillsNow } from "./last_known.ts";
 import { isStandIn } from "./stand_in.ts";
 
 const CRASH = `${PATHS.dataRoot}/crash`;
@@ -42,34 +44,40 @@ const PSTORE = `${PATHS.run}/pstore`;
 const BOOT_STATUS = `${PATHS.run}/watchdog_status`;
 const MAX_PSTORE_FILES = 64;
 
+type Facts = Pick<CrashReport, keyof LastKnown & keyof CrashReport>;
+
+/** @param facts of what crashed, which need not be those of now */
 function reportOf(
-  runtime: Runtime,
-  bootId: string,
-  given: Pick<CrashReport, "cause" | "phase" | "message" | "last_lines">,
+  { sinks }: Runtime,
+  { boot_id, phase, program, kernel, mode, policy, guests }: Facts,
+  given: Pick<CrashReport, "cause" | "message" | "last_lines">,
 ): CrashReport {
-  const { host, image, starts } = runtime;
-  const thisBoot = bootId === runtime.bootId;
+  const facts = { boot_id, phase, program, kernel, mode, policy, guests };
+  return { version: 0, time: sinks.now(), ...facts, ...given };
+}
+
+/** Of a boot that left nothing of itself: nothing of this one's is said for it. */
+function unknownOf(bootId: string): Facts {
+  const unknown = "unknown";
   return {
     version: 0,
     boot_id: bootId,
-    time: runtime.sinks.now(),
-    program: {
-      version: image.version,
-      build_id: image.buildId,
-      form: image.form,
-      runtime: image.runtime,
-      start: !thisBoot
-        ? null
-        : given.cause === "died" || given.cause === "hang"
-        ? starts.start - 1
-        : starts.start,
-    },
-    kernel: host.readText(`${PATHS.proc}/sys/kernel/osrelease`, 4096)?.trim() ?? "unknown",
-    mode: runtime.mode,
-    policy: runtime.inForce?.sha256 ?? null,
-    guests: [...runtime.guests].map(([vm, { state }]) => ({ vm, state })),
-    ...given,
+    phase: unknown,
+    program: { version: unknown, build_id: unknown, form: unknown, runtime: unknown, start: null },
+    kernel: unknown,
+    mode: unknown,
+    policy: null,
+    guests: [],
   };
+}
+
+/** Of the start before this one; image and kernel are the boot's. */
+function ofStartBefore(runtime: Runtime): Facts {
+  const { before, bootId, starts } = runtime;
+  const start = starts.start - 1;
+  if (before?.program.start === start) return before;
+  const { program, kernel } = knownNow(runtime);
+  return { ...unknownOf(bootId), program: { ...program, start }, kernel };
 }
 
 /** The program ends by an error that nobody caught. Never throws. */
@@ -83,10 +91,9 @@ export function reportNotReady(runtime: Runtime, message: string): void {
 }
 
 function fileNow(runtime: Runtime, cause: CrashCause, message: string): void {
-  const { host, sinks, bootId } = runtime;
-  const report = reportOf(runtime, bootId, {
+  const { host, sinks } = runtime;
+  const report = reportOf(runtime, knownNow(runtime), {
     cause,
-    phase: runtime.phase,
     message,
     last_lines: sinks.lastLines(REPORT_LINES),
   });
@@ -194,7 +201,7 @@ function collectOfBoot(runtime: Runtime, before: string): void {
   // What is left of more than so many is the next boot's.
   const names = host.list(PSTORE).filter((name) => name.startsWith("dmesg-"))
     .slice(0, MAX_PSTORE_FILES);
-  const last = () => tailOfBoot(runtime, before);
+  const facts = knownOfBoot(host, before) ?? unknownOf(before);
   if (names.length > 0) {
     const records = names.map((name) => {
       const bytes = host.head(`${PSTORE}/${name}`, 64 * 1024) ?? new Uint8Array();
@@ -203,18 +210,17 @@ function collectOfBoot(runtime: Runtime, before: string): void {
     const last_lines = panicLines(records).map(escapeUnsafe);
     const message = last_lines.find((line) => line.includes("Kernel panic")) ??
       "see the last lines";
-    const report = { cause: "panic", phase: "unknown", message, last_lines } as const;
+    const report = reportOf(runtime, facts, { cause: "panic", message, last_lines });
     // The kernel's record goes only once ours is on the disk.
-    if (!file(runtime, reportOf(runtime, before, report))) return;
+    if (!file(runtime, report)) return;
     for (const name of names) host.remove(`${PSTORE}/${name}`);
   } else if (restartedByWatchdog(host.readText(BOOT_STATUS, 256))) {
     file(
       runtime,
-      reportOf(runtime, before, {
+      reportOf(runtime, facts, {
         cause: "watchdog",
-        phase: "unknown",
         message: "the watchdog's driver says that it restarted the machine",
-        last_lines: last(),
+        last_lines: tailOfBoot(runtime, before),
       }),
     );
   }
@@ -235,15 +241,20 @@ function collectOfStart(runtime: Runtime): void {
   // A word that is neither was cut: whoever wrote it died of it.
   if (report !== null || word === ASKED) return;
   const hang = host.readText(HANG_NOTE, 256);
-  const cause = hang === null ? "died" : "hang";
   const filed = file(
     runtime,
-    reportOf(runtime, bootId, {
-      cause,
-      phase: runtime.phaseBefore,
-      message: hang?.trim() ?? "the program was gone; the kernel's lines may say more",
+    reportOf(runtime, ofStartBefore(runtime), {
+      cause: hang === null ? "died" : "hang",
+      message: hang?.trim() ?? messageOfDeath(runtime),
       last_lines: tailOfBoot(runtime, bootId),
     }),
   );
   if (filed && hang !== null) host.remove(HANG_NOTE);
+}
+
+function messageOfDeath({ host, before }: Runtime): string {
+  const [then, now] = [before?.oom_kills ?? null, oomKillsNow(host)];
+  return then !== null && now !== null && now > then
+    ? "the program was gone; the kernel ended a process of the host's for want of memory then"
+    : "the program was gone; the kernel's lines may say more";
 }

@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
 import { Exited, FakeHost } from "../../test/fake_host.ts";
 import { fakeRuntime } from "../../test/fake_runtime.ts";
-import { ASKED, LAST_WORD, MAX_REPORTS, readReport, renderReport } from "../audit/crash.ts";
+import {
+  ASKED,
+  type CrashReport,
+  LAST_WORD,
+  MAX_REPORTS,
+  readReport,
+  renderReport,
+} from "../audit/crash.ts";
+import { type LastKnown, renderLastKnown } from "../audit/last_known.ts";
 import { renderStarts } from "../boot/session.ts";
+import type { VmId } from "../id.ts";
 import type { Runtime } from "../runtime.ts";
 import { collectCrashes, reportNotReady, reportUncaught } from "./crash.ts";
 
@@ -10,7 +19,27 @@ const NOW = "11111111-2222-3333-4444-555555555555";
 const BEFORE = "99999999-2222-3333-4444-555555555555";
 const CRASH = "/var/rayos/crash";
 
-function start(host: FakeHost, { start = 1, mounted = true, before = "launch" } = {}): Runtime {
+const POLICY = "ab".repeat(32);
+
+/** What a start or boot that ran two guests leaves. */
+function known(bootId: string, start: number, phase = "launch"): LastKnown {
+  return {
+    version: 0,
+    boot_id: bootId,
+    phase,
+    program: { version: "0.0.9", build_id: "old", form: "bundled", runtime: "debian", start },
+    kernel: "6.0.1",
+    mode: "recovery",
+    policy: POLICY,
+    guests: [{ vm: "demo" as VmId, state: "running" }, { vm: "other" as VmId, state: "failed" }],
+    oom_kills: 3,
+  };
+}
+
+function start(
+  host: FakeHost,
+  { start = 1, mounted = true, before = known(NOW, start - 1) as LastKnown | null } = {},
+): Runtime {
   const starts = { start, diedBeforeReady: 0 };
   const runtime = fakeRuntime(host, { bootId: NOW, starts, before });
   if (mounted) runtime.dataDevice = "/dev/vda";
@@ -78,7 +107,7 @@ Deno.test("an error before RayOS Data is there is filed by the next start", () =
 Deno.test("a start after one that the watchdog's loop ended says hang, once", () => {
   const host = new FakeHost();
   host.seed("/run/rayos/hang", "it showed nothing new for 60 s\n");
-  collectCrashes(start(host, { start: 2, before: "serving" }));
+  collectCrashes(start(host, { start: 2, before: known(NOW, 1, "serving") }));
   assert.equal(reportIn(host, NOW)?.cause, "hang");
   assert.equal(reportIn(host, NOW)?.message, "it showed nothing new for 60 s");
   collectCrashes(start(host, { start: 3 }));
@@ -247,4 +276,84 @@ Deno.test("more than is read of what the kernel kept stays with it, for the next
   for (const name of left) {
     assert.ok(!report?.last_lines.includes(`x${name.split("-")[2]}`), `${name} was not read`);
   }
+});
+
+/** What a report says of what crashed, as {@link known} has it. */
+const factsOf = (report: CrashReport | null) =>
+  report && [report.program.version, report.kernel, report.mode, report.policy, report.guests];
+const { guests: GUESTS } = known(NOW, 1);
+const FACTS = ["0.0.9", "6.0.1", "recovery", POLICY, GUESTS];
+
+Deno.test("died and hang have policy, mode and guests of the start that ended, not of the one that reports", () => {
+  for (const cause of ["died", "hang"]) {
+    const host = new FakeHost();
+    if (cause === "hang") host.seed("/run/rayos/hang", "nothing new\n");
+    collectCrashes(start(host, { start: 4 }));
+    const report = reportIn(host, NOW);
+    assert.equal(report?.cause, cause);
+    assert.equal(report?.program.start, 3);
+    assert.deepEqual(factsOf(report), FACTS);
+  }
+});
+
+Deno.test("a start that left nothing of itself lends neither the one before it nor the one after it", () => {
+  for (const before of [null, known(NOW, 1)]) {
+    const host = new FakeHost();
+    collectCrashes(start(host, { start: 3, before }));
+    const report = reportIn(host, NOW);
+    assert.equal(report?.phase, "unknown");
+    assert.equal(report?.program.start, 2);
+    assert.deepEqual(factsOf(report), ["0.1.0", "unknown", "unknown", null, []]);
+  }
+});
+
+Deno.test("panic and watchdog have versions, policy and guests of the boot that ended", () => {
+  for (const cause of ["panic", "watchdog"]) {
+    const host = new FakeHost();
+    host.seed("/var/rayos/boot/current_boot_id", `${BEFORE}\n`);
+    host.seed("/var/rayos/boot/last_known.json", renderLastKnown(known(BEFORE, 2, "serving")));
+    if (cause === "panic") host.seed("/run/rayos/pstore/dmesg-erst-1", "Panic#1 Part1\nx\n");
+    else host.seed("/run/rayos/watchdog_status", "32\n");
+    collectCrashes(start(host));
+    const report = reportIn(host, BEFORE);
+    assert.equal(report?.cause, cause);
+    assert.equal(report?.phase, "serving");
+    assert.equal(report?.program.start, 2);
+    assert.deepEqual(factsOf(report), FACTS);
+  }
+});
+
+Deno.test("a disk that lies about the boot before is not quoted, and nothing of this boot is said for it", () => {
+  const good = known(BEFORE, 2);
+  const lies = [
+    "",
+    "{}",
+    renderLastKnown(known(NOW, 2)),
+    renderLastKnown({ ...good, phase: "x RAYOS_READY" }),
+    renderLastKnown({ ...good, kernel: "6\u001b[2J" }),
+    `${renderLastKnown(good)}${" ".repeat(1 << 20)}`,
+    new Uint8Array([0xff, 0xfe]),
+  ];
+  for (const lie of lies) {
+    const host = new FakeHost();
+    host.seed("/var/rayos/boot/current_boot_id", `${BEFORE}\n`);
+    host.seed("/var/rayos/boot/last_known.json", lie);
+    host.seed("/run/rayos/pstore/dmesg-erst-1", "Panic#1 Part1\nx\n");
+    collectCrashes(start(host));
+    const report = reportIn(host, BEFORE);
+    assert.equal(report?.phase, "unknown");
+    assert.deepEqual(factsOf(report), ["unknown", "unknown", "unknown", null, []]);
+  }
+});
+
+Deno.test("a death is put down to a want of memory only where the kernel's count outside guests went up", () => {
+  const message = (all: number, guests: number) => {
+    const host = new FakeHost();
+    host.seed("/run/rayos/proc/vmstat", `pgfault 7\noom_kill ${all}\n`);
+    host.seed("/run/rayos/cg/rayos/memory.events", `oom 9\noom_kill ${guests}\n`);
+    collectCrashes(start(host, { start: 2 }));
+    return reportIn(host, NOW)?.message ?? "";
+  };
+  assert.match(message(8, 4), /want of memory/);
+  assert.doesNotMatch(message(8, 5), /want of memory/, "guests alone");
 });

@@ -16,6 +16,7 @@ import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
 import { openAudit } from "./audit.ts";
 import { recordBoot } from "./boot_record.ts";
+import { noteKnown } from "./last_known.ts";
 import { takeOver } from "./stand_in.ts";
 
 /** What the mount launcher calls a data root in memory. */
@@ -202,6 +203,7 @@ function settle(runtime: Runtime, device: string, check: string, why: string | n
   host.replace(`${PATHS.dataRoot}/boot/current_boot_id`, `${bootId}\n`);
   trimHistory(runtime);
   recordBoot(runtime, null);
+  noteKnown(runtime, true);
 }
 
 function trustClock(runtime: Runtime): void {

@@ -14,6 +14,7 @@ import { AT_REST } from "../policy/ops.ts";
 import type { Runtime } from "../runtime.ts";
 import { thawTakenUp } from "./backup_hold.ts";
 import { tidyDisks, watchRoom } from "./disk_tidy.ts";
+import { noteKnown } from "./last_known.ts";
 import { takeLeft } from "./network.ts";
 import { hostKey } from "../saved/host_key.ts";
 import { hostCpu } from "../saved/present.ts";
@@ -21,6 +22,7 @@ import { endStranger } from "../supervisor/ending.ts";
 import { Guest } from "../supervisor/guest.ts";
 import type { Keeping } from "../supervisor/keeping.ts";
 import { restartAfter } from "../supervisor/restart.ts";
+import type { GuestSurroundings } from "../supervisor/surroundings.ts";
 import { presentAtBoot } from "./presentation_commands.ts";
 import { networkRights } from "./network_rights.ts";
 import { watchUplink } from "./uplink_watch.ts";
@@ -81,7 +83,10 @@ export function syncGuests(runtime: Runtime): VmId[] {
   };
   const networkOf = (vm: VmId) => networkRights(runtime, vm);
   const sharesOf = (vm: VmId) => shareRights(runtime, vm);
-  const onMove = runtime.presenter.moved.bind(runtime.presenter);
+  const onMove: GuestSurroundings["onMove"] = (vm, from, to) => {
+    runtime.presenter.moved(vm, from, to);
+    noteKnown(runtime);
+  };
   const around = { host, emit, takeConsole, onCrash, onMove, keeping, networkOf, sharesOf };
   const later: VmId[] = [];
   for (const plan of runtime.plans) {

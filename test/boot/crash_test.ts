@@ -41,6 +41,8 @@ async function ended(run: BootRun, ms: number): Promise<void> {
   assert.notEqual(run.endedAt, null, "the machine restarts");
 }
 
+const markerValue = (event: string) => event.slice(event.indexOf(":") + 1);
+
 /** A file of a data disk whose machine has ended. */
 function onDisk(disk: string, path: string): string {
   return toolRun("debugfs", ["-R", `cat /${path}`, disk]);
@@ -59,11 +61,12 @@ Deno.test("a program that is killed or hangs and a kernel that panics are report
     ...WATCHDOG,
   ];
   const overlay = await quickWatchdog();
-  let boot = "";
+  let boot = "", policy = "";
   {
     await using run = await startMachine({ disks: [{ path: disk }], overlay, extra });
     await showingLines(run, async () => {
       boot = (await run.waitFor("RAYOS_INIT_START")).fields["boot"] ?? "";
+      policy = markerValue((await run.waitFor("RAYOS_POLICY_OK:")).event);
       await run.waitFor("RAYOS_READY mode=normal");
       // As V8 does where memory is at an end; a SIGSEGV from outside only makes the runtime ignore the first one.
       let from = run.lines.length;
@@ -102,6 +105,14 @@ Deno.test("a program that is killed or hangs and a kernel that panics are report
     readReport(onDisk(disk, `crash/${boot}/${name}`))
   );
   assert.deepEqual(causes.map((one) => one?.cause), ["died", "hang", "panic"]);
+  for (const report of causes) {
+    assert.equal(report?.policy, policy, `${report?.cause}: the policy that was in force`);
+    assert.equal(report?.phase, "serving");
+    assert.equal(report?.mode, "normal");
+    assert.deepEqual(report?.guests, []);
+  }
+  assert.deepEqual(causes.map((one) => one?.program.start), [1, 2, 3]);
+  assert.notEqual(causes[2]?.kernel, "unknown");
   const panic = causes[2]?.last_lines.join("\n") ?? "";
   assert.match(panic, /sysrq: Trigger a crash/u);
   assert.match(causes[2]?.message ?? "", /Kernel panic - not syncing: sysrq triggered crash/u);

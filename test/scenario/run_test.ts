@@ -14,6 +14,7 @@ import type { LauncherResult } from "../../src/host/port.ts";
 import { init } from "../../src/init.ts";
 import { jailSpec } from "../../src/jail/spec.ts";
 import type { Slot } from "../../src/id.ts";
+import { knownOfBoot, knownOfStart } from "../../src/phase/last_known.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
 import { cgroupFile, Exited, FakeHost } from "../fake_host.ts";
 import { DATA_DEVICE, jailAsPlanned } from "../fake_jail.ts";
@@ -54,9 +55,13 @@ interface Scenario {
   readonly expect: readonly string[];
   /** Regular expressions that no log line may match. */
   readonly refuse?: readonly string[];
+  /** Guests and their states as a report of the program's end would have them, of this start and of this boot. */
+  readonly known?: readonly { vm: string; state: string }[];
   /** Files that must have been written outside logs/ and boot/; exactly these. */
   readonly writes?: readonly string[];
 }
+
+const BOOT_ID = "11111111-2222-3333-4444-555555555555";
 
 const HEALTHY: Record<string, string> = {
   "mount find LABEL=RAYOS_DATA": "ok /dev/vda",
@@ -121,6 +126,14 @@ async function runScenario(folder: string, scenario: Scenario): Promise<void> {
     const found = lines.find((line) => new RegExp(pattern).test(line));
     assert.equal(found, undefined, `a line matches ${pattern}`);
   }
+  if (scenario.known !== undefined) {
+    const policy = lines.join("\n").match(/RAYOS_POLICY_OK:([0-9a-f]{64})/)?.[1];
+    for (const left of [knownOfStart(host, BOOT_ID), knownOfBoot(host, BOOT_ID)]) {
+      assert.deepEqual(left?.guests, scenario.known);
+      assert.equal(left?.policy, policy);
+      assert.equal(left?.phase, "serving");
+    }
+  }
   const outside = [...host.written].filter((file) =>
     !/^\/var\/rayos\/(.*\/)?(logs|boot|crash)\/|^\/run\//.test(file)
   );
@@ -164,7 +177,7 @@ function seed(host: FakeHost, folder: string, scenario: Scenario): void {
   );
   const proc = "/run/rayos/proc";
   host.seed(`${proc}/cmdline`, `console=ttyS0 ${scenario.cmdline ?? ""}\n`);
-  host.seed(`${proc}/sys/kernel/random/boot_id`, "11111111-2222-3333-4444-555555555555\n");
+  host.seed(`${proc}/sys/kernel/random/boot_id`, `${BOOT_ID}\n`);
   host.seed(`${proc}/meminfo`, "MemTotal:        3000000 kB\n");
   host.seed(`${proc}/1/mountinfo`, "");
   host.seed("/run/rayos/stage0", "1.00 2.00\n");
