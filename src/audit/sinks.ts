@@ -6,6 +6,7 @@
 
 import type { HostEvent } from "../event.ts";
 import type { AppendFile, Host } from "../host/port.ts";
+import { bootLogFile } from "./boot_log.ts";
 import { LineBudget } from "./budget.ts";
 import { type Level, type Line, renderLine, timestamp } from "./line.ts";
 import { lineOf } from "./marker.ts";
@@ -137,7 +138,7 @@ export class LogSinks {
     this.closeFiles();
     const root = `${dataRoot}/logs`;
     const main = this.host.append(`${root}/rayos.log`);
-    const boot = this.host.append(`${root}/boot/${bootId}.log`);
+    const boot = this.host.append(bootLogFile(root, bootId));
     this.#files = { main, boot, dataRoot, bootId };
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -207,7 +208,8 @@ export class LogSinks {
     if (files === null) return;
     if (files.main.size + bytes.length > MAX_FILE_BYTES) this.#rotate(files);
     this.#files?.main.append(bytes);
-    if (files.boot.size + bytes.length <= MAX_FILE_BYTES) files.boot.append(bytes);
+    if (files.boot.size + bytes.length > MAX_FILE_BYTES) this.#rotateBoot();
+    this.#files?.boot.append(bytes);
   }
 
   /** A disk that is full or gone must not stop the host: console and ring still have the lines. */
@@ -240,6 +242,17 @@ export class LogSinks {
     }
     this.#files = { ...files, main: this.host.append(name(0)) };
   }
+
+  /** The boot's newest lines are what a report of its end needs. */
+  #rotateBoot(): void {
+    const files = this.#files;
+    if (files === null) return;
+    const { bootId } = files;
+    const root = `${files.dataRoot}/logs`;
+    files.boot.close();
+    this.host.rename(bootLogFile(root, bootId), bootLogFile(root, bootId, true));
+    this.#files = { ...files, boot: this.host.append(bootLogFile(root, bootId)) };
+  }
 }
 
 /**
@@ -256,8 +269,10 @@ export function removableLogs(host: Host, dataRoot: string, bootId: string | nul
   for (const name of host.list(`${dataRoot}/logs`)) {
     if (/^rayos\.log\.\d$/.test(name)) add("log", `${dataRoot}/logs/${name}`);
   }
+  const own = bootId === null ? null : bootLogFile(`${dataRoot}/logs`, bootId);
   for (const name of host.list(`${dataRoot}/logs/boot`)) {
-    if (name !== `${bootId}.log`) add("boot", `${dataRoot}/logs/boot/${name}`);
+    const path = `${dataRoot}/logs/boot/${name}`;
+    if (path !== own) add("boot", path);
   }
   for (const kind of ["linux", "windows"]) {
     const guests = `${dataRoot}/vm/${kind}`;

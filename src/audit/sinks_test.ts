@@ -206,3 +206,17 @@ Deno.test("LogSinks writes nothing after the shutdown line", () => {
   sinks.emit(VIOLATION);
   assert.equal(sink.console, "mono:12 INFO init RAYOS_SHUTDOWN:poweroff:asked\n");
 });
+
+Deno.test("LogSinks keeps a boot's newest lines, however many it has, in two files", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.openFiles("/d", "boot");
+  const boot = "/d/logs/boot/boot.log";
+  for (let n = 0; n < 3; n++) {
+    sink.sizes.set(boot, MAX_FILE_BYTES);
+    sinks.emit({ type: "data_fault", code: "x", detail: `line ${n}` });
+  }
+  assert.match(sink.texts.get(boot) ?? "", /^[^\n]*line 2"\n$/);
+  assert.match(sink.texts.get(`${boot}.1`) ?? "", /^[^\n]*line 1"\n$/);
+  assert.equal([...sink.texts.keys()].filter((name) => name.startsWith(boot)).length, 2);
+});

@@ -4,11 +4,11 @@
  * nothing: a host that cannot write a report still has to run.
  */
 
+import { tailOfBootLog } from "../audit/boot_log.ts";
 import {
   ASKED,
   type CrashReport,
   LAST_WORD,
-  lastLines,
   MAX_CRASHED_BOOTS,
   MAX_REPORT_BYTES,
   MAX_REPORTS,
@@ -227,8 +227,7 @@ function collectOfBoot(runtime: Runtime, before: string): void {
 }
 
 function tailOfBoot({ host }: Runtime, bootId: string): string[] {
-  const path = `${PATHS.dataRoot}/logs/boot/${bootId}.log`;
-  return lastLines(host.tail(path, TAIL_BYTES), (host.lstat(path)?.size ?? 0) <= TAIL_BYTES);
+  return tailOfBootLog(host, { root: `${PATHS.dataRoot}/logs`, bootId }, TAIL_BYTES);
 }
 
 /** The start before this one, within this boot. */

@@ -10,6 +10,7 @@ import {
   renderReport,
 } from "../audit/crash.ts";
 import { type LastKnown, renderLastKnown } from "../audit/last_known.ts";
+import { MAX_FILE_BYTES } from "../audit/retention.ts";
 import { renderStarts } from "../boot/session.ts";
 import type { VmId } from "../id.ts";
 import type { Runtime } from "../runtime.ts";
@@ -356,4 +357,22 @@ Deno.test("a death is put down to a want of memory only where the kernel's count
   };
   assert.match(message(8, 4), /want of memory/);
   assert.doesNotMatch(message(8, 5), /want of memory/, "guests alone");
+});
+
+Deno.test("a report has the newest lines of a boot that logged more than one file takes", () => {
+  const host = new FakeHost();
+  const old = "an old line of the log\n";
+  const log = `/var/rayos/logs/boot/${NOW}.log`;
+  host.seed(log, old.repeat(Math.floor(MAX_FILE_BYTES / old.length)));
+  const before = start(host);
+  before.sinks.openFiles("/var/rayos", NOW);
+  for (let n = 0; n < 150; n++) {
+    before.emit({ type: "data_fault", code: "x", detail: `new line ${n}` });
+  }
+  before.sinks.closeFiles();
+  collectCrashes(start(host, { start: 2 }));
+  const lines = reportIn(host, NOW)?.last_lines ?? [];
+  assert.equal(lines.length, 200);
+  assert.match(lines.at(-1) ?? "", /new line 149/);
+  assert.equal(lines.filter((line) => line === old.trimEnd()).length, 50);
 });

@@ -3,8 +3,8 @@
  * goes with it, so it is taken over before it is let go, and written again to whatever comes then.
  */
 
+import { tailOfBootLog } from "../audit/boot_log.ts";
 import { carriedFrom } from "../audit/carried.ts";
-import { lastLines } from "../audit/crash.ts";
 import { MAX_FILE_BYTES } from "../audit/retention.ts";
 import { reasonOf } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
@@ -21,8 +21,8 @@ export function takeOver({ host, audit, sinks, bootId, emit }: Runtime): void {
   audit.close();
   sinks.closeFiles();
   try {
-    const log = host.tail(`${PATHS.dataRoot}/logs/boot/${bootId}.log`, MAX_FILE_BYTES);
-    sinks.carry(lastLines(log, true, Infinity));
+    const log = { root: `${PATHS.dataRoot}/logs`, bootId };
+    sinks.carry(tailOfBootLog(host, log, MAX_FILE_BYTES, Infinity));
     audit.carry(carriedFrom(host, AUDIT_FOLDER));
   } catch (error) {
     const message = `what memory had of log and audit log is lost: ${reasonOf(error)}; ` +

@@ -66,7 +66,7 @@ Deno.test("a program that is killed or hangs and a kernel that panics are report
     await using run = await startMachine({ disks: [{ path: disk }], overlay, extra });
     await showingLines(run, async () => {
       boot = (await run.waitFor("RAYOS_INIT_START")).fields["boot"] ?? "";
-      policy = markerValue((await run.waitFor("RAYOS_POLICY_OK:")).event);
+      policy = markerValue((await run.waitFor(/RAYOS_POLICY_OK:/u)).event);
       await run.waitFor("RAYOS_READY mode=normal");
       // As V8 does where memory is at an end; a SIGSEGV from outside only makes the runtime ignore the first one.
       let from = run.lines.length;
