@@ -25,7 +25,14 @@ export type NetworkReason = "policy" | "provisioning" | "provisioned" | "lease_e
 export type ShareReason = "policy" | "asked" | "stopped" | "suspending" | "died";
 
 /** Why there is a crash report (`audit/crash.ts` says what each means). */
-export type CrashCause = "uncaught" | "died" | "hang" | "not_ready" | "panic" | "watchdog";
+export type CrashCause =
+  | "uncaught"
+  | "died"
+  | "hang"
+  | "not_ready"
+  | "no_data"
+  | "panic"
+  | "watchdog";
 
 export type HostEvent =
   | {

@@ -8,12 +8,12 @@ import * as v from "valibot";
 import type { CrashCause } from "../event.ts";
 import { PATHS } from "../permissions.ts";
 
-/** What a start of the program has to say at its end to the next one: a report, or {@link ASKED}. */
+/** What a start of the program has to say at its end to the next one: {@link ASKED}, or nothing. */
 export const LAST_WORD = `${PATHS.run}/last_word.json`;
-/** The end was asked for, or its report is on the disk. */
+/** The end was asked for, or there is a report of it, on the disk or waiting for it. */
 export const ASKED = '{"asked":true}\n';
 
-/** Where the n-th report waits, from 1 on, while memory stands in for the disk that it belongs on. */
+/** Where the n-th report waits, from 1 on, while the disk that it belongs on is not there. */
 export function waitingReport(n: number): string {
   return `${PATHS.run}/crash-${n}.json`;
 }
@@ -24,6 +24,7 @@ export const CAUSES: Readonly<Record<CrashCause, string>> = {
   died: "the program was gone without a word: killed, out of memory, or by a signal",
   hang: "the program no longer showed that it was alive, and was ended for it",
   not_ready: "the host was not ready within rayos.ready_timeout",
+  no_data: "RayOS Data did not come up; these are the lines until then",
   panic: "the kernel panicked; these are its last lines",
   watchdog: "the machine's watchdog restarted it, since nobody fed it any more",
 };
@@ -65,9 +66,16 @@ const REPORT = v.strictObject({
 
 export type CrashReport = v.InferOutput<typeof REPORT>;
 
-/** As a file. */
+/** As a file. Where that would be too large, the oldest lines are left out. */
 export function renderReport(report: CrashReport): string {
-  return `${JSON.stringify(report, null, 2)}\n`;
+  const text = `${JSON.stringify(report, null, 2)}\n`;
+  const { last_lines } = report;
+  const fits = new TextEncoder().encode(text).length <= MAX_REPORT_BYTES;
+  if (fits || last_lines.length === 0) return text;
+  return renderReport({
+    ...report,
+    last_lines: last_lines.slice(Math.ceil(last_lines.length / 8)),
+  });
 }
 
 /** What a file says; null where it is none of ours. */

@@ -40,6 +40,17 @@ Deno.test("readReport reads what renderReport wrote, and nothing cut, strange or
   fc.assert(fc.property(fc.jsonValue(), (any) => readReport(JSON.stringify(any)) === null));
 });
 
+Deno.test("renderReport leaves out the oldest lines of what would be too large to be read", () => {
+  const last_lines = Array.from({ length: 2000 }, (_, n) => `${"\\".repeat(2000)}ü ${n}`);
+  const text = renderReport({ ...REPORT, last_lines });
+  assert.ok(new TextEncoder().encode(text).length <= MAX_REPORT_BYTES);
+  const kept = readReport(text)?.last_lines ?? [];
+  assert.deepEqual(kept, last_lines.slice(-kept.length));
+  assert.ok(kept.length >= 200, `${kept.length}`);
+  const message = "m".repeat(MAX_REPORT_BYTES);
+  assert.equal(JSON.parse(renderReport({ ...REPORT, message })).last_lines.length, 0);
+});
+
 Deno.test("reportName has a name of its own for each report of a boot", () => {
   assert.equal(reportName(1), "report.json");
   assert.equal(new Set(Array.from({ length: 10 }, (_, n) => reportName(n + 1))).size, 10);

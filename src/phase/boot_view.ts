@@ -10,6 +10,7 @@ import {
   MAX_REPORTS,
   readReport,
   reportName,
+  waitingReport,
 } from "../audit/crash.ts";
 import type { Outcome } from "../control/protocol.ts";
 import { PATHS } from "../permissions.ts";
@@ -40,20 +41,28 @@ export function bootViewOperations(runtime: Runtime): [LiveOp, Operation][] {
   ];
 }
 
+/** Boots that have reports; while nothing is mounted, those of this one wait for the disk. */
+function crashedBoots({ host, bootId, dataDevice }: Runtime): string[] {
+  return dataDevice === null ? [bootId] : host.list(CRASH);
+}
+
 /** A boot's reports, in their order. */
-function reportsOf({ host }: Runtime, boot: string): { n: number; report: CrashReport | null }[] {
-  if (host.lstat(`${CRASH}/${boot}`)?.type !== "directory") return [];
-  const names = host.list(`${CRASH}/${boot}`);
+function reportsOf(
+  { host, dataDevice }: Runtime,
+  boot: string,
+): { n: number; report: CrashReport | null }[] {
+  const waiting = dataDevice === null;
+  if (!waiting && host.lstat(`${CRASH}/${boot}`)?.type !== "directory") return [];
   return Array.from({ length: MAX_REPORTS }, (_, at) => at + 1).flatMap((n) => {
-    if (!names.includes(reportName(n))) return [];
-    const text = textOrDamaged(host, `${CRASH}/${boot}/${reportName(n)}`, MAX_REPORT_BYTES);
-    return [{ n, report: readReport(text) }];
+    const path = waiting ? waitingReport(n) : `${CRASH}/${boot}/${reportName(n)}`;
+    const text = textOrDamaged(host, path, MAX_REPORT_BYTES);
+    return text === null ? [] : [{ n, report: readReport(text) }];
   });
 }
 
 /** All reports, the newest boot first. */
 function listCrashes(runtime: Runtime): Record<string, unknown>[] {
-  const rows = runtime.host.list(CRASH).flatMap((boot) =>
+  const rows = crashedBoots(runtime).flatMap((boot) =>
     reportsOf(runtime, boot).map(({ n, report }) => ({
       boot,
       n,
@@ -74,7 +83,7 @@ function listCrashes(runtime: Runtime): Record<string, unknown>[] {
  */
 function showCrash(runtime: Runtime, asked: unknown, n: unknown): Outcome {
   const begun = typeof asked === "string" ? asked : "";
-  const boots = runtime.host.list(CRASH).filter((boot) => begun !== "" && boot.startsWith(begun));
+  const boots = crashedBoots(runtime).filter((boot) => begun !== "" && boot.startsWith(begun));
   const [boot] = boots;
   if (boot === undefined || boots.length > 1) {
     const detail = boot === undefined ? "no report of that boot" : "more than one boot begins so";

@@ -90,6 +90,17 @@ export function reportNotReady(runtime: Runtime, message: string): void {
   fileNow(runtime, "not_ready", message);
 }
 
+/**
+ * RayOS Data did not come up: what the log has until then waits with what else is for the disk, once in a
+ * boot. Never throws.
+ */
+export function reportNoData(runtime: Runtime, message: string): void {
+  if (waiting(runtime).some(({ report }) => report?.cause === "no_data")) return;
+  const last_lines = runtime.sinks.lastLines(Infinity);
+  const report = reportOf(runtime, knownNow(runtime), { cause: "no_data", message, last_lines });
+  done(runtime, () => keepForDisk(runtime, report));
+}
+
 function fileNow(runtime: Runtime, cause: CrashCause, message: string): void {
   const { host, sinks } = runtime;
   const report = reportOf(runtime, knownNow(runtime), {
@@ -98,40 +109,51 @@ function fileNow(runtime: Runtime, cause: CrashCause, message: string): void {
     last_lines: sinks.lastLines(REPORT_LINES),
   });
   const filed = runtime.dataDevice !== null && file(runtime, report);
-  if (cause !== "uncaught" && filed) return;
-  // The next start has the data root, perhaps; and is told that this one did not die without a word.
-  try {
-    host.put(LAST_WORD, filed ? ASKED : renderReport(report));
-  } catch (error) {
-    tellUnwritable(runtime, error);
-  }
+  done(runtime, () => {
+    if (!filed && !isStandIn(runtime)) keepForDisk(runtime, report);
+    // The next start is told that this one did not die without a word.
+    if (cause === "uncaught") host.put(LAST_WORD, ASKED);
+  });
 }
 
-/** @returns whether it is on the disk */
-function file(runtime: Runtime, report: CrashReport): boolean {
-  const { host, emit } = runtime;
+/** @returns whether nothing failed; what did is a line */
+function done(runtime: Runtime, work: () => void): boolean {
   try {
-    const folder = `${CRASH}/${report.boot_id}`;
-    const there = host.list(CRASH).includes(report.boot_id);
-    if (!there) host.makeDirectory(folder);
-    const names = host.list(folder);
-    if (names.length >= MAX_REPORTS) {
-      throw new Error(
-        `this boot has ${MAX_REPORTS} reports already; this one is on the console only`,
-      );
-    }
-    // Memory goes; the report is for the disk that is to come.
-    if (isStandIn(runtime)) keepForDisk(runtime, report);
-    let n = 1;
-    while (names.includes(reportName(n))) n++;
-    host.replace(`${folder}/${reportName(n)}`, renderReport(report));
-    trim(runtime, report.boot_id);
-    emit({ type: "crash", bootId: report.boot_id, cause: report.cause, phase: report.phase });
+    work();
     return true;
   } catch (error) {
     tellUnwritable(runtime, error);
     return false;
   }
+}
+
+/** @returns whether it is on the disk */
+function file(runtime: Runtime, report: CrashReport): boolean {
+  return done(runtime, () => {
+    // Memory goes; the report is for the disk that is to come.
+    if (isStandIn(runtime)) keepForDisk(runtime, report);
+    write(runtime, report);
+    const { boot_id: bootId, cause, phase } = report;
+    runtime.emit({ type: "crash", bootId, cause, phase });
+  });
+}
+
+/** @throws where the boot has as many as it may have, and what the file system says */
+function write(runtime: Runtime, report: CrashReport): void {
+  const { host } = runtime;
+  const folder = `${CRASH}/${report.boot_id}`;
+  const there = host.list(CRASH).includes(report.boot_id);
+  if (!there) host.makeDirectory(folder);
+  const names = host.list(folder);
+  if (names.length >= MAX_REPORTS) {
+    throw new Error(
+      `this boot has ${MAX_REPORTS} reports already; this one is on the console only`,
+    );
+  }
+  let n = 1;
+  while (names.includes(reportName(n))) n++;
+  host.replace(`${folder}/${reportName(n)}`, renderReport(report));
+  trim(runtime, report.boot_id);
 }
 
 /** @throws where as many wait as one boot may have */
@@ -143,16 +165,20 @@ function keepForDisk({ host }: Runtime, report: CrashReport): void {
   throw new Error(`${MAX_REPORTS} reports wait for the disk already`);
 }
 
-/** Files what waited for the disk, which is there now. */
+/** What waits for the disk; null: it was cut. */
+function waiting({ host }: Runtime): { path: string; report: CrashReport | null }[] {
+  return Array.from({ length: MAX_REPORTS }, (_, at) => waitingReport(at + 1)).flatMap((path) => {
+    const text = textOrDamaged(host, path, MAX_REPORT_BYTES);
+    return text === null ? [] : [{ path, report: readReport(text) }];
+  });
+}
+
+/** Files what waited for the disk, which is there now; new memory in its place shows it alone. */
 function collectWaiting(runtime: Runtime): void {
-  const { host } = runtime;
-  if (isStandIn(runtime)) return;
-  for (let n = 1; n <= MAX_REPORTS; n++) {
-    const text = host.readText(waitingReport(n), MAX_REPORT_BYTES);
-    if (text === null) continue;
-    const report = readReport(text);
-    if (report !== null && !file(runtime, report)) continue;
-    host.remove(waitingReport(n));
+  for (const { path, report } of waiting(runtime)) {
+    if (isStandIn(runtime)) {
+      if (report !== null) done(runtime, () => write(runtime, report));
+    } else if (report === null || file(runtime, report)) runtime.host.remove(path);
   }
 }
 
@@ -234,11 +260,10 @@ function tailOfBoot({ host }: Runtime, bootId: string): string[] {
 function collectOfStart(runtime: Runtime): void {
   const { host, starts, bootId } = runtime;
   if (starts.start === 1) return;
-  const word = host.readText(LAST_WORD, MAX_REPORT_BYTES);
-  const report = readReport(word);
-  if (report === null || file(runtime, { ...report, boot_id: bootId })) host.remove(LAST_WORD);
-  // A word that is neither was cut: whoever wrote it died of it.
-  if (report !== null || word === ASKED) return;
+  const word = textOrDamaged(host, LAST_WORD, 256);
+  host.remove(LAST_WORD);
+  // Any other word was cut: whoever wrote it died of it.
+  if (word === ASKED) return;
   const hang = host.readText(HANG_NOTE, 256);
   const filed = file(
     runtime,

@@ -376,3 +376,46 @@ Deno.test("a report has the newest lines of a boot that logged more than one fil
   assert.match(lines.at(-1) ?? "", /new line 149/);
   assert.equal(lines.filter((line) => line === old.trimEnd()).length, 50);
 });
+
+Deno.test("a boot that is late in phase data has its report once the disk comes, in whatever start", () => {
+  for (const restarted of [false, true]) {
+    const host = new FakeHost();
+    const runtime = start(host, { mounted: false });
+    runtime.phase = "data";
+    reportNotReady(runtime, "not ready after 120 s");
+    assert.deepEqual(host.list(CRASH), []);
+    if (restarted) assert.throws(() => runtime.restart(), Exited);
+    const next = restarted ? start(host, { start: 2 }) : runtime;
+    next.dataDevice = "/dev/vda";
+    collectCrashes(next);
+    assert.deepEqual(host.list(`${CRASH}/${NOW}`), ["report.json"]);
+    const report = reportIn(host, NOW);
+    assert.deepEqual([report?.cause, report?.phase], ["not_ready", "data"]);
+    assert.deepEqual(said(host), [`RAYOS_CRASH:${NOW} cause=not_ready phase=data`]);
+    collectCrashes(next);
+    assert.deepEqual(host.list(`${CRASH}/${NOW}`), ["report.json"], "once");
+  }
+});
+
+Deno.test("a start that was late before the disk came and is killed then has both reports", () => {
+  const host = new FakeHost();
+  reportNotReady(start(host, { mounted: false }), "late");
+  collectCrashes(start(host, { start: 2 }));
+  const causes = host.list(`${CRASH}/${NOW}`).map((name) => reportIn(host, NOW, name)?.cause);
+  assert.deepEqual(causes.toSorted(), ["died", "not_ready"]);
+});
+
+Deno.test("what could not be filed outlives a restart that is asked for", () => {
+  const host = new FakeHost();
+  reportUncaught(start(host, { mounted: false }), "early");
+  const second = start(host, { start: 2 });
+  const replace = host.replace;
+  host.replace = () => {
+    throw new Error("no space left");
+  };
+  collectCrashes(second);
+  assert.throws(() => second.restart(), Exited);
+  host.replace = replace;
+  collectCrashes(start(host, { start: 3 }));
+  assert.equal(reportIn(host, NOW)?.message, "early");
+});

@@ -10,7 +10,7 @@ import { mountedAt } from "../boot/mount_table.ts";
 import { whyNotTrusted } from "../boot/session.ts";
 import type { BlockSource } from "../boot/cmdline.ts";
 import { asFault, Fault } from "../fault.ts";
-import { collectCrashes } from "./crash.ts";
+import { collectCrashes, reportNoData } from "./crash.ts";
 import type { LauncherResult } from "../host/port.ts";
 import { PATHS } from "../permissions.ts";
 import type { Runtime } from "../runtime.ts";
@@ -71,6 +71,7 @@ export async function phaseData(runtime: Runtime): Promise<void> {
   } catch (error) {
     const fault = asFault(error, "data", "data.failed");
     emit({ type: "data_fault", code: fault.code, detail: fault.message });
+    reportNoData(runtime, fault.message);
     // Not mounted, or not fit for use: either way it is let go before memory takes its place.
     await release(runtime);
     await ask(runtime, "tmpfs", [], MOUNT_TIMEOUT_MS);

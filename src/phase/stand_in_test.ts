@@ -7,6 +7,8 @@ import { type AuditRecord, readRecord } from "../audit/record.ts";
 import { verifyAll } from "../audit/verify.ts";
 import type { Runtime } from "../runtime.ts";
 import { AUDIT_FOLDER, AUDIT_KEY_FILE } from "./audit.ts";
+import { bootViewOperations } from "./boot_view.ts";
+import { reportNotReady } from "./crash.ts";
 import { phaseData } from "./data.ts";
 
 const BOOT = "11111111-2222-3333-4444-555555555555";
@@ -130,4 +132,46 @@ Deno.test("more than waits for a disk is counted in the audit log", async () => 
   const lost = records(host).find((one) => one.event === "audit_lost");
   const there = records(host).filter((one) => one.event.startsWith("RAYOS_SAFE_MODE")).length;
   assert.ok(Number(lost?.data["count"]) > 0 && there <= 4096);
+});
+
+Deno.test("a data root that does not come up is reported with every line until then: shown from memory, filed on the disk", async () => {
+  const { host, disk } = machine();
+  const runtime = begun(host, 1);
+  for (let n = 0; n < 300; n++) runtime.emit({ type: "data_fault", code: `x.${n}`, detail: "d" });
+  const shown = async () => {
+    const operation = new Map(bootViewOperations(runtime)).get("crash.show");
+    return await operation?.({} as never, { boot: BOOT }, "console");
+  };
+  await standsIn(runtime);
+  await standsIn(runtime);
+  assert.match(
+    JSON.stringify(await shown()),
+    /"n":1,.*"cause":"no_data".*code=x\.0 .*code=x\.299 /,
+  );
+  disk(true);
+  await phaseData(runtime);
+  assert.match(
+    JSON.stringify(await shown()),
+    /"n":1,.*"cause":"no_data".*code=x\.0 .*code=x\.299 /,
+  );
+  assert.deepEqual(host.list(`/var/rayos/crash/${BOOT}`), ["report.json"], "once in a boot");
+  assert.match(
+    host.consoleText.join(""),
+    new RegExp(`RAYOS_CRASH:${BOOT} cause=no_data phase=start`),
+  );
+});
+
+Deno.test("while nothing is mounted, crash list and show have what waits", async () => {
+  const { host } = machine();
+  const runtime = begun(host, 1);
+  reportNotReady(runtime, "late");
+  const operations = new Map(bootViewOperations(runtime));
+  const list = await operations.get("crash.list")?.({} as never, {}, "console");
+  assert.match(JSON.stringify(list), /"cause":"not_ready","phase":"start","message":"late"/);
+  const show = await operations.get("crash.show")?.(
+    {} as never,
+    { boot: BOOT.slice(0, 8) },
+    "console",
+  );
+  assert.match(JSON.stringify(show), /"message":"late"/);
 });
