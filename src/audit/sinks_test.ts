@@ -123,6 +123,20 @@ Deno.test("LogSinks honours level and persist, but a violation is always written
   assert.match(sink.texts.get(MAIN) ?? "", /^[^\n]*RAYOS_POLICY_VIOLATION[^\n]*\n$/);
 });
 
+Deno.test("LogSinks has on the disk what came before a policy that keeps no log, and a report's lines after it", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.emit({ type: "data_fault", code: "x", detail: "before the disk" });
+  sinks.openFiles("/d", "boot");
+  sinks.emit({ type: "data_fault", code: "x", detail: "before the policy" });
+  sinks.setPolicy({ level: "info", persist: false });
+  sinks.emit({ type: "data_fault", code: "x", detail: "after it" });
+  for (const file of [MAIN, "/d/logs/boot/boot.log"]) {
+    assert.match(sink.texts.get(file) ?? "", /^.*before the disk"\n.*before the policy"\n$/);
+  }
+  assert.match(sinks.lastLines(1)[0] ?? "", /after it/);
+});
+
 Deno.test("LogSinks rotates at the limit, keeps ten files, and the oldest goes", () => {
   const sink = new SinkHost();
   const sinks = new LogSinks(sink.host);
