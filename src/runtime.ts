@@ -33,8 +33,10 @@ import { Measuring } from "./measure/measuring.ts";
 import type { Explained } from "./policy/explain.ts";
 import type { Profile } from "./policy/policy.ts";
 import { Presenter } from "./presentation/presenter.ts";
+import type { MachineState } from "./machine_state.ts";
 import type { Registry } from "./registry/guest.ts";
 import type { Guest } from "./supervisor/guest.ts";
+import { type Stranger, strangersIn } from "./supervisor/strangers.ts";
 
 /** The policy in force, and where its right comes from. */
 export interface PolicyInForce extends Explained {
@@ -67,6 +69,20 @@ export type Operation = (
 const WHILE_ENDING: readonly string[] = ["status", "vm.list", "logs.tail", "audit.show"];
 /** What is answered before the boot is over: guests are still decided on. */
 const WHILE_BOOTING: readonly string[] = [...WHILE_ENDING, "power.off", "power.reboot"];
+
+/** A guest of which only that it runs is known; the kernel accounts for its memory, no record does. */
+const STRANGER: GuestView = {
+  kind: "linux",
+  profile: "",
+  state: "running",
+  memoryMiB: 0,
+  violations: [],
+};
+
+/** One whose saved state is still being looked at takes its room already. */
+function stateOf({ beginning, state }: Guest): MachineState {
+  return beginning && AT_REST.includes(state) ? "starting" : state;
+}
 
 export class Runtime {
   cmdline: Cmdline = CMDLINE_DEFAULTS;
@@ -221,6 +237,21 @@ export class Runtime {
     this.emit({ type: "safe_mode", reason });
   }
 
+  /**
+   * What runs though no guest that is up here accounts for it. In normal mode there is none: phase `launch` has
+   * taken up or ended whatever ran.
+   */
+  strangers(): Stranger[] {
+    if (this.mode === "normal") return [];
+    const up = [...this.guests.values()].filter((guest) => !AT_REST.includes(stateOf(guest)));
+    const slots = new Set(up.map((guest) => guest.plan.slot));
+    return strangersIn(
+      this.host,
+      slots,
+      (name) => this.guests.has(name) || this.broken.some((one) => one.vm === name),
+    );
+  }
+
   /** What `authorize` needs to know. @param open whether the recovery shell that asks may change things */
   state(open = false): HostState {
     const guests = new Map<VmId, GuestView>();
@@ -241,8 +272,7 @@ export class Runtime {
       guests.set(id, {
         kind: guest.plan.kind,
         profile: this.registry?.guests.get(id)?.profile ?? "",
-        // One whose saved state is still being looked at takes its room already.
-        state: guest.beginning && AT_REST.includes(guest.state) ? "starting" : guest.state,
+        state: stateOf(guest),
         memoryMiB: guest.plan.memoryMiB,
         busy: this.busy.has(id),
         presented: this.presenter.shown === id,
@@ -251,6 +281,7 @@ export class Runtime {
         provisioned: this.registry?.guests.get(id)?.provisionedAt !== null,
       });
     }
+    for (const { name } of this.strangers()) guests.set(name, STRANGER);
     return {
       mode: this.mode,
       virtualization: this.facts.kvm ? "kvm" : "none",

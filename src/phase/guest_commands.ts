@@ -18,6 +18,7 @@ import type { Operation, Runtime } from "../runtime.ts";
 import type { Guest } from "../supervisor/guest.ts";
 import { thawGuest } from "./backup_hold.ts";
 import { noPlan } from "./guest_work.ts";
+import { commandStranger } from "./strangers.ts";
 
 /** Bytes of a guest's console log that are looked at, and the lines of it that are given. */
 const LOG_TAIL_BYTES = 64 * 1024;
@@ -87,7 +88,10 @@ export function guestOperations(runtime: Runtime): [LiveOp, Operation][] {
 
 async function carryOut(runtime: Runtime, permit: Allowed, command: Command): Promise<Outcome> {
   const guest = permit.vm === null ? undefined : runtime.guests.get(permit.vm);
-  if (guest === undefined) return noPlan(permit);
+  if (guest === undefined) {
+    const stranger = runtime.strangers().find((one) => one.name === permit.vm);
+    return stranger === undefined ? noPlan(permit) : commandStranger(runtime, permit, stranger);
+  }
   // While it still takes what it is told: that every key is up again.
   if (LEAVES.includes(permit.op)) {
     await runtime.presenter.ask({ type: "hide", vm: guest.plan.vm });

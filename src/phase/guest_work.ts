@@ -58,9 +58,9 @@ export interface GuestWork {
   readonly owner: DiskOwner;
 }
 
-/** A guest whose record or plan does not hold has nothing that could be done to it. */
+/** A guest whose record or plan does not hold, or was not read in this mode, has nothing that could be done to it. */
 export function noPlan(permit: Allowed): Extract<Outcome, { ok: false }> {
-  const detail = `${permit.vm}: its record does not hold; \`ray status\` says why`;
+  const detail = `${permit.vm}: its record does not hold or was not read; \`ray status\` says why`;
   return { ok: false, rule: "vm.violation", detail };
 }
 

@@ -63,7 +63,7 @@ export function statusOf(runtime: Runtime): Record<string, unknown> {
 
 const savingText = (percent: number | null) => percent === null ? null : `suspending ${percent} %`;
 
-/** Every guest that there is a record of. */
+/** Every guest that there is a record of, and what else runs. */
 export function listGuests(runtime: Runtime): Record<string, unknown>[] {
   const sound = [...runtime.guests.values()].map((guest) => ({
     vm: guest.plan.vm,
@@ -87,7 +87,15 @@ export function listGuests(runtime: Runtime): Record<string, unknown>[] {
     state: "failed",
     violations: one.issues.map((issue) => issue.rule),
   }));
-  return [...sound, ...broken];
+  const strangers = runtime.strangers().map((one) => ({
+    vm: one.name,
+    slot: one.slot,
+    state: "running",
+    stranger: true,
+    recorded_vm: one.recorded,
+    violations: [],
+  }));
+  return [...sound, ...broken, ...strangers];
 }
 
 /** The last lines; for one who follows, those that come after them as a stream. */

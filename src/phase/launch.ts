@@ -15,10 +15,8 @@ import type { Runtime } from "../runtime.ts";
 import { thawTakenUp } from "./backup_hold.ts";
 import { tidyDisks, watchRoom } from "./disk_tidy.ts";
 import { noteKnown } from "./last_known.ts";
-import { takeLeft } from "./network.ts";
 import { hostKey } from "../saved/host_key.ts";
 import { hostCpu } from "../saved/present.ts";
-import { endStranger } from "../supervisor/ending.ts";
 import { Guest } from "../supervisor/guest.ts";
 import type { Keeping } from "../supervisor/keeping.ts";
 import { restartAfter } from "../supervisor/restart.ts";
@@ -26,7 +24,8 @@ import type { GuestSurroundings } from "../supervisor/surroundings.ts";
 import { presentAtBoot } from "./presentation_commands.ts";
 import { networkRights } from "./network_rights.ts";
 import { watchUplink } from "./uplink_watch.ts";
-import { shareRights, takeLeftShares } from "./share_rights.ts";
+import { shareRights } from "./share_rights.ts";
+import { endStrangers } from "./strangers.ts";
 
 export async function phaseLaunch(runtime: Runtime): Promise<void> {
   const { host } = runtime;
@@ -61,10 +60,7 @@ async function endForbidden(runtime: Runtime): Promise<void> {
   const left = allSlots().filter((slot) =>
     !allowed.includes(slot) && runtime.host.processesOf(slot).length > 0
   );
-  await Promise.all(left.map((slot) => endStranger(runtime.host, slot)));
-  // No guest of ours holds them, so nobody else would end their passt.
-  await takeLeft(runtime, left);
-  await takeLeftShares(runtime);
+  await endStrangers(runtime, left);
 }
 
 /**

@@ -18,6 +18,9 @@ const GUEST = v.looseObject({
   presented: v.optional(v.boolean(), false),
   emulated: v.optional(v.boolean(), false),
   memory_mib: v.optional(v.number()),
+  /** It runs from an earlier start, and nobody took it up; whose it is, as the record of its run says. */
+  stranger: v.optional(v.boolean(), false),
+  recorded_vm: v.optional(v.nullable(v.string()), null),
   violations: v.array(v.string()),
 });
 /** What has to be typed after the chord to have the recovery shell on the screen: nobody does so by accident. */
@@ -110,9 +113,13 @@ export function renderGuests(result: unknown): string {
       one.agent ? "ready" : "-",
       one.lease_left_s === null ? one.network : `${one.network}, ${one.lease_left_s} s left`,
       one.memory_mib === undefined ? "-" : `${one.memory_mib} MiB`,
-      [one.presented ? "presented" : "", one.emulated ? "emulated" : "", ...one.violations].filter((
-        word,
-      ) => word !== "").join(" "),
+      [
+        one.presented ? "presented" : "",
+        one.emulated ? "emulated" : "",
+        one.stranger ? "stranger" : "",
+        one.recorded_vm === null ? "" : `(${one.recorded_vm})`,
+        ...one.violations,
+      ].filter((word) => word !== "").join(" "),
     ]),
   ];
   const widths = rows[0]?.map((_, column) =>

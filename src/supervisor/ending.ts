@@ -72,25 +72,26 @@ export async function endStranger(host: Host, slot: Slot): Promise<Ending> {
  */
 export async function killGuest(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
   // A guest's TPM has a cgroup of its own below, which ends with it.
-  if (host.processesOf(slot).length > 0 || isPopulated(host, slot)) {
+  if (isInhabited(host, slot)) {
     host.put(`${guestCgroup(slot)}/cgroup.kill`, "1");
   }
   return await isGone(host, slot, timeoutMs);
 }
 
-function isPopulated(host: Host, slot: Slot): boolean {
+/**
+ * Whether anything is left in the slot's cgroup. The list of processes is empty a moment before the last one
+ * has let go of its files; `populated` (cgroup-v2.rst) says when that is over, KVM's own threads included.
+ */
+export function isInhabited(host: Host, slot: Slot): boolean {
+  if (host.processesOf(slot).length > 0) return true;
   const events = host.readText(`${guestCgroup(slot)}/cgroup.events`, EVENTS_LIMIT) ?? "";
   return /^populated 1$/m.test(events);
 }
 
-/**
- * Waits until nothing is left in the slot's cgroup. The list of processes is empty a moment before the
- * last one has let go of its files; `populated` (cgroup-v2.rst) says when that is over, KVM's own threads
- * included.
- */
+/** Waits until nothing is left in the slot's cgroup. */
 async function isGone(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
   const end = host.clock.monoMs() + timeoutMs;
-  while (host.processesOf(slot).length > 0 || isPopulated(host, slot)) {
+  while (isInhabited(host, slot)) {
     if (host.clock.monoMs() >= end) return false;
     await host.clock.sleep(POLL_MS);
   }

@@ -9,7 +9,7 @@ import * as v from "valibot";
 import { Fault } from "../fault.ts";
 import { freeName } from "../free_name.ts";
 import type { Host } from "../host/port.ts";
-import { type Slot, slotName } from "../id.ts";
+import { type Slot, slotName, type VmId, vmId } from "../id.ts";
 import { renderPlan } from "../jail/render.ts";
 import { PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
@@ -72,6 +72,16 @@ export function writeRecord(host: Host, record: RunRecord): void {
 /** The machine is gone in order: nothing is to be taken up. */
 export function dropRecord(host: Host, slot: Slot): void {
   if (host.lstat(recordPath(slot)) !== null) host.remove(recordPath(slot));
+}
+
+/** Which guest the record of a slot names, held against nothing: for a person's eyes alone. */
+export function recordedGuest(host: Host, slot: Slot): VmId | null {
+  try {
+    const parsed = v.safeParse(RECORD, JSON.parse(host.readText(recordPath(slot), LIMIT) ?? ""));
+    return parsed.success ? vmId(parsed.output.plan.vm) : null;
+  } catch {
+    return null;
+  }
 }
 
 export type ReadRecord =

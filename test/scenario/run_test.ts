@@ -13,7 +13,7 @@ import { FakeConnection } from "../../src/guest/fake_connection.ts";
 import type { LauncherResult } from "../../src/host/port.ts";
 import { init } from "../../src/init.ts";
 import { jailSpec } from "../../src/jail/spec.ts";
-import type { Slot } from "../../src/id.ts";
+import { type Slot, slotName } from "../../src/id.ts";
 import { knownOfBoot, knownOfStart } from "../../src/phase/last_known.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
 import { cgroupFile, Exited, FakeHost } from "../fake_host.ts";
@@ -41,6 +41,8 @@ interface Scenario {
   readonly launcher?: Record<string, string | string[]>;
   /** Content of /run/rayos/starts.json. */
   readonly starts?: unknown;
+  /** Guests that an earlier start left running: slot, and whose the record of its run says it is. */
+  readonly running?: Record<string, string>;
   /** A field of the jail that is weaker than planned: text to replace in the task's status. */
   readonly weaken?: readonly [from: string, to: string];
   /** Lines typed on the console; `@name`: that file of this folder, signed, as `policy paste` takes it. */
@@ -193,6 +195,7 @@ function seed(host: FakeHost, folder: string, scenario: Scenario): void {
   for (const [n, record] of (scenario.history ?? []).entries()) {
     document(`/var/rayos/boot/history/${n}.json`, record);
   }
+  for (const [number, vm] of Object.entries(scenario.running ?? {})) leaveRunning(host, number, vm);
   for (const file of ["rootfs.ext4", "vmlinuz"]) {
     host.seed(`/var/rayos/vm/linux/demo/${file}`, file);
   }
@@ -256,6 +259,17 @@ function startJail(host: FakeHost, scenario: Scenario, slot: Slot): void {
   host.seed(cgroupFile(slot, "memory.oom.group"), "1\n");
   host.seed(cgroupFile(slot, "pids.max"), `${value("pids_max")}\n`);
   host.seed(cgroupFile(slot, "io.max"), "");
+}
+
+/** What a start that died leaves of a guest: its process and the record of its run. */
+function leaveRunning(host: FakeHost, number: string, vm: string): void {
+  const slot = Number(number) as Slot;
+  const plan = { ...samplePlan({ slot, uid: 61000 + slot }), vm };
+  const facts = jailAsPlanned(jailSpec(plan as never), () => ({ device: 0, inode: 0 }));
+  host.processes.set(slot, [facts]);
+  const process = { pid: facts.pid, startTicks: facts.startTicks };
+  const record = { version: 0, step: "running", process, ran: true, ready: true, plan };
+  host.seed(`/run/rayos/guest/${slotName(slot)}.json`, JSON.stringify(record));
 }
 
 /** QEMU's side of a guest's sockets. */
