@@ -29,11 +29,11 @@ import {
 } from "./policy/authorize.ts";
 import { deny } from "./policy/conditions.ts";
 import { AT_REST, type Caller, DRY_RUNS, type LiveOp, onlyLooks, rowOf } from "./policy/ops.ts";
+import type { MachineState } from "./machine_state.ts";
 import { Measuring } from "./measure/measuring.ts";
 import type { Explained } from "./policy/explain.ts";
 import type { Profile } from "./policy/policy.ts";
 import { Presenter } from "./presentation/presenter.ts";
-import type { MachineState } from "./machine_state.ts";
 import type { Registry } from "./registry/guest.ts";
 import type { Guest } from "./supervisor/guest.ts";
 import { type Stranger, strangersIn } from "./supervisor/strangers.ts";

@@ -34,6 +34,8 @@ export type Shown =
   | "guests"
   | "guest"
   | "lines"
+  /** Lines that a guest wrote. */
+  | "guest_lines"
   | "policy_check"
   | "installed"
   | "statements"
@@ -231,7 +233,7 @@ export const COMMANDS: readonly ShellCommand[] = [
     name: "vm log",
     args: [GUEST, COUNT],
     does: "the last lines of its console",
-    asks: (given) => op("vm.log", { vm: given.words["ID"], ...lines(given) }, "lines"),
+    asks: (given) => op("vm.log", { vm: given.words["ID"], ...lines(given) }, "guest_lines"),
   },
   guestCommand("stop", "vm.stop", "end one that runs, in order"),
   guestCommand("kill", "vm.kill", "end one at once"),

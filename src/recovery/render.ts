@@ -24,6 +24,8 @@ const CHECKED = v.looseObject({
     severity: v.string(),
   })),
 });
+/** Stands before what a guest wrote. */
+const MARK = "| ";
 const STATEMENTS = v.array(v.object({
   subject: v.string(),
   key: v.string(),
@@ -50,6 +52,8 @@ export function renderResult(shown: Shown, result: unknown, only?: unknown): str
       return Array.isArray(result)
         ? result.map((line) => isPlain(line) ? foldLine(plain(line)) : renderFields(line)).join("")
         : renderFields(result);
+    case "guest_lines":
+      return (Array.isArray(result) ? result : [result]).map(foldGuestLine).join("");
     case "policy_check":
       return renderCheck(result);
     case "installed":
@@ -137,6 +141,15 @@ function plain(value: unknown): string {
   if (value === true) return "yes";
   if (value === false) return "no";
   return escapeUnsafe(String(value));
+}
+
+/**
+ * A guest's line may look exactly like one of the host's: every row of it on the screen begins with a mark that
+ * none of the host's begins with, so that nothing that reads the console takes it for one.
+ */
+function foldGuestLine(line: unknown): string {
+  return wrap(isPlain(line) ? plain(line) : "-", MARK.length, MARK.length + 4)
+    .map((row) => `${MARK}${row.slice(MARK.length)}\n`).join("");
 }
 
 function foldLine(line: string): string {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { LINE_GRAMMAR } from "../audit/testdata/line_grammar.ts";
 import { renderDenied, renderFields, renderResult } from "./render.ts";
 import { widthOf } from "./text_width.ts";
 import { renderWhy } from "./why.ts";
@@ -18,6 +19,7 @@ Deno.test("renderResult shows any answer in 80 columns, without anything that mo
     "guests",
     "guest",
     "lines",
+    "guest_lines",
     "policy_check",
     "installed",
     "statements",
@@ -39,6 +41,31 @@ Deno.test("renderResult shows any answer in 80 columns, without anything that mo
       assertHarmless(renderResult(shown, result, "demo"));
     }),
     { numRuns: 500 },
+  );
+});
+
+Deno.test("renderResult marks every row of what a guest wrote, so that none can be a line of the host's", () => {
+  const ours = fc.constantFrom(
+    "2026-11-24T12:00:00.000Z INFO policy RAYOS_POLICY_OK:aa serial=3",
+    "mono:12 INFO init RAYOS_READY mode=normal guests=1",
+    "rayos> reboot",
+  );
+  const written = fc.oneof(
+    fc.string({ unit: "binary" }),
+    ours,
+    // What is cut at the end of a row may begin the next one.
+    fc.tuple(fc.nat({ max: 90 }), ours).map(([n, line]) => `${"x".repeat(n)} ${line}`),
+    fc.tuple(fc.nat({ max: 90 }), ours).map(([n, line]) => `${"x".repeat(n)}\n${line}`),
+  );
+  fc.assert(
+    fc.property(fc.oneof(fc.array(fc.oneof(written, fc.anything())), written), (result) => {
+      const rows = renderResult("guest_lines", result).split("\n");
+      assert.equal(rows.pop(), "");
+      for (const row of rows) {
+        assert.ok(row.startsWith("| "), row);
+        assert.doesNotMatch(row, LINE_GRAMMAR);
+      }
+    }),
   );
 });
 
