@@ -52,6 +52,17 @@ export interface Trouble {
   readonly hint: string;
 }
 
+/** The last that ended and should not have, as far as its report says. */
+export interface Crashed {
+  readonly boot: string;
+  /** Which of that boot's reports. */
+  readonly n: number;
+  /** Null: the report cannot be read. */
+  readonly cause: string | null;
+  readonly phase: string | null;
+  readonly time: string | null;
+}
+
 /** A guest that cannot start, and why. */
 export interface BrokenRecord {
   readonly vm: string;
@@ -121,6 +132,8 @@ export class Runtime {
   readonly measuring: Measuring;
   measured = false;
   readonly troubles: Trouble[] = [];
+  /** What the boot before this one, or an earlier start of this one, left a report of; for people. */
+  crashed: Crashed | null = null;
   readonly audit: Audit;
   #ending = false;
 

@@ -47,7 +47,7 @@ function crashedBoots({ host, bootId, dataDevice }: Runtime): string[] {
 }
 
 /** A boot's reports, in their order. */
-function reportsOf(
+export function reportsOf(
   { host, dataDevice }: Runtime,
   boot: string,
 ): { n: number; report: CrashReport | null }[] {

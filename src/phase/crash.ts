@@ -27,7 +27,8 @@ import { escapeUnsafe } from "../escape.ts";
 import type { CrashCause } from "../event.ts";
 import { reasonOf } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
-import type { Runtime } from "../runtime.ts";
+import type { Crashed, Runtime } from "../runtime.ts";
+import { reportsOf } from "./boot_view.ts";
 import { textOrDamaged } from "./damaged_text.ts";
 import { knownNow, knownOfBoot, oomKillsNow } from "./last_known.ts";
 import { isStandIn } from "./stand_in.ts";
@@ -153,7 +154,19 @@ function write(runtime: Runtime, report: CrashReport): void {
   let n = 1;
   while (names.includes(reportName(n))) n++;
   host.replace(`${folder}/${reportName(n)}`, renderReport(report));
+  runtime.crashed = crashedBy(report.boot_id, n, report);
   trim(runtime, report.boot_id);
+}
+
+function crashedBy(boot: string, n: number, report: CrashReport | null): Crashed {
+  const { cause = null, phase = null, time = null } = report ?? {};
+  return { boot, n, cause, phase, time };
+}
+
+/** What a boot left before this start, so that a person is told of it. */
+function rememberOf(runtime: Runtime, boot: string): void {
+  const last = reportsOf(runtime, boot).at(-1);
+  if (last !== undefined) runtime.crashed = crashedBy(boot, last.n, last.report);
 }
 
 /** @throws where as many wait as one boot may have */
@@ -209,6 +222,7 @@ export function collectCrashes(runtime: Runtime): void {
   const { host, bootId } = runtime;
   const before = textOrDamaged(host, BOOT_ID_FILE, 256)?.trim() ?? "";
   try {
+    if (isBootId(before)) rememberOf(runtime, before);
     if (isBootId(before) && before !== bootId) collectOfBoot(runtime, before);
     collectWaiting(runtime);
     // Once: a disk that comes up later in this start has what waited for it.

@@ -18,6 +18,7 @@ import { collectCrashes, reportNotReady, reportUncaught } from "./crash.ts";
 
 const NOW = "11111111-2222-3333-4444-555555555555";
 const BEFORE = "99999999-2222-3333-4444-555555555555";
+const OTHER = "88888888-2222-3333-4444-555555555555";
 const CRASH = "/var/rayos/crash";
 
 const POLICY = "ab".repeat(32);
@@ -418,4 +419,24 @@ Deno.test("what could not be filed outlives a restart that is asked for", () => 
   host.replace = replace;
   collectCrashes(start(host, { start: 3 }));
   assert.equal(reportIn(host, NOW)?.message, "early");
+});
+
+Deno.test("a start remembers the last report of the boot before it, or of its own, and of no other", () => {
+  const host = new FakeHost();
+  const crashedOf = (options?: Parameters<typeof start>[1]) => {
+    const runtime = start(host, options);
+    collectCrashes(runtime);
+    return runtime.crashed;
+  };
+  assert.equal(crashedOf(), null);
+  host.seed(`${CRASH}/${OTHER}/report.json`, "{");
+  host.seed("/var/rayos/boot/current_boot_id", BEFORE);
+  assert.equal(crashedOf(), null);
+  host.seed(`${CRASH}/${BEFORE}/report.json`, "{");
+  assert.deepEqual(crashedOf(), { boot: BEFORE, n: 1, cause: null, phase: null, time: null });
+  const died = crashedOf({ start: 2, before: known(NOW, 1, "plan") });
+  assert.deepEqual([died?.boot, died?.cause, died?.phase], [NOW, "died", "plan"]);
+  host.seed("/var/rayos/boot/current_boot_id", NOW);
+  host.seed(LAST_WORD, ASKED);
+  assert.equal(crashedOf({ start: 3 })?.cause, "died", "after it was asked to start again, too");
 });

@@ -7,6 +7,7 @@ import { LogFollowers } from "../control/log_stream.ts";
 import type { Outcome } from "../control/protocol.ts";
 import { PATHS } from "../permissions.ts";
 import type { LiveOp } from "../policy/ops.ts";
+import type { Crashed as CrashShown } from "../presentation/status_text.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 import { DEFAULT_ATTENTION } from "../presentation/broker.ts";
 import { hasPassphrase } from "./recovery_unlock.ts";
@@ -57,8 +58,14 @@ export function statusOf(runtime: Runtime): Record<string, unknown> {
     host_screen: runtime.presenter.host,
     attention: inForce?.policy.presentation.attention ?? DEFAULT_ATTENTION,
     troubles: runtime.troubles,
+    crashed: crashedOf(runtime),
     guests: listGuests(runtime),
   };
+}
+
+/** The last crash that a person is told of; null: none since the boot before this one. */
+export function crashedOf({ crashed, bootId }: Runtime): CrashShown | null {
+  return crashed === null ? null : { ...crashed, this_boot: crashed.boot === bootId };
 }
 
 const savingText = (percent: number | null) => percent === null ? null : `suspending ${percent} %`;

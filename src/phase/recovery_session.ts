@@ -15,7 +15,7 @@ import { renderDenied, renderResult } from "../recovery/render.ts";
 import { complete, type Names, onLine, renderHelp } from "../recovery/shell.ts";
 import { renderWhy, type Why } from "../recovery/why.ts";
 import type { Runtime } from "../runtime.ts";
-import { listGuests } from "./host_view.ts";
+import { crashedOf, listGuests } from "./host_view.ts";
 import { hasPassphrase, nextWait } from "./recovery_unlock.ts";
 
 /** So long a shell stays open that nobody types into. */
@@ -81,7 +81,13 @@ export class RecoverySession {
   #why(): Why {
     const { runtime } = this;
     const access = this.#open ? "open" : hasPassphrase(runtime) ? "locked" : "closed";
-    return { mode: runtime.mode, troubles: runtime.troubles, access };
+    return {
+      mode: runtime.mode,
+      troubles: runtime.troubles,
+      crashed: crashedOf(runtime),
+      strangers: runtime.strangers().map((one) => one.name),
+      access,
+    };
   }
 
   /** The next line; null where the console ended. */

@@ -23,6 +23,16 @@ const GUEST = v.looseObject({
   recorded_vm: v.optional(v.nullable(v.string()), null),
   violations: v.array(v.string()),
 });
+const CRASHED = v.looseObject({
+  boot: v.string(),
+  n: v.number(),
+  cause: v.nullable(v.string()),
+  phase: v.nullable(v.string()),
+  time: v.nullable(v.string()),
+  this_boot: v.boolean(),
+});
+/** The last crash that the host tells of, as `status` has it. */
+export type Crashed = v.InferOutput<typeof CRASHED>;
 /** What has to be typed after the chord to have the recovery shell on the screen: nobody does so by accident. */
 export const CONFIRMATION = "recovery";
 
@@ -44,6 +54,7 @@ const STATUS = v.looseObject({
   ),
   host_screen: v.optional(v.nullable(v.string()), null),
   attention: v.optional(v.string(), ""),
+  crashed: v.optional(v.nullable(CRASHED), null),
   troubles: v.array(v.looseObject({ code: v.string(), text: v.string(), hint: v.string() })),
   guests: v.array(GUEST),
 });
@@ -69,12 +80,25 @@ export function renderStatus(result: unknown): string {
         }`,
     ],
   ];
+  if (one.crashed !== null) rows.push(["crash", crashText(one.crashed)]);
   const head = rows.map(([name, value]) => `${name.padEnd(15)}${escapeUnsafe(value)}\n`).join("");
   const troubles = one.troubles.map((trouble) =>
     `! ${escapeUnsafe(`${trouble.code}: ${trouble.text}`)}\n` +
     (trouble.hint === "" ? "" : `  -> ${escapeUnsafe(trouble.hint)}\n`)
   ).join("");
-  return head + troubles + renderGuests(one.guests) + adviceOf(one) + shellAdviceOf(one);
+  const see = one.crashed === null ? "" : `  -> ${escapeUnsafe(seeCrash(one.crashed))}\n`;
+  return head + see + troubles + renderGuests(one.guests) + adviceOf(one) + shellAdviceOf(one);
+}
+
+/** What ended that should not have, and when. */
+export function crashText({ cause, time, this_boot }: Crashed): string {
+  const what = cause ?? "a crash whose report cannot be read";
+  return `${what} in ${this_boot ? "this boot" : "the last boot"}, ${time ?? "at an unknown time"}`;
+}
+
+/** The command that shows its report. */
+export function seeCrash({ boot, n }: Crashed): string {
+  return `crash show ${boot.slice(0, 8)}${n === 1 ? "" : ` ${n}`}`;
 }
 
 /** What a person can do next; where something is wrong, its own hint says it. */

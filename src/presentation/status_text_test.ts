@@ -76,3 +76,23 @@ Deno.test("renderStatus says how the recovery shell is had at the host's own scr
     }]
   ) assert.deepEqual(advice(more), []);
 });
+
+Deno.test("renderStatus says what crashed last and when, with the command that shows its report", () => {
+  const crashed = {
+    boot: "99999999-2222-3333-4444-555555555555",
+    n: 1,
+    cause: "not_ready",
+    phase: "virtualization",
+    time: "2026-11-24T12:00:00.000Z",
+    this_boot: true,
+  };
+  const text = renderStatus({ ...STATUS, crashed });
+  assert.match(text, /^crash {10}not_ready in this boot, 2026-\S+\n {2}-> crash show 99999999\n/mu);
+  assert.ok(text.split("\n").every((line) => line.length <= 80), text);
+  const unread = { ...crashed, n: 3, cause: null, phase: null, time: null, this_boot: false };
+  assert.match(
+    renderStatus({ ...STATUS, crashed: unread }),
+    /cannot be read in the last boot.*\n.* 99999999 3\n/u,
+  );
+  assert.doesNotMatch(renderStatus({ ...STATUS, crashed: null }), /crash/u);
+});

@@ -8,6 +8,8 @@ import { wrap } from "./wrap.ts";
 
 const HOSTILE = "\x1b[2J\r\x07\u202e" + "x".repeat(200);
 
+const QUIET = { crashed: null, strangers: [] };
+
 function assertHarmless(text: string): void {
   assert.doesNotMatch(text, /[^\P{Cc}\n]|\p{Cf}/u);
   for (const line of text.split("\n")) assert.ok(widthOf(line) < 80, line);
@@ -100,22 +102,26 @@ Deno.test("renderDenied says the rule, and what to do where the rule is one of o
 
 Deno.test("renderWhy says what is wrong, what to do, and whether the shell may change anything", () => {
   const troubles = [{ code: "sig.mismatch", text: "expected a, found b", hint: "sign again" }];
-  const text = renderWhy({ mode: "safe", troubles, access: "closed" });
+  const text = renderWhy({ mode: "safe", troubles, access: "closed", ...QUIET });
   assert.match(
     text,
     /safe mode: no guest is started, because\n {2}\* sig\.mismatch: expected a, found b\n {4}-> sign again\n/,
   );
   assert.match(text, /this shell only looks, and\nrestarts/);
   assert.match(
-    renderWhy({ mode: "safe", troubles: [], access: "locked" }),
+    renderWhy({ mode: "safe", troubles: [], access: "locked", ...QUIET }),
     /started\.\n.*`unlock`/,
   );
-  assert.doesNotMatch(renderWhy({ mode: "recovery", troubles: [], access: "open" }), /unlock/);
+  assert.doesNotMatch(
+    renderWhy({ mode: "recovery", troubles: [], access: "open", ...QUIET }),
+    /unlock/,
+  );
   assertHarmless(
     renderWhy({
       mode: "safe",
       troubles: [{ code: HOSTILE, text: HOSTILE, hint: HOSTILE }],
       access: "locked",
+      ...QUIET,
     }),
   );
 });
@@ -146,12 +152,34 @@ Deno.test("wrap loses nothing but blanks at line ends, and no line is too wide",
 Deno.test("renderWhy of a host in normal mode says so, and what is not well all the same", () => {
   const troubles = [{ code: "audit.unwritable", text: "no room", hint: "make some" }];
   assert.match(
-    renderWhy({ mode: "normal", troubles: [], access: "open" }),
+    renderWhy({ mode: "normal", troubles: [], access: "open", ...QUIET }),
     /is in normal mode\.\n/,
   );
-  const text = renderWhy({ mode: "normal", troubles, access: "closed" });
+  const text = renderWhy({ mode: "normal", troubles, access: "closed", ...QUIET });
   assert.match(
     text,
     /normal mode, and not everything is well:\n {2}\* audit\.unwritable: no room\n/,
+  );
+});
+
+Deno.test("renderWhy tells of a crash whose report is there, with what shows it, and of guests that run on", () => {
+  const crashed = {
+    boot: "99999999-2222",
+    n: 2,
+    cause: "panic",
+    phase: "serving",
+    time: "noon",
+    this_boot: false,
+  };
+  const strangers = ["slot-05", "slot-07"];
+  const why = { mode: "normal", troubles: [], access: "open", crashed, strangers } as const;
+  const text = renderWhy(why);
+  assert.match(
+    text,
+    /The last crash: panic in the last boot, noon\.\n {2}-> `crash show 99999999 2`\n/,
+  );
+  assert.match(text, /still runs: slot-05, slot-07\.\n {2}-> `vm list`/);
+  assertHarmless(
+    renderWhy({ ...why, crashed: { ...crashed, boot: HOSTILE, cause: HOSTILE, time: HOSTILE } }),
   );
 });
