@@ -6,6 +6,8 @@
 
 import { parseCmdline } from "../boot/cmdline.ts";
 import type { Outcome } from "../control/protocol.ts";
+import { asFault } from "../fault.ts";
+import type { Allowed } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 import { checkDisk, findData, phaseData } from "./data.ts";
@@ -13,7 +15,7 @@ import { checkDisk, findData, phaseData } from "./data.ts";
 export function dataRepairOperations(runtime: Runtime): [LiveOp, Operation][] {
   return [
     ["data.check", () => check(runtime)],
-    ["data.repair", () => repair(runtime)],
+    ["data.repair", (permit) => repair(runtime, permit as Allowed<"data.repair">)],
     ["data.mount", (_, args) => mount(runtime, args.source)],
   ];
 }
@@ -36,14 +38,27 @@ async function check(runtime: Runtime): Promise<Outcome> {
 }
 
 /** @throws Fault with the launcher's own code */
-async function repair(runtime: Runtime): Promise<Outcome> {
+async function repair(runtime: Runtime, permit: Allowed<"data.repair">): Promise<Outcome> {
   const { data } = runtime.cmdline;
   const used = inUse(runtime);
   if (used !== null) return no("data.in_use", `${used} is in use; it is checked at each boot`);
   if (data.by === "tmpfs") return inMemory();
   const device = await findData(runtime, data);
+  if (permit.dryRun) return await foretell(runtime, device);
   const state = await checkDisk(runtime, device, "repair");
   return { ok: true, result: { device, state, next: "data mount, or retry" } };
+}
+
+/** What a repair would find; nothing is written. */
+async function foretell(runtime: Runtime, device: string): Promise<Outcome> {
+  try {
+    const state = await checkDisk(runtime, device, "check");
+    return { ok: true, result: { dry_run: true, device, state, would: "find nothing to mend" } };
+  } catch (error) {
+    if (asFault(error, "data", "data.failed").code !== "data.damaged") throw error;
+    const would = "let e2fsck mend all it finds; save a copy of the disk first";
+    return { ok: true, result: { dry_run: true, device, state: "damaged", would } };
+  }
 }
 
 /**

@@ -333,6 +333,7 @@ export const DRY_RUNS: readonly Op[] = [
   "registry.restore",
   "aside.restore",
   "serial.accept",
+  "data.repair",
 ];
 
 /** The row of an operation; null where there is none of that name. */

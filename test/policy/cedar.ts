@@ -126,7 +126,7 @@ forbid(principal == Caller::"recovery", action, resource)
     "power.reboot",
   )
 } || context.dry && action in ${
-  actions("policy.install", "registry.restore", "aside.restore", "serial.accept")
+  actions("policy.install", "registry.restore", "aside.restore", "serial.accept", "data.repair")
 } };
 `;
 
