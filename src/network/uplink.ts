@@ -36,6 +36,28 @@ export function lookAtUplinks(host: Host): ReadonlyMap<string, UplinkTrouble | n
   return new Map(host.list(FOLDER).map((nic) => [nic, troubleOf(host, nic)]));
 }
 
+/** A NIC as a person is told of it. */
+export interface UplinkView {
+  readonly nic: string;
+  /** `up`: a DHCP server gave it an address; `no_address`: none did yet; `unknown`: it changed under the look. */
+  readonly state: "up" | "no_address" | "unknown" | UplinkTrouble;
+}
+
+/** Each NIC that was ever found, for display. */
+export function viewUplinks(host: Host): UplinkView[] {
+  return host.list(FOLDER).map((nic) => ({ nic, state: stateOf(host, nic) }));
+}
+
+function stateOf(host: Host, nic: string): UplinkView["state"] {
+  try {
+    const there = host.lstat(`${FOLDER}/${nic}/facts`) !== null;
+    return troubleOf(host, nic) ?? (there ? "up" : "no_address");
+  } catch {
+    // A client that ends while it is looked at takes no other answer with it.
+    return "unknown";
+  }
+}
+
 function troubleOf(host: Host, nic: string): UplinkTrouble | null {
   const pids = processesIn(host, clientCgroup(nic));
   // Any process that is in the client's network namespace sees its NIC.

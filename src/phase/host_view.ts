@@ -5,6 +5,8 @@
 import { hasDevice } from "../plan/launch_plan.ts";
 import { LogFollowers } from "../control/log_stream.ts";
 import type { Outcome } from "../control/protocol.ts";
+import { leftOf } from "../network/passt.ts";
+import { viewUplinks } from "../network/uplink.ts";
 import { PATHS } from "../permissions.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { Crashed as CrashShown } from "../presentation/status_text.ts";
@@ -60,6 +62,7 @@ export function statusOf(runtime: Runtime): Record<string, unknown> {
     troubles: runtime.troubles,
     crashed: crashedOf(runtime),
     guests: listGuests(runtime),
+    uplinks: viewUplinks(runtime.host),
   };
 }
 
@@ -98,6 +101,7 @@ export function listGuests(runtime: Runtime): Record<string, unknown>[] {
     vm: one.name,
     slot: one.slot,
     state: "running",
+    network: leftOf(runtime.host, one.slot).length > 0 ? "left" : "off",
     stranger: true,
     recorded_vm: one.recorded,
     violations: [],

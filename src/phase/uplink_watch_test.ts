@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { FakeHost } from "../../test/fake_host.ts";
 import type { HostEvent } from "../event.ts";
-import type { UplinkTrouble } from "../network/uplink.ts";
+import { type UplinkTrouble, viewUplinks } from "../network/uplink.ts";
 import type { Runtime, Trouble } from "../runtime.ts";
 import { lookAfterUplinks } from "./uplink_watch.ts";
 
@@ -77,4 +77,21 @@ Deno.test("lookAfterUplinks says that a NIC is gone, by its client's namespace o
   assert.equal(await heard.look(), false);
   assert.equal(await heard.look(), false);
   assert.deepEqual(heard.told, ["network.dhcp_ended", "network.no_nic"]);
+});
+
+Deno.test("viewUplinks says whether a NIC has an address, what is wrong with it, and ends by no look that fails", () => {
+  const { host } = desk();
+  const state = () => viewUplinks(host).map((one) => `${one.nic} ${one.state}`);
+  assert.deepEqual(state(), ["u0 up"]);
+  host.seed("/run/rayos/uplink/u0/other", "");
+  host.remove("/run/rayos/uplink/u0/facts");
+  assert.deepEqual(state(), ["u0 no_address"]);
+  host.readText = () => {
+    throw new Error("os error 22");
+  };
+  assert.deepEqual(state(), ["u0 unknown"]);
+  const { host: other } = desk();
+  other.seed(`${CGROUP}/cgroup.procs`, "");
+  assert.deepEqual(viewUplinks(other), [{ nic: "u0", state: "network.dhcp_ended" }]);
+  assert.deepEqual(viewUplinks(new FakeHost()), []);
 });

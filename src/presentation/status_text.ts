@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import { escapeUnsafe } from "../escape.ts";
+import { UPLINK_TROUBLES } from "../network/uplink.ts";
 
 const GUEST = v.looseObject({
   vm: v.string(),
@@ -56,6 +57,18 @@ const STATUS = v.looseObject({
   attention: v.optional(v.string(), ""),
   crashed: v.optional(v.nullable(CRASHED), null),
   troubles: v.array(v.looseObject({ code: v.string(), text: v.string(), hint: v.string() })),
+  guests: v.array(GUEST),
+});
+
+/** What a NIC's state means. */
+const UPLINK_WORDS: Readonly<Record<string, string>> = {
+  up: "up: it has an address",
+  no_address: "no DHCP server gave it an address yet",
+  unknown: "it changed while it was looked at: ask again",
+  ...UPLINK_TROUBLES,
+};
+const NETWORK = v.looseObject({
+  uplinks: v.array(v.looseObject({ nic: v.string(), state: v.string() })),
   guests: v.array(GUEST),
 });
 
@@ -122,6 +135,30 @@ function shellAdviceOf(one: v.InferOutput<typeof STATUS>): string {
   return `-> ${escapeUnsafe(one.attention)} at this host, then ${word}: the recovery shell\n`;
 }
 
+/** What of the host's status says who has a network: for a person. */
+export function renderNetwork(result: unknown): string {
+  const status = v.safeParse(NETWORK, result);
+  if (!status.success) return "rayos: network: the host answered in another shape\n";
+  const { uplinks, guests } = status.output;
+  const nics = uplinks.map(({ nic, state }) => [nic, UPLINK_WORDS[state] ?? state]);
+  const rows = [
+    ["uplink", "state"],
+    ...nics.length === 0 ? [["none", "no NIC was looked for, or none is there"]] : nics,
+    ["guest", "network"],
+    ...guests.length === 0 ? [["none", ""]] : guests.map((one) => [one.vm, networkText(one)]),
+  ];
+  const width = Math.max(...rows.map(([name = ""]) => escapeUnsafe(name).length));
+  const lines = rows.map(([name = "", text = ""]) =>
+    `${escapeUnsafe(name).padEnd(width)}  ${escapeUnsafe(text)}`.trimEnd()
+  );
+  return `${lines.join("\n")}\nThe host itself has none, and no command here turns one on.\n`;
+}
+
+function networkText({ network, lease_left_s }: v.InferOutput<typeof GUEST>): string {
+  if (network === "left") return "what an earlier start gave it is there";
+  return lease_left_s === null ? network : `${network}, ${lease_left_s} s left`;
+}
+
 /** Guests for a person. */
 export function renderGuests(result: unknown): string {
   const guests = v.safeParse(v.array(GUEST), result);
@@ -135,7 +172,7 @@ export function renderGuests(result: unknown): string {
       one.slot === undefined ? "-" : String(one.slot),
       one.state,
       one.agent ? "ready" : "-",
-      one.lease_left_s === null ? one.network : `${one.network}, ${one.lease_left_s} s left`,
+      one.network === "left" ? "left" : networkText(one),
       one.memory_mib === undefined ? "-" : `${one.memory_mib} MiB`,
       [
         one.presented ? "presented" : "",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { renderGuests, renderStatus } from "./status_text.ts";
+import { renderGuests, renderNetwork, renderStatus } from "./status_text.ts";
 
 const GUEST = {
   vm: "demo",
@@ -95,4 +95,34 @@ Deno.test("renderStatus says what crashed last and when, with the command that s
     /cannot be read in the last boot.*\n.* 99999999 3\n/u,
   );
   assert.doesNotMatch(renderStatus({ ...STATUS, crashed: null }), /crash/u);
+});
+
+Deno.test("renderNetwork says of each NIC whether it is up, and of each guest what it has, escaped", () => {
+  const uplinks = [
+    { nic: "u0", state: "up" },
+    { nic: "u1", state: "network.no_nic" },
+    { nic: "u2", state: "no_address" },
+    { nic: "u3\u001b[2J", state: "another" },
+  ];
+  const guests = [
+    { ...GUEST, network: "on" },
+    { ...GUEST, vm: "new", network: "lease", lease_left_s: 90 },
+    { ...GUEST, vm: "slot-05", network: "left", stranger: true },
+    { ...GUEST, vm: "dark", network: "off" },
+  ];
+  const text = renderNetwork({ uplinks, guests });
+  for (
+    const line of [
+      /^u0 +up: it has an address$/mu,
+      /^u1 +the NIC is gone/mu,
+      /^u2 +no DHCP server/mu,
+      /^u3\\u001b\[2J +another$/mu,
+      /^demo +on$/mu,
+      /^new +lease, 90 s left$/mu,
+      /^slot-05 +what an earlier start gave it is there$/mu,
+      /^dark +off$/mu,
+    ]
+  ) assert.match(text, line);
+  assert.match(renderNetwork({ uplinks: [], guests: [] }), /^none +no NIC.*\n.*\nnone\n/mu);
+  assert.match(renderNetwork({ guests: [] }), /another shape/u);
 });

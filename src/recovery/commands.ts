@@ -32,6 +32,7 @@ export interface Argument {
 export type Shown =
   | "status"
   | "guests"
+  | "network"
   | "guest"
   | "lines"
   /** Lines that a guest wrote. */
@@ -319,11 +320,8 @@ export const COMMANDS: readonly ShellCommand[] = [
   },
   {
     name: "network",
-    does: "whether this host has a network now",
-    asks: () => ({
-      kind: "text",
-      text: "off: guests have a network only while they run, and nothing here turns one on\n",
-    }),
+    does: "the uplinks, and which guest has a network now",
+    asks: () => op("status", {}, "network"),
   },
   {
     name: "shell",

@@ -4,7 +4,7 @@
  */
 
 import * as v from "valibot";
-import { renderGuests, renderStatus } from "../presentation/status_text.ts";
+import { renderGuests, renderNetwork, renderStatus } from "../presentation/status_text.ts";
 import { renderInstalled, renderStatement } from "../control/show_policy.ts";
 import { escapeUnsafe } from "../escape.ts";
 import { DENY_RULES } from "../policy/rules.ts";
@@ -44,6 +44,8 @@ export function renderResult(shown: Shown, result: unknown, only?: unknown): str
       return fold(renderStatus(result));
     case "guests":
       return fold(renderGuests(result));
+    case "network":
+      return fold(renderNetwork(result));
     case "guest": {
       const found = Array.isArray(result) ? result.find((one) => one?.vm === only) : undefined;
       return found === undefined ? "no such guest\n" : renderFields(found);

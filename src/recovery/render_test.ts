@@ -19,6 +19,7 @@ Deno.test("renderResult shows any answer in 80 columns, without anything that mo
   const shapes = [
     "status",
     "guests",
+    "network",
     "guest",
     "lines",
     "guest_lines",
