@@ -26,6 +26,7 @@ export async function beginInput(runtime: Runtime): Promise<void> {
   const broker = new InputBroker({
     ask: (turn) => presenter.ask(turn),
     attention: () => runtime.inForce?.policy.presentation.attention ?? DEFAULT_ATTENTION,
+    clock: runtime.host.clock,
     onDropped: (count) => emit({ type: "input_dropped", count }),
   });
   operations.set("input.devices", async () => {

@@ -68,6 +68,7 @@ function desk(mode: Runtime["mode"] = "normal", passphrase: string | null = null
   const broker = new InputBroker({
     ask: (turn) => runtime.presenter.ask(turn),
     attention: () => "ctrl+alt+pause",
+    clock: runtime.host.clock,
     onDropped: () => {},
   });
   const tap = (...keys: readonly Key[]) => {

@@ -8,6 +8,7 @@ import type { Policy } from "../policy/policy.ts";
 import type { GateOutcome, Turn } from "./gate.ts";
 import type { HostInput } from "./evdev.ts";
 import type { Key } from "../guest/input.ts";
+import type { Clock } from "../host/port.ts";
 
 /** The last key of the chord; Ctrl and Alt are its others. */
 export type Attention = Policy["presentation"]["attention"];
@@ -21,11 +22,16 @@ const SYSRQ: Key = "key:print";
 const MOST_PLACE = 0x7fff;
 /** Steps of a mouse from one side to the other: as on a screen of that many points. */
 const STEPS = { x: 1280, y: 800 } as const;
+/** Milliseconds without a drop after which a flood is over, once what waited at the gate is answered. */
+const QUIET_MS = 250;
+/** From one word about a flood that goes on to the next. */
+const FLOOD_MS = 5_000;
 
 export interface BrokerAround {
   readonly ask: (turn: Turn) => Promise<GateOutcome>;
   readonly attention: () => Attention;
-  /** Told once for each time in which something was dropped, when it is over. */
+  readonly clock: Pick<Clock, "monoMs" | "sleep">;
+  /** Told how much was dropped since the last word: when that is over, and now and then while it goes on. */
   readonly onDropped: (count: number) => void;
 }
 
@@ -35,7 +41,12 @@ export class InputBroker {
   readonly #place = { x: 0, y: 0 };
   #moving: Promise<unknown> | null = null;
   #moveAgain = false;
+  /** What was asked of the gate and is not answered. */
+  #asked = 0;
   #dropped = 0;
+  /** Whether all that was asked when something was last dropped is answered. */
+  #drained = true;
+  #watching = false;
   /** After something was dropped, until nothing is down: the rest of a chord would mean something else. */
   #overrun = false;
 
@@ -89,11 +100,8 @@ export class InputBroker {
   }
 
   #key(type: "press" | "repeat" | "release", key: Key): void {
-    if (this.#overrun && type !== "release") {
-      this.#dropped++;
-      return;
-    }
-    void this.around.ask({ type, key, to: null }).then((outcome) => this.#count(outcome));
+    if (this.#overrun && type !== "release") this.#drop();
+    else void this.#ask({ type, key, to: null });
   }
 
   #moveTo(axis: "x" | "y", value: number): void {
@@ -106,17 +114,39 @@ export class InputBroker {
   async #move(): Promise<void> {
     while (this.#moveAgain) {
       this.#moveAgain = false;
-      this.#count(await this.around.ask({ type: "move", place: { ...this.#place }, to: null }));
+      await this.#ask({ type: "move", place: { ...this.#place }, to: null });
     }
   }
 
-  #count(outcome: GateOutcome): void {
-    if (outcome === "full" || outcome === "late") {
-      this.#overrun = true;
-      this.#dropped++;
-    } else if (this.#dropped > 0) {
-      this.around.onDropped(this.#dropped);
-      this.#dropped = 0;
+  async #ask(turn: Turn): Promise<void> {
+    this.#asked++;
+    const outcome = await this.around.ask(turn);
+    if (--this.#asked === 0) this.#drained = true;
+    if (outcome !== "full" && outcome !== "late") return;
+    this.#overrun = true;
+    this.#drop();
+  }
+
+  #drop(): void {
+    this.#dropped++;
+    this.#drained = this.#asked === 0;
+    if (!this.#watching) void this.#watch();
+  }
+
+  /** A keyboard that floods must not flood the log as well. */
+  async #watch(): Promise<void> {
+    const { clock, onDropped } = this.around;
+    const sinceMs = clock.monoMs();
+    this.#watching = true;
+    for (let before = 0;;) {
+      const over = this.#drained && this.#dropped === before;
+      if (over || clock.monoMs() - sinceMs >= FLOOD_MS) break;
+      before = this.#dropped;
+      await clock.sleep(QUIET_MS);
     }
+    this.#watching = false;
+    const count = this.#dropped;
+    this.#dropped = 0;
+    onDropped(count);
   }
 }

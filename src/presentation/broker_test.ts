@@ -1,8 +1,27 @@
 import assert from "node:assert/strict";
 import { type Attention, InputBroker } from "./broker.ts";
 import type { HostInput } from "./evdev.ts";
-import type { GateOutcome, Turn } from "./gate.ts";
+import { type GateEvent, type GateOutcome, gateStep, NOBODY, type Turn } from "./gate.ts";
 import type { Key } from "../guest/input.ts";
+import type { VmId } from "../id.ts";
+
+/** A clock that stands still until it is told of time that went by. */
+function handClock() {
+  const sleepers: { readonly atMs: number; readonly wake: () => void }[] = [];
+  let nowMs = 0;
+  return {
+    monoMs: () => nowMs,
+    sleep: (ms: number) =>
+      new Promise<void>((wake) => void sleepers.push({ atMs: nowMs + ms, wake })),
+    async pass(ms: number) {
+      nowMs += ms;
+      const due = sleepers.filter((one) => one.atMs <= nowMs);
+      for (const one of due) sleepers.splice(sleepers.indexOf(one), 1);
+      for (const one of due) one.wake();
+      for (let n = 0; n < 5; n++) await Promise.resolve();
+    },
+  };
+}
 
 function desk(attention: Attention = "ctrl+alt+pause") {
   const asked: Turn[] = [];
@@ -11,7 +30,9 @@ function desk(attention: Attention = "ctrl+alt+pause") {
     outcome: "done",
     hold: null,
   };
+  const clock = handClock();
   const broker = new InputBroker({
+    clock,
     ask: async (turn) => {
       asked.push(turn);
       await state.hold;
@@ -25,7 +46,7 @@ function desk(attention: Attention = "ctrl+alt+pause") {
       if ("key" in one) return `${one.type} ${one.key}`;
       return one.type === "move" ? `move ${one.place.x} ${one.place.y}` : one.type;
     });
-  return { broker, words, dropped, state };
+  return { broker, words, dropped, state, clock };
 }
 const press = (key: Key): HostInput => ({ type: "press", key });
 const release = (key: Key): HostInput => ({ type: "release", key });
@@ -108,16 +129,100 @@ Deno.test("InputBroker sends no rest of a chord of which something was dropped",
   ]);
 });
 
-Deno.test("InputBroker counts what the gate did not take, and says so once", async () => {
-  const { broker, dropped, state } = desk();
+Deno.test("InputBroker counts what the gate did not take, and says so once, soon after the last of it", async () => {
+  const { broker, dropped, state, clock } = desk();
   state.outcome = "full";
   for (let n = 0; n < 500; n++) broker.take(0, press("key:a"));
   await settle();
-  assert.deepEqual(dropped, []);
   state.outcome = "done";
   broker.take(0, release("key:a"));
   broker.take(0, press("key:b"));
-  broker.take(0, press("key:c"));
   await settle();
+  assert.deepEqual(dropped, []);
+  for (let n = 0; n < 4; n++) await clock.pass(250);
+  assert.deepEqual(dropped, [500]);
+  for (let n = 0; n < 40; n++) await clock.pass(250);
   assert.deepEqual(dropped, [500]);
 });
+
+/** The gate itself, with one guest shown; whoever plays the guest acknowledges. */
+function realGate() {
+  const rights = {
+    show: () => true,
+    input: () => true,
+    late: () => false,
+    host: () => true,
+    unasked: () => false,
+  };
+  const outcomes: GateOutcome[] = [];
+  const asking = new Map<number, (outcome: GateOutcome) => void>();
+  let state = NOBODY;
+  let tickets = 0;
+  const apply = (event: GateEvent) => {
+    const step = gateStep(state, event, rights);
+    state = step.state;
+    for (const one of step.actions) {
+      if (one.type !== "answer") continue;
+      outcomes.push(one.outcome);
+      asking.get(one.ticket)?.(one.outcome);
+    }
+  };
+  const ask = (turn: Turn) =>
+    new Promise<GateOutcome>((resolve) => {
+      asking.set(tickets, resolve);
+      apply({ type: "turn", ticket: tickets++, turn, atMs: 0 });
+    });
+  void ask({ type: "present", vm: "desk" as VmId });
+  outcomes.length = 0;
+  return { ask, outcomes, acknowledge: () => apply({ type: "settled", ok: true }) };
+}
+
+for (
+  const [hand, keys] of [
+    ["one key after the other", ["key:a", "key:b", "key:c"]],
+    ["with a key held", ["key:d"]],
+  ] as const
+) {
+  Deno.test(`InputBroker says few words of 10,000 events a second that a guest is slow to acknowledge, and loses none: ${hand}`, async () => {
+    const { ask, outcomes, acknowledge } = realGate();
+    const clock = handClock();
+    const said: { count: number; atMs: number }[] = [];
+    const broker = new InputBroker({
+      ask,
+      clock,
+      attention: () => "ctrl+alt+pause",
+      onDropped: (count) => void said.push({ count, atMs: clock.monoMs() }),
+    });
+    if (keys.length === 1) broker.take(1, press("key:shift"));
+    let taken = keys.length === 1 ? 1 : 0;
+    const flood = async (events: number) => {
+      for (let n = 0; n < events; n++) {
+        const key = keys[(taken >> 1) % keys.length] ?? "key:a";
+        broker.take(0, n % 2 === 0 ? press(key) : release(key));
+        taken++;
+        if (n % 10 !== 9) continue;
+        acknowledge();
+        await clock.pass(1);
+      }
+    };
+    await flood(10_000);
+    assert.deepEqual(said, [], "it is not over");
+    const drained = async () => {
+      for (let n = 0; n < 400; n++) acknowledge();
+      const fromMs = clock.monoMs();
+      for (let n = 0; n < 10; n++) await clock.pass(100);
+      return fromMs;
+    };
+    const sum = () => said.reduce((all, { count }) => all + count, 0);
+    const lost = () => taken - outcomes.filter((one) => one === "done").length;
+    const fromMs = await drained();
+    assert.ok(lost() > 1_000, `${lost()} lost`);
+    assert.deepEqual([said.length, sum()], [1, lost()]);
+    assert.ok((said[0]?.atMs ?? Infinity) - fromMs <= 1_000, "soon");
+    // One that does not end is told of while it lasts.
+    await flood(120_000);
+    assert.equal(said.length, 1 + 2);
+    await drained();
+    assert.deepEqual([said.length, sum()], [1 + 3, lost()]);
+  });
+}
