@@ -10,6 +10,7 @@ import type { LastKnown } from "./audit/last_known.ts";
 import type { LogSinks } from "./audit/sinks.ts";
 import { type Cmdline, CMDLINE_DEFAULTS } from "./boot/cmdline.ts";
 import type { ImageFacts, Starts } from "./boot/session.ts";
+import { whyNotArguments } from "./control/arguments.ts";
 import { Counters } from "./control/counters.ts";
 import { GuestConsoles } from "./control/guest_console.ts";
 import { type Outcome, requestOf } from "./control/protocol.ts";
@@ -345,6 +346,8 @@ export class Runtime {
     if (caller === "socket" && !this.ready && !WHILE_BOOTING.includes(op)) {
       return { ok: false, rule: "op.not_ready", detail: "the boot is not over; ask again then" };
     }
+    const wrong = whyNotArguments(op, args);
+    if (wrong !== null) return { ok: false, rule: "control.form", detail: wrong };
     const decision = this.decide(caller, requestOf(op, vm, args), open);
     if (!decision.allow) return { ok: false, rule: decision.rule, detail: decision.detail };
     const permit = decision.permit as Allowed;

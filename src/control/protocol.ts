@@ -11,11 +11,17 @@ import type { ControlStream } from "./stream.ts";
 /** A longer line gets an error and is dropped. */
 export const LINE_CAP = 64 * 1024;
 
+/** A list is a record to valibot. */
+const ARGS = v.pipe(
+  v.unknown(),
+  v.check((one) => !Array.isArray(one), "a list"),
+  v.record(v.string(), v.unknown()),
+);
 const REQUEST = v.strictObject({
   v: v.literal(0),
   id: v.pipe(v.string(), v.maxLength(64)),
   op: v.pipe(v.string(), v.maxLength(64)),
-  args: v.optional(v.record(v.string(), v.unknown()), {}),
+  args: v.optional(ARGS, {}),
 });
 
 const RESPONSE = v.variant("ok", [

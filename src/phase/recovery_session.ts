@@ -141,8 +141,7 @@ export class RecoverySession {
           return null;
         }
         const outcome = await this.#ask(asked.op, asked.args, asked.console && "console");
-        const only = asked.args["only"];
-        this.#show(outcome, (result) => renderResult(asked.shown, result, only));
+        this.#show(outcome, (result) => renderResult(asked.shown, result, asked.only));
         return outcome;
       }
       case "own":

@@ -206,7 +206,7 @@ for (
       }
     };
     await flood(10_000);
-    assert.deepEqual(said, [], "it is not over");
+    assert.equal(said.length, 0, "it is not over");
     const drained = async () => {
       for (let n = 0; n < 400; n++) acknowledge();
       const fromMs = clock.monoMs();

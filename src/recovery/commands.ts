@@ -52,6 +52,8 @@ export type Asked =
     readonly shown: Shown;
     /** Asked as the person before the host's own screen, and there alone. */
     readonly console?: true;
+    /** The one guest of the answer that is shown. */
+    readonly only?: string | undefined;
   }
   /** What the shell does itself; none of it changes a file. */
   | {
@@ -79,8 +81,8 @@ export interface ShellCommand {
   readonly asks: (given: Given) => Asked;
 }
 
-const op = (name: Op, args: Readonly<Record<string, unknown>>, shown: Shown): Asked => ({
-  kind: "op",
+const op = (name: Op, args: Readonly<Record<string, unknown>>, shown: Shown) => ({
+  kind: "op" as const,
   op: name,
   args,
   shown,
@@ -222,7 +224,7 @@ export const COMMANDS: readonly ShellCommand[] = [
     name: "vm show",
     args: [GUEST],
     does: "all about one guest",
-    asks: ({ words }) => op("vm.list", { only: words["ID"] }, "guest"),
+    asks: ({ words }) => ({ ...op("vm.list", {}, "guest"), only: words["ID"] }),
   },
   {
     name: "vm plan",
