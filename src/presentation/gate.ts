@@ -259,17 +259,19 @@ function take(
         : over("not_allowed");
     case "close_shell":
       return state.host === "shell" ? turned("status") : over("done");
-    default:
+    default: {
       if (shown === null) {
         const step = typeAtHost(state, turn, rights.late(atMs), rights.host());
         return over(step.outcome, step.state, step.actions);
       }
       if (turn.to !== null && turn.to !== shown) return over("not_presented");
       if (!rights.show(shown)) return close(state, shown);
-      // A release is never too late: the guest would believe the key down.
+      // A release is never too late, nor withheld where input is revoked: the guest would believe the key down.
       if (turn.type !== "release" && rights.late(atMs)) return over("late");
-      if (!rights.input(shown)) return over("not_given");
+      const frees = turn.type === "release" && state.down.includes(turn.key);
+      if (!frees && !rights.input(shown)) return over("not_given");
       return send(state, shown, turn, ticket, rest) ?? over("done");
+    }
   }
 }
 

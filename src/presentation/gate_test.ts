@@ -160,6 +160,25 @@ Deno.test("gateStep sends nothing that waited too long but a release, so that a 
   assert.equal(outcomes(actions).filter((one) => one === "late").length, 50);
 });
 
+Deno.test("gateStep lets the release of a key that is down through when the guest is given no input any more, and nothing else", () => {
+  const { state } = run([present(A), press("key:a"), ok]);
+  const { actions } = run(
+    [
+      press("key:x"),
+      turn({ type: "repeat", key: "key:a", to: null }),
+      turn({ type: "move", place: { x: 1, y: 2 }, to: null }),
+      release("key:x"),
+      release("key:a"),
+      ok,
+      release("key:a"),
+    ],
+    { ...ALL, input: () => false },
+    state,
+  );
+  assert.deepEqual(words(actions), ["a up key:a"]);
+  assert.deepEqual(outcomes(actions), [...Array(4).fill("not_given"), "done", "not_given"]);
+});
+
 Deno.test("gateStep leaves a guest that may not be shown any more before anything else is sent to it", () => {
   const { state } = run([present(A), press("key:a"), press("key:b")]);
   const { actions } = run([ok, ok], { ...ALL, show: () => false }, state);
