@@ -18,7 +18,7 @@
  * | `attention` | asked, whatever was before | closing, then asked | waits |
  * | `open_shell` | shell, where asked before, or where the host may open it by itself | nothing | waits |
  * | `close_shell` | the host is asked no more | nothing | waits |
- * | `left`: that guest runs no more | nothing | off after the last acknowledgement | the same |
+ * | `left`: that guest runs no more; or it is `found` | nothing | off after the last acknowledgement | the same |
  * | `settled`: what was sent is acknowledged, or never will be | nothing | the next that waits | off, then the next |
  *
  * What comes while something is unacknowledged waits in order, a bounded number of it: at most one thing is
@@ -176,6 +176,10 @@ export function gateStep(state: GateState, event: GateEvent, rights: GateRights)
         ? goOn({ ...state, closing: true }, [], rights)
         : { state, actions: [] };
     case "found":
+      // Whoever is shown was found before: whatever this one is, it is left as one that believes anything.
+      if (state.shown === event.vm) {
+        return goOn({ ...state, closing: true, down: EVERY_KEY }, [], rights);
+      }
       return { state: { ...state, owed: owing(state.owed, event.vm, EVERY_KEY) }, actions: [] };
     case "began":
       return { state: { ...state, owed: owing(state.owed, event.vm, []) }, actions: [] };

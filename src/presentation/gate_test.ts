@@ -12,6 +12,7 @@ import {
   type Turn,
 } from "./gate.ts";
 import type { Key } from "../guest/input.ts";
+import { EVERY_KEY } from "./keys.ts";
 
 const [A, B, C] = ["a", "b", "c"] as VmId[] as [VmId, VmId, VmId];
 const ALL: GateRights = {
@@ -24,11 +25,21 @@ const ALL: GateRights = {
 
 /** Runs events through the gate; a turn without a ticket gets the next one. */
 function run(events: readonly GateEvent[], rights = ALL, from: GateState = NOBODY) {
+  return runEach(events.map((event) => ({ event, rights })), from);
+}
+
+/** An event, and what policy and machine say when it comes. */
+interface Moment {
+  readonly event: GateEvent;
+  readonly rights: GateRights;
+}
+
+function runEach(moments: readonly Moment[], from: GateState = NOBODY) {
   let state = from;
-  const steps: { event: GateEvent; actions: readonly GateAction[]; state: GateState }[] = [];
-  for (const event of events) {
-    const step = gateStep(state, event, rights);
-    steps.push({ event, ...step });
+  const steps: (Moment & { actions: readonly GateAction[]; state: GateState })[] = [];
+  for (const moment of moments) {
+    const step = gateStep(state, moment.event, moment.rights);
+    steps.push({ ...moment, ...step });
     state = step.state;
   }
   return { state, steps, actions: steps.flatMap((one) => one.actions) };
@@ -311,39 +322,60 @@ const turns: fc.Arbitrary<Turn> = fc.oneof(
     type: fc.constantFrom("attention" as const, "open_shell" as const, "close_shell" as const),
   }),
 );
-const events = fc.array(
-  fc.oneof(
-    { weight: 5, arbitrary: turns.map(turn) },
-    {
-      weight: 4,
-      arbitrary: fc.boolean().map((done): GateEvent => ({ type: "settled", ok: done })),
-    },
-    vms.map((vm): GateEvent => ({ type: "left", vm })),
-  ),
-  { maxLength: 120 },
+const events: fc.Arbitrary<GateEvent> = fc.oneof(
+  { weight: 5, arbitrary: turns.map(turn) },
+  {
+    weight: 4,
+    arbitrary: fc.boolean().map((done): GateEvent => ({ type: "settled", ok: done })),
+  },
+  fc.record({
+    type: fc.constantFrom("left" as const, "found" as const, "began" as const),
+    vm: vms,
+  }),
 );
+const often = fc.integer({ min: 0, max: 4 }).map((n) => n > 0);
+const someVms = fc.subarray([A, B, C]);
+const rights: fc.Arbitrary<GateRights> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(ALL) },
+  fc.record({ shown: someVms, given: someVms, late: often, host: often, unasked: fc.boolean() })
+    .map(({ shown, given, late, host, unasked }) => ({
+      show: (vm: VmId) => shown.includes(vm),
+      input: (vm: VmId) => given.includes(vm),
+      late: () => !late,
+      host: () => host,
+      unasked: () => unasked,
+    })),
+);
+const moments = fc.array(fc.record({ event: events, rights }), { maxLength: 120 });
 
-Deno.test("gateStep: after any events at most one guest is on, and nothing is sent to any other", () => {
+Deno.test("gateStep: after any events at most one guest is on, and nothing is sent to any other, nor what it may not have", () => {
   fc.assert(
-    fc.property(events, (all) => {
+    fc.property(moments, (all) => {
       let on: VmId | null = null;
       let host = "status";
       let onItsWay = false;
-      for (const { event, actions } of run(all).steps) {
+      for (const { event, rights, actions } of runEach(all).steps) {
         if (event.type === "settled") onItsWay = false;
         for (const one of actions) {
           if (one.type === "answer") continue;
           assert.ok(!onItsWay, "one thing at a time, and no word while it is on its way");
           if (one.type === "send") {
             assert.equal(one.vm, on);
+            const frees = "keys" in one.stroke && !one.stroke.down;
+            assert.ok(frees || rights.show(one.vm) && rights.input(one.vm) && !rights.late(0));
             onItsWay = true;
           } else if (one.type === "turn_host") {
             assert.equal(on, null, "the host is asked only while nobody is shown");
+            if (one.view === "shell") {
+              assert.ok(rights.host() && (host === "asked" || rights.unasked()));
+            }
             host = one.view;
           } else if (one.type === "typed") {
             assert.deepEqual([on, one.typed.to], [null, host]);
+            assert.ok(rights.host() && !rights.late(0));
           } else {
             assert.deepEqual([on, host], [one.on ? null : one.vm, "status"]);
+            assert.ok(!one.on || rights.show(one.vm));
             on = one.on ? one.vm : null;
           }
         }
@@ -353,23 +385,24 @@ Deno.test("gateStep: after any events at most one guest is on, and nothing is se
   );
 });
 
-Deno.test("gateStep: after any events a guest that is not shown believes nothing down that is not owed to it", () => {
+Deno.test("gateStep: after any events no guest believes a key down that it will not be told is up", () => {
   fc.assert(
-    fc.property(events, (all) => {
+    fc.property(moments, (all) => {
       const believes = new Map<VmId, Set<Key>>();
       let sent: Extract<GateAction, { type: "send" }> | null = null;
-      for (const { event, actions, state } of run(all).steps) {
+      for (const { event, actions, state } of runEach(all).steps) {
         if (event.type === "settled" && event.ok && sent !== null && "keys" in sent.stroke) {
           const own = believes.get(sent.vm) ?? new Set();
           for (const key of sent.stroke.keys) sent.stroke.down ? own.add(key) : own.delete(key);
           believes.set(sent.vm, own);
         }
         if (event.type === "settled") sent = null;
+        if (event.type === "found") believes.set(event.vm, new Set(EVERY_KEY));
+        if (event.type === "began") believes.delete(event.vm);
         for (const one of actions) if (one.type === "send") sent = one;
         for (const [vm, own] of believes) {
-          if (vm === state.shown) continue;
-          const owed = state.owed.get(vm) ?? [];
-          assert.deepEqual([...own].filter((key) => !owed.includes(key)), []);
+          const told = vm === state.shown ? state.down : state.owed.get(vm) ?? [];
+          assert.deepEqual([...own].filter((key) => !told.includes(key)), [], vm);
         }
       }
     }),
@@ -431,9 +464,10 @@ Deno.test("gateStep: each guest, and the host's own shell, gets exactly what was
 
 Deno.test("gateStep: whoever asked is answered once, as soon as all is acknowledged", () => {
   fc.assert(
-    fc.property(events, (all) => {
-      const { actions, state } = run([...all, ...Array(400).fill(ok)]);
-      const asked = all.flatMap((one) => one.type === "turn" ? [one.ticket] : []);
+    fc.property(moments, rights, (all, last) => {
+      const oks = Array.from({ length: 400 }, () => ({ event: ok, rights: last }));
+      const { actions, state } = runEach([...all, ...oks]);
+      const asked = all.flatMap(({ event }) => event.type === "turn" ? [event.ticket] : []);
       const answered = actions.flatMap((one) => one.type === "answer" ? [one.ticket] : []);
       assert.deepEqual(answered.toSorted((a, b) => a - b), asked);
       assert.equal(state.busy, null);
