@@ -49,6 +49,8 @@ export const LAYERS: readonly (readonly string[])[] = [
 
 /** The one way by which a guest gets input. */
 const INPUT_COMMAND = "input-send-event";
+/** The gate at work, and the table of commands with their answers. */
+const MAY_SEND_INPUT = ["src/presentation/presenter.ts", "src/guest/qmp.ts"];
 
 /** The socket of QEMU's VNC server, which would take keys too, and who may name it. */
 const VNC_SOCKET = "vnc";
@@ -253,6 +255,10 @@ function importRule(
   };
 }
 
+/** Whether it is that file, by its path from the project's folder. */
+const isFile = (filename: string, path: string) =>
+  filename.replaceAll("\\", "/").endsWith(`/${path}`);
+
 /** `host`, `this.host`, `runtime.host`, …: the port by the name that it has everywhere. */
 function isHost(node: Deno.lint.Expression | Deno.lint.Super): boolean {
   if (node.type === "Identifier") return node.name === "host";
@@ -319,13 +325,17 @@ const plugin: Deno.lint.Plugin = {
     /** Every key that reaches a guest passes the gate. */
     "input-gate": {
       create(context) {
-        const own = placeOf(context.filename);
-        if (own === null || own.layer === "presentation") return {};
-        if (context.filename.endsWith("/src/guest/qmp.ts")) return {};
+        if (placeOf(context.filename) === null) return {};
+        if (MAY_SEND_INPUT.some((one) => isFile(context.filename, one))) return {};
+        const message = "only presentation/presenter.ts sends input, as the gate says";
         return {
           Literal(node) {
-            if (node.value !== INPUT_COMMAND) return;
-            context.report({ node, message: "only presentation/ sends input, through its gate" });
+            if (node.value === INPUT_COMMAND) context.report({ node, message });
+          },
+          TemplateLiteral(node) {
+            if (node.quasis.some((one) => one.cooked.includes(INPUT_COMMAND))) {
+              context.report({ node, message });
+            }
           },
         };
       },
@@ -335,7 +345,7 @@ const plugin: Deno.lint.Plugin = {
       create(context) {
         const own = placeOf(context.filename);
         if (own === null) return {};
-        const is = (one: string) => context.filename.replaceAll("\\", "/").endsWith(`/${one}`);
+        const is = (one: string) => isFile(context.filename, one);
         const mayWrite = MAY_WRITE_PICTURES.some(is) ||
           (own.layer !== "presentation" && !is("src/phase/screen.ts"));
         const mayName = MAY_NAME_VNC.some(is);

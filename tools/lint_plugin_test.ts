@@ -129,11 +129,18 @@ Deno.test("no-console keeps src/ silent, and leaves tools alone", () => {
   assert.deepEqual(rules("tools/a.ts", "console.error(1);"), []);
 });
 
-Deno.test("input-gate lets presentation/ alone send input", () => {
-  const send = `await qmp.command("input-send-event", 1, stroke);`;
-  assert.deepEqual(rules("src/supervisor/guest.ts", send), ["input-gate"]);
-  assert.deepEqual(rules("src/phase/launch.ts", send), ["input-gate"]);
-  assert.deepEqual(rules("src/presentation/presenter.ts", send), []);
+Deno.test("input-gate lets the presenter alone send input, in whatever quotes", () => {
+  const wrong = ["input-gate"];
+  for (const name of [`"input-send-event"`, "`input-send-event`", "`${prefix}input-send-event`"]) {
+    const send = `await qmp.command(${name}, 1, stroke);`;
+    for (const file of ["supervisor/guest", "phase/launch", "guest/agent"]) {
+      assert.deepEqual(rules(`src/${file}.ts`, send), wrong, `${file} ${name}`);
+    }
+    for (const file of ["broker", "gate", "screen", "rfb", "deep/presenter"]) {
+      assert.deepEqual(rules(`src/presentation/${file}.ts`, send), wrong, `${file} ${name}`);
+    }
+    assert.deepEqual(rules("src/presentation/presenter.ts", send), []);
+  }
   assert.deepEqual(rules("src/guest/qmp.ts", `const table = { "input-send-event": 1 };`), []);
 });
 
