@@ -257,6 +257,37 @@ Deno.test("whatever is wrong with a picture hides its guest, and the next one is
   }
 });
 
+Deno.test("a connection that ends at any byte of what it says is a fault with its name, and hides its guest", async () => {
+  const cursor = { at: [0, 0, 1, 1], encoding: CURSOR, body: [7, 7, 7, 0, 0x80] } as const;
+  const copy = { at: [0, 0, 1, 1], encoding: COPY, body: [...u16(1), ...u16(0)] } as const;
+  const session = [
+    ...handshake(3, 2),
+    ...update([raw(0, 0, 3, 2, PIXEL_OF_A), copy, cursor]),
+    ...[2],
+    ...[3, 0, 0, 0, ...u32(3), 1, 2, 3],
+    ...update([{ at: [0, 0, 2, 2], encoding: SIZE }, raw(0, 0, 2, 2, PIXEL_OF_A)]),
+  ];
+  let length = 0;
+  let server = (one: FakeConnection) => {
+    one.feed(Uint8Array.from(session.slice(0, length)));
+    one.feed(null);
+  };
+  await using at = desk([(one) => server(one)]);
+  const { hidden, faults } = at.seen;
+  for (; length <= session.length; length++) {
+    at.screen.show(A);
+    await at.until(() => hidden.length > length, `hidden, cut at ${length}`);
+    assert.deepEqual(hidden.slice(length), ["a"], `cut at ${length}`);
+    const said = faults.slice(length).map((one) => `${one.stage} ${one.code}`);
+    assert.deepEqual(said, ["screen rfb.closed"], `cut at ${length}`);
+    await at.until(() => same(at.bar(), barOf(null)), `nobody's bar, cut at ${length}`);
+    assert.ok(!at.has(PIXEL_OF_A), `no picture, cut at ${length}`);
+  }
+  server = serving(PIXEL_OF_A);
+  at.screen.show(A);
+  await at.until(() => at.has(PIXEL_OF_A), "what is whole is shown all the same");
+});
+
 Deno.test("a server that gives a byte a second is given up in the handshake and within a picture", async () => {
   for (const before of [[], handshake(64, 40)]) {
     const rest = [...before.length === 0 ? handshake(64, 40) : [], ...update([raw(0, 0, 64, 40)])];
