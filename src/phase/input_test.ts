@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { FakeHost } from "../../test/fake_host.ts";
 import { fakeRuntime } from "../../test/fake_runtime.ts";
+import { EVENT_BYTES } from "../presentation/evdev.ts";
 import { beginInput } from "./input.ts";
 
 const NAME = btoa("A \u001b[2Jkeyboard\n");
@@ -76,3 +77,47 @@ Deno.test("beginInput that is asked for twice reads each device once", async () 
   await beginInput(runtime);
   assert.deepEqual(read, ["/run/rayos/input/0"]);
 });
+
+/** A key of the kernel's code that goes down, as a device says it. */
+function keyDown(code: number): Uint8Array {
+  const bytes = new Uint8Array(EVENT_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(16, 1, true);
+  view.setUint16(18, code, true);
+  view.setInt32(20, 1, true);
+  return bytes;
+}
+
+for (const way of ["ends", "fails", "ends in the middle of an event"] as const) {
+  Deno.test(`a keyboard whose stream ${way} with keys down has let go of them, and no other keyboard's`, async () => {
+    const { runtime, host } = desk(`ok event0,13:64,${NAME},0 event1,13:65,${NAME},1`);
+    const gone = Promise.withResolvers<void>();
+    const removed: string[] = [];
+    host.remove = (path) => void removed.push(path);
+    host.device = async function* (path: string) {
+      if (path !== "/run/rayos/input/0") {
+        yield keyDown(48);
+        return await new Promise<never>(() => {});
+      }
+      yield keyDown(42);
+      yield keyDown(30);
+      await gone.promise;
+      if (way === "fails") throw new Error("No such device");
+      if (way !== "ends") yield keyDown(31).subarray(0, 20);
+    };
+    const asked: string[] = [];
+    runtime.presenter.ask = (turn) => {
+      asked.push("key" in turn ? `${turn.type} ${turn.key}` : turn.type);
+      return Promise.resolve("done");
+    };
+    const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+    await beginInput(runtime);
+    await settle();
+    assert.deepEqual(asked.toSorted(), ["press key:a", "press key:b", "press key:shift"]);
+    gone.resolve();
+    await settle();
+    assert.deepEqual(asked.slice(3), ["release key:shift", "release key:a"]);
+    assert.deepEqual(removed, ["/run/rayos/input/0", "/run/rayos/input/0.id"]);
+    assert.equal(/fault stage=input/.test(host.consoleText.join("")), way === "fails");
+  });
+}
