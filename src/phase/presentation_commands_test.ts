@@ -78,6 +78,7 @@ Deno.test("input of another shape is refused before the gate is asked, and never
     ["input.key", { keys: [secret] }],
     ["input.key", { keys: "a" }],
     ["input.key", { keys: ["power"] }],
+    ["input.key", { keys: ["alt", "sysrq"] }],
     ["input.key", { keys: Array(9).fill("a") }],
     ["input.key", { keys: ["a"], act: "hold" }],
     ["input.pointer", { x: 0 }],

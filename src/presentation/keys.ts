@@ -13,7 +13,7 @@ const FUNCTION_KEYS = Array.from({ length: 12 }, (_, n) => `f${n + 1}`);
 const KEYPAD = [...DIGITS, "add", "subtract", "multiply", "divide", "decimal", "enter"]
   .map((one) => `kp_${one}`);
 
-/** Keys, without those that mean something to a machine itself (`power`, `sleep`, `wake`). */
+/** Keys, without those that mean something to a machine or a kernel itself (`power`, `sleep`, `wake`, `sysrq`). */
 export const KEYS: ReadonlySet<string> = new Set([
   ...[...LETTERS, ...DIGITS, ...FUNCTION_KEYS, ...KEYPAD],
   ...[
@@ -30,7 +30,7 @@ export const KEYS: ReadonlySet<string> = new Set([
     "caps_lock",
   ],
   ...["esc", "tab", "ret", "spc", "backspace", "delete", "insert", "home", "end", "pgup", "pgdn"],
-  ...["up", "down", "left", "right", "print", "sysrq", "scroll_lock", "num_lock", "pause"],
+  ...["up", "down", "left", "right", "print", "scroll_lock", "num_lock", "pause"],
   ...["minus", "equal", "bracket_left", "bracket_right", "backslash", "semicolon", "apostrophe"],
   ...["grave_accent", "comma", "dot", "slash", "less"],
 ]);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { chordsOf, EVERY_KEY, keyOf } from "./keys.ts";
 
-Deno.test("keyOf knows no key that ends or wakes a machine, and no word that is none", () => {
-  for (const name of ["power", "sleep", "wake", "", "a,b", "key:a", "A", "__proto__"]) {
+Deno.test("keyOf knows no key that ends or wakes a machine, no SysRq, and no word that is none", () => {
+  for (const name of ["power", "sleep", "wake", "sysrq", "", "a,b", "key:a", "A", "__proto__"]) {
     assert.equal(keyOf("key", name), null, name);
   }
   assert.equal(keyOf("key", "left"), "key:left");

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { lineOf } from "../audit/marker.ts";
 import type { HostEvent } from "../event.ts";
 import { Fault } from "../fault.ts";
 import type { QmpClient } from "../guest/qmp.ts";
@@ -113,6 +114,25 @@ Deno.test("Presenter lets go of every key of a guest that was there before it wa
   presenter.moved(vm, "stopped", "starting");
   await presenter.ask({ type: "present", vm });
   assert.deepEqual(log.slice(before), ["on"]);
+});
+
+Deno.test("Presenter keeps the gate on a host without a screen, and says that nothing of it is seen", async () => {
+  const { presenter, log, events } = desk();
+  await presenter.ask({ type: "present", vm });
+  assert.equal(await presenter.ask(PRESS), "done");
+  assert.equal(await presenter.ask({ ...PRESS, to: "other" as VmId }), "not_presented");
+  await presenter.ask({ type: "hide", vm });
+  assert.equal(await presenter.ask(PRESS), "not_presented");
+  assert.deepEqual(log, [
+    "on",
+    "input-send-event key:a",
+    "input-send-event key:a",
+    "off",
+  ]);
+  const told = events.map((one) => lineOf(one)).map((
+    { event, fields },
+  ) => [event, fields?.["surface"]]);
+  assert.deepEqual(told, [["RAYOS_PRESENTATION:on", "none"], ["RAYOS_PRESENTATION:off", "none"]]);
 });
 
 for (const turn of [{ type: "hide", vm }, { type: "attention" }] as const) {
