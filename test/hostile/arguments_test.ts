@@ -1,8 +1,10 @@
 /** Arguments of control socket requests as nobody means them, at every operation that there is. */
 import assert from "node:assert/strict";
+import { whyNotArguments } from "../../src/control/arguments.ts";
 import { parseRequest } from "../../src/control/protocol.ts";
 import { composeOperations } from "../../src/init.ts";
 import { OPS } from "../../src/policy/ops.ts";
+import { COMMANDS } from "../../src/recovery/commands.ts";
 import { FakeHost } from "../fake_host.ts";
 import { fakeRuntime } from "../fake_runtime.ts";
 
@@ -83,5 +85,17 @@ Deno.test("arguments that are none, or a list, are no request", () => {
   for (const args of ["null", "[]", '["vm"]', '"vm"', "1", "true"]) {
     const parsed = parseRequest(`{"v":0,"id":"1","op":"status","args":${args}}`);
     assert.deepEqual([parsed.ok, !parsed.ok && parsed.id], [false, "1"], args);
+  }
+});
+
+Deno.test("every command of the recovery shell asks with arguments that its operation has", () => {
+  for (const { name, args = [], flags = [], asks } of COMMANDS) {
+    const words = Object.fromEntries(args.map((one) => [one.name, one.name === "N" ? "3" : "x"]));
+    for (const given of [{}, words]) {
+      for (const dryRun of [false, true]) {
+        const asked = asks({ words: given, flags: new Set(dryRun ? flags : []), dryRun });
+        if (asked.kind === "op") assert.equal(whyNotArguments(asked.op, asked.args), null, name);
+      }
+    }
   }
 });
