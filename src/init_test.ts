@@ -19,6 +19,7 @@ const WORDS: Readonly<Record<string, string>> = {
   PATH: "vm/registry.json.aside",
   ENTRY: "previous",
   SOURCE: "/dev/vdb",
+  EVENT: "event3",
 };
 
 /** A host in recovery mode whose disk did not come up, with one guest in a state; whoever touches either throws. */
@@ -53,9 +54,12 @@ Deno.test("a command of the recovery shell with --dry-run acts on nothing: no la
       continue;
     }
     const before = new Map(host.files);
-    const outcome = await runtime.handle("recovery", asked.op, asked.args, true);
+    const caller = asked.console ? "console" : "recovery";
+    const outcome = await runtime.handle(caller, asked.op, asked.args, true);
     await new Promise((resolve) => setTimeout(resolve, AFTER_ANSWER_MS));
-    if (!DRY_RUNS.includes(asked.op) && isLive(asked.op)) {
+    // Nobody is presented outside normal mode.
+    if (asked.op === "present") assert.ok(!outcome.ok && outcome.rule === "vm.safe_mode", line);
+    else if (!DRY_RUNS.includes(asked.op) && isLive(asked.op)) {
       assert.deepEqual(outcome, {
         ok: true,
         result: { dry_run: true, allowed: asked.op, vm: name.startsWith("vm ") ? PLAN.vm : null },
