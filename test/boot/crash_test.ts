@@ -13,8 +13,13 @@ import {
   assertClean,
   assertEndedInOrder,
   dataDisk,
+  defaultPolicy,
+  fieldsOf,
   finish,
   fullTest,
+  GUEST,
+  guestFiles,
+  guestProcessesEver,
   Home,
   showingLines,
   signedPolicy,
@@ -135,3 +140,39 @@ fullTest("a machine whose watchdog nobody feeds is restarted by it", async () =>
     await ended(run, 300_000);
   });
 });
+
+fullTest(
+  "a boot that is not ready in time starts no guest, says in which phase it was, and is reported",
+  async () => {
+    await using home = await Home.make();
+    const disk = dataDisk(home, {
+      ...await signedPolicy(await defaultPolicy()),
+      ...guestFiles(GUEST, home),
+    }, 256);
+    const fsck = new URL("../../initramfs/skeleton/usr/lib/rayos/fsck", import.meta.url);
+    await using run = await startMachine({
+      disks: [{ path: disk }],
+      append: "rayos.ready_timeout=30",
+      overlay: {
+        "/usr/lib/rayos/fsck.real": { data: await Deno.readTextFile(fsck), mode: 0o755 },
+        "/usr/lib/rayos/fsck": {
+          data: '#!/bin/busybox sh\n/bin/busybox sleep 40\nexec /usr/lib/rayos/fsck.real "$@"\n',
+          mode: 0o755,
+        },
+      },
+    });
+    await showingLines(run, async () => {
+      const boot = (await run.waitFor("RAYOS_INIT_START")).fields["boot"] ?? "";
+      const late = await run.waitFor("fault code=boot.not_ready");
+      assert.match(late.fields["message"] ?? "", /still in phase data/u);
+      const ended = await finish(run, "RAYOS_READY mode=safe");
+      assertEndedInOrder(ended);
+      assert.equal(guestProcessesEver(ended.lines), 0);
+      const said = fieldsOf(ended.lines, `RAYOS_CRASH:${boot}`);
+      assert.deepEqual([said["cause"], said["phase"]], ["not_ready", "data"]);
+      assertClean(disk);
+      const report = readReport(onDisk(disk, `crash/${boot}/report.json`));
+      assert.deepEqual([report?.cause, report?.phase], ["not_ready", "data"]);
+    });
+  },
+);
