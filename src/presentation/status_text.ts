@@ -120,7 +120,10 @@ function adviceOf({ mode, guests }: v.InferOutput<typeof STATUS>): string {
   const names = (states: readonly string[]) =>
     guests.filter((one) => one.screen && states.includes(one.state)).map((one) => one.vm);
   const [running] = names(["running"]);
-  if (running !== undefined) return `-> ray present ${escapeUnsafe(running)} shows that guest\n`;
+  if (running !== undefined) {
+    const vm = escapeUnsafe(running);
+    return `-> ray present ${vm} shows that guest; in the shell here: present ${vm}\n`;
+  }
   const [resting] = names(["defined", "stopped", "suspended"]);
   if (resting === undefined) return "";
   return `-> ray vm start ${escapeUnsafe(resting)} starts that guest, which has a screen\n`;

@@ -44,7 +44,9 @@ Deno.test("renderStatus says which guest can be shown, or started, where nothing
   const shown = { ...GUEST, screen: true };
   const advice = (mode: string, ...guests: readonly Record<string, unknown>[]) =>
     renderStatus({ ...STATUS, mode, troubles: [], guests }).match(/^-> .*$/gmu) ?? [];
-  assert.deepEqual(advice("normal", GUEST, shown), ["-> ray present demo shows that guest"]);
+  assert.deepEqual(advice("normal", GUEST, shown), [
+    "-> ray present demo shows that guest; in the shell here: present demo",
+  ]);
   assert.deepEqual(advice("normal", { ...shown, state: "stopped" }), [
     "-> ray vm start demo starts that guest, which has a screen",
   ]);
