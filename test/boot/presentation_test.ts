@@ -68,7 +68,7 @@ const SECRET = "hunter2";
 
 Deno.test("500 keys over 20 switches, a pause and a killed program reach the guest that is presented and no other; the screen says who that is", async () => {
   await using home = await Home.make();
-  const disk = await severalDisk([ONE, OTHER], home, { screen: true });
+  const disk = await severalDisk([ONE, OTHER], home, { screen: true, level: "trace" });
   await using run = await startMachine({
     disks: [{ path: disk }],
     // This keyboard keeps more of what the host has not taken yet than a PS/2 one.
@@ -79,6 +79,7 @@ Deno.test("500 keys over 20 switches, a pause and a killed program reach the gue
     },
   });
   const typing = new Typing(run, [ONE, OTHER]);
+  let held = "";
   await showingLines(run, async () => {
     for (const vm of [ONE, OTHER]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
     const font = await fontInside(run);
@@ -128,6 +129,9 @@ Deno.test("500 keys over 20 switches, a pause and a killed program reach the gue
     await typing.begin();
     await typing.overSwitches(USUAL);
     await typing.end();
+    // What the program holds of its log, as it stands in its memory.
+    held = (await rayInside(run, "logs --lines 500")).output;
+    assert.match(held, /RAYOS_PRESENTATION:on/u);
     // The chord takes whoever is presented off the screen, who is told that Ctrl and Alt are up.
     await present(ONE);
     const told = run.lines.length;
@@ -138,7 +142,7 @@ Deno.test("500 keys over 20 switches, a pause and a killed program reach the gue
     assertEndedInOrder(await finish(run));
   });
   assertClean(disk);
-  assertUntold(disk, run, typing.typed);
+  assertUntold(disk, run, typing.typed, held);
   const all = [keysOf(disk, ONE, home), keysOf(disk, OTHER, home)];
   const first = [...taps(SECRET), "+ctrl", "-ctrl", "+ctrl", "-ctrl", ...taps("p")];
   const second = [...taps("xyz"), "+ctrl", "-ctrl"];
@@ -149,7 +153,12 @@ Deno.test("500 keys over 20 switches, a pause and a killed program reach the gue
 });
 
 /** Nothing that the host wrote has what was typed, in letters, names or codes. */
-function assertUntold(disk: string, run: BootRun, typed: readonly string[]): void {
+function assertUntold(
+  disk: string,
+  run: BootRun,
+  typed: readonly string[],
+  held: string,
+): void {
   const written = listDataDisk(disk).filter((one) =>
     one.kind === "file" && /^\/(logs|boot|crash|policy)\//u.test(one.path)
   ).map((one) => new TextDecoder().decode(readDataDisk(disk, one.path.slice(1)) ?? undefined));
@@ -164,7 +173,8 @@ function assertUntold(disk: string, run: BootRun, typed: readonly string[]): voi
   for (const secret of [SECRET, ...lists, `key:${names[0]}`]) {
     assert.ok(!written.some((text) => text.includes(secret)), secret);
   }
-  const said = [run.console, ...run.lines.map((line) => line.text)];
+  const said = [run.console, held, ...run.lines.map((line) => line.text)];
+  assert.ok(!held.includes(SECRET), "the log in memory");
   for (const secret of [...lists, `key:${names[0]}`]) {
     assert.ok(!said.some((text) => text.includes(secret)), secret);
   }

@@ -20,6 +20,8 @@ export interface SeveralOptions {
   readonly onShutdown?: "shutdown" | "suspend";
   /** Whether they have a screen, a keyboard and a pointer. */
   readonly screen?: boolean;
+  /** Of the host's log. */
+  readonly level?: "info" | "trace";
   /** Whether the first that runs is presented at boot. */
   readonly presented?: boolean;
   /** Those of them that have a screen and no keyboard. */
@@ -45,9 +47,11 @@ export function tinyNames(count: number): string[] {
 function policyText(options: SeveralOptions): string {
   const { autoboot = true, onShutdown = "shutdown", vms = 16, memMib = 64 * TINY_MIB } = options;
   const { screen = false, presented = false, eachMib = TINY_MIB, every = 1 } = options;
+  const { level = "info" } = options;
   return `
 version = 0
 serial = 1
+logging.level = "${level}"
 limits.vms = ${vms}
 limits.mem_mib = ${memMib}
 limits.cpu_percent = 100
