@@ -25,12 +25,15 @@ Deno.test("LineBudget gives a flood its share, tells what it lost once an interv
 
 Deno.test("LineBudget stays small and loses no count, whatever the sources are called", () => {
   fc.assert(
-    fc.property(fc.array(fc.string({ maxLength: 2 }), { maxLength: 3000, size: "max" }), (sources) => {
-      const budget = new LineBudget();
-      const admitted = sources.filter((one) => budget.admits(one, 0)).length;
-      const told = budget.due(0, true).reduce((sum, one) => sum + one.lines, 0);
-      assert.equal(admitted + told, sources.length);
-    }),
+    fc.property(
+      fc.array(fc.string({ maxLength: 2 }), { maxLength: 3000, size: "max" }),
+      (sources) => {
+        const budget = new LineBudget();
+        const admitted = sources.filter((one) => budget.admits(one, 0)).length;
+        const told = budget.due(0, true).reduce((sum, one) => sum + one.lines, 0);
+        assert.equal(admitted + told, sources.length);
+      },
+    ),
     { numRuns: 30 },
   );
 });

@@ -24,21 +24,24 @@ Deno.test("restartAfter forgets ends that are long past", () => {
 
 Deno.test("restartAfter never begins more than the limit in any window, and never waits too long", () => {
   fc.assert(
-    fc.property(fc.array(fc.nat({ max: 200_000 }), { minLength: 1, maxLength: 80, size: "max" }), (gaps) => {
-      const ends: number[] = [];
-      const begun: number[] = [];
-      let now = 0;
-      for (const gap of gaps) {
-        now += gap;
-        ends.push(now);
-        const decision = restartAfter(ends);
-        if (decision.kind === "give_up") return;
-        assert.ok(decision.ms >= RESTART.firstMs && decision.ms <= RESTART.mostMs);
-        now += decision.ms;
-        begun.push(now);
-        const inWindow = begun.filter((at) => now - at < RESTART.windowMs).length;
-        assert.ok(inWindow <= RESTART.most);
-      }
-    }),
+    fc.property(
+      fc.array(fc.nat({ max: 200_000 }), { minLength: 1, maxLength: 80, size: "max" }),
+      (gaps) => {
+        const ends: number[] = [];
+        const begun: number[] = [];
+        let now = 0;
+        for (const gap of gaps) {
+          now += gap;
+          ends.push(now);
+          const decision = restartAfter(ends);
+          if (decision.kind === "give_up") return;
+          assert.ok(decision.ms >= RESTART.firstMs && decision.ms <= RESTART.mostMs);
+          now += decision.ms;
+          begun.push(now);
+          const inWindow = begun.filter((at) => now - at < RESTART.windowMs).length;
+          assert.ok(inWindow <= RESTART.most);
+        }
+      },
+    ),
   );
 });

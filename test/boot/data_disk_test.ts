@@ -112,7 +112,7 @@ fullTest("boot with a disk that says it is clean and cannot be mounted is safe m
   assertNeverMounted(path);
 });
 
-Deno.test("boot with a read-only disk is safe mode by data.read_only", async () => {
+fullTest("boot with a read-only disk is safe mode by data.read_only", async () => {
   await using home = await Home.make();
   const path = `${home.path}/read_only.img`;
   makeDataDisk(path, await goodFiles(home), { sizeMiB: SIZE_MIB });

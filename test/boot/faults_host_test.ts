@@ -10,7 +10,7 @@ import {
   assertClean,
   assertEndedInOrder,
   finish,
-  FULL,
+  fullTest,
   Home,
   showingLines,
   startMachine,
@@ -35,72 +35,75 @@ async function refused(run: BootRun, words: string, reason: RegExp): Promise<str
   return statesOf(run, VICTIM, from);
 }
 
-Deno.test("a host that lacks room, KVM, a limit or its registry refuses what needs it and loses nothing", async (t) => {
-  await using home = await Home.make();
-  const disk = await severalDisk([VICTIM, OTHER], home);
-  await using run = await startMachine({
-    disks: [{ path: disk }],
-    overlay: await insideOverlay(),
-    memoryMiB: 3072,
-  });
-  await showingLines(run, async () => {
-    for (const vm of [VICTIM, OTHER]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 300_000);
-
-    await t.step("a disk without room leaves the guest that was to be saved running", async () => {
-      await inside(
-        run,
-        `$bb dd if=/dev/zero of=${DATA}/fill bs=1M ` +
-          `count=$(($($bb stat -f -c %a ${DATA}) * $($bb stat -f -c %S ${DATA}) / 1048576 - 8))`,
-      );
-      const states = await refused(run, `vm suspend ${VICTIM}`, /saved\.no_room/u);
-      assert.deepEqual(states, ["running:suspending", "suspending:paused", "paused:running"]);
-      await inside(run, `$bb rm ${DATA}/fill`);
-      const { output } = await rayInside(run, "vm list");
-      assert.match(output, new RegExp(`${VICTIM} +linux +0 +(running|paused)`));
-      const left = await rayInside(run, `vm reset-state ${VICTIM}`);
-      assert.equal(left.code, 1, "no saved state came of it");
+fullTest(
+  "a host that lacks room, KVM, a limit or its registry refuses what needs it and loses nothing",
+  async (t) => {
+    await using home = await Home.make();
+    const disk = await severalDisk([VICTIM, OTHER], home);
+    await using run = await startMachine({
+      disks: [{ path: disk }],
+      overlay: await insideOverlay(),
+      memoryMiB: 3072,
     });
+    await showingLines(run, async () => {
+      for (const vm of [VICTIM, OTHER]) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 300_000);
 
-    await t.step({
-      name: "without /dev/kvm no guest starts, and with it again one does",
-      ignore: !FULL,
-      fn: async () => {
+      await t.step(
+        "a disk without room leaves the guest that was to be saved running",
+        async () => {
+          await inside(
+            run,
+            `$bb dd if=/dev/zero of=${DATA}/fill bs=1M ` +
+              `count=$(($($bb stat -f -c %a ${DATA}) * $($bb stat -f -c %S ${DATA}) / 1048576 - 8))`,
+          );
+          const states = await refused(run, `vm suspend ${VICTIM}`, /saved\.no_room/u);
+          assert.deepEqual(states, ["running:suspending", "suspending:paused", "paused:running"]);
+          await inside(run, `$bb rm ${DATA}/fill`);
+          const { output } = await rayInside(run, "vm list");
+          assert.match(output, new RegExp(`${VICTIM} +linux +0 +(running|paused)`));
+          const left = await rayInside(run, `vm reset-state ${VICTIM}`);
+          assert.equal(left.code, 1, "no saved state came of it");
+        },
+      );
+
+      await t.step("without /dev/kvm no guest starts, and with it again one does", async () => {
         await rayInside(run, `vm kill ${VICTIM}`);
         await inside(run, "$bb mv /dev/kvm /dev/away");
         const states = await refused(run, `vm start ${VICTIM}`, /jail\.no_kvm/u);
         assert.deepEqual(states.slice(-1), ["starting:failed"]);
         await inside(run, "$bb mv /dev/away /dev/kvm");
         await vmCommand(run, "start", VICTIM, "running");
-      },
-    });
+      });
 
-    await t.step({
-      name: "without the memory controller no guest starts, and with it again one does",
-      ignore: !FULL,
-      fn: async () => {
-        await rayInside(run, `vm kill ${VICTIM}`);
-        await inside(run, `echo -memory > ${GUESTS}/cgroup.subtree_control`);
-        const states = await refused(run, `vm start ${VICTIM}`, /jail\.cgroup/u);
-        assert.deepEqual(states.slice(-1), ["starting:failed"]);
-        await inside(run, `echo +memory > ${GUESTS}/cgroup.subtree_control`);
-        await vmCommand(run, "start", VICTIM, "running");
-      },
-    });
+      await t.step(
+        "without the memory controller no guest starts, and with it again one does",
+        async () => {
+          await rayInside(run, `vm kill ${VICTIM}`);
+          await inside(run, `echo -memory > ${GUESTS}/cgroup.subtree_control`);
+          const states = await refused(run, `vm start ${VICTIM}`, /jail\.cgroup/u);
+          assert.deepEqual(states.slice(-1), ["starting:failed"]);
+          await inside(run, `echo +memory > ${GUESTS}/cgroup.subtree_control`);
+          await vmCommand(run, "start", VICTIM, "running");
+        },
+      );
 
-    await t.step("a registry that was damaged by hand is left as it is", async () => {
-      await inside(run, `echo '{"version":0' > ${REGISTRY}`);
-      await refused(run, "vm define another --profile tiny", /registry\.unreadable/u);
-      await refused(run, `vm remove ${VICTIM}`, /./u);
-      const text = new TextDecoder().decode(await fileInside(run, REGISTRY));
-      assert.equal(text, '{"version":0\n');
-      const { output } = await rayInside(run, "vm list");
-      for (const vm of [VICTIM, OTHER]) assert.match(output, new RegExp(`${vm} +linux .*running`));
-    });
+      await t.step("a registry that was damaged by hand is left as it is", async () => {
+        await inside(run, `echo '{"version":0' > ${REGISTRY}`);
+        await refused(run, "vm define another --profile tiny", /registry\.unreadable/u);
+        await refused(run, `vm remove ${VICTIM}`, /./u);
+        const text = new TextDecoder().decode(await fileInside(run, REGISTRY));
+        assert.equal(text, '{"version":0\n');
+        const { output } = await rayInside(run, "vm list");
+        for (const vm of [VICTIM, OTHER]) {
+          assert.match(output, new RegExp(`${vm} +linux .*running`));
+        }
+      });
 
-    assertEndedInOrder(await finish(run));
-    assertClean(disk);
-    assertCountedOn(countsOf(disk, OTHER, home), OTHER);
-    const others = run.lines.filter((line) => line.fields["vm"] === OTHER);
-    assert.deepEqual(others.filter((line) => /:failed/u.test(line.event)), []);
-  });
-});
+      assertEndedInOrder(await finish(run));
+      assertClean(disk);
+      assertCountedOn(countsOf(disk, OTHER, home), OTHER);
+      const others = run.lines.filter((line) => line.fields["vm"] === OTHER);
+      assert.deepEqual(others.filter((line) => /:failed/u.test(line.event)), []);
+    });
+  },
+);

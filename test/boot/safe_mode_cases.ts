@@ -47,7 +47,7 @@ async function withBytes(marked: string, inPlace: number[]): Promise<DiskFiles> 
 
 /** What is wrong with the policy's content; each of these is signed as it should be. */
 export const CONTENT_CASES: readonly SafeModeCase[] = [
-  { name: "an empty policy", rule: "policy.empty", files: () => signedPolicy("") },
+  { name: "an empty policy", full: true, rule: "policy.empty", files: () => signedPolicy("") },
   {
     name: "a policy of 257 KiB",
     full: true,
@@ -143,6 +143,7 @@ export const OTHER_CASES: readonly SafeModeCase[] = [
   { name: "a bad value", full: true, rule: "cmdline.mode", append: "rayos.mode=careless" },
   {
     name: "no policy",
+    full: true,
     rule: "policy.missing",
     files: () => Promise.resolve({ [POLICY_PATH]: null, [SIGNATURE_PATH]: null }),
   },
