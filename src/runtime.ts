@@ -347,7 +347,11 @@ export class Runtime {
       return { ok: false, rule: "op.not_ready", detail: "the boot is not over; ask again then" };
     }
     const wrong = whyNotArguments(op, args);
-    if (wrong !== null) return { ok: false, rule: "control.form", detail: wrong };
+    if (wrong !== null) {
+      const refused = { rule: "control.form", detail: wrong };
+      this.audit.decided({ caller, op, vm, allow: false, ...refused }, false);
+      return { ok: false, ...refused };
+    }
     const decision = this.decide(caller, requestOf(op, vm, args), open);
     if (!decision.allow) return { ok: false, rule: decision.rule, detail: decision.detail };
     const permit = decision.permit as Allowed;

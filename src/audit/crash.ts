@@ -39,29 +39,33 @@ export const MAX_REPORT_BYTES = 1024 * 1024;
 export const MAX_REPORTS = 10;
 export const MAX_CRASHED_BOOTS = 10;
 
+/** Whoever had the disk may have written it, and it is shown unasked: nothing of it is longer than we write it. */
+const WORD = v.pipe(v.string(), v.maxLength(256));
+const TEXT = v.pipe(v.string(), v.maxLength(16 * 1024));
+
 const REPORT = v.strictObject({
   version: v.literal(0),
-  boot_id: v.string(),
+  boot_id: WORD,
   /** When it was written, as a line of the log says it. */
-  time: v.string(),
+  time: WORD,
   cause: v.picklist(Object.keys(CAUSES) as CrashCause[]),
   /** A phase of the boot, or `serving` after the last one; `unknown` where nobody could say. */
-  phase: v.string(),
-  message: v.string(),
+  phase: WORD,
+  message: TEXT,
   program: v.strictObject({
     version: v.string(),
     build_id: v.string(),
     form: v.string(),
-    runtime: v.string(),
+    runtime: WORD,
     /** Which start of it within its boot. */
     start: v.nullable(v.number()),
   }),
-  kernel: v.string(),
-  mode: v.string(),
+  kernel: WORD,
+  mode: WORD,
   /** SHA-256 of the policy in force, where there was one. */
-  policy: v.nullable(v.string()),
-  guests: v.array(v.strictObject({ vm: v.string(), state: v.string() })),
-  last_lines: v.array(v.string()),
+  policy: v.nullable(WORD),
+  guests: v.array(v.strictObject({ vm: WORD, state: WORD })),
+  last_lines: v.array(TEXT),
 });
 
 export type CrashReport = v.InferOutput<typeof REPORT>;

@@ -37,6 +37,11 @@ Deno.test("readReport reads what renderReport wrote, and nothing cut, strange or
   assert.equal(readReport(JSON.stringify({ ...REPORT, more: 1 })), null);
   assert.equal(readReport(JSON.stringify({ ...REPORT, cause: "earlier" })), null);
   assert.equal(readReport(text + " ".repeat(MAX_REPORT_BYTES)), null);
+  // What is shown unasked is not longer than a line of it can be.
+  for (const name of ["time", "phase", "kernel", "mode", "boot_id", "policy"]) {
+    assert.equal(readReport(JSON.stringify({ ...REPORT, [name]: "x".repeat(257) })), null, name);
+  }
+  assert.equal(readReport(JSON.stringify({ ...REPORT, message: "x".repeat(1 << 15) })), null);
   fc.assert(fc.property(fc.jsonValue(), (any) => readReport(JSON.stringify(any)) === null));
 });
 

@@ -250,35 +250,47 @@ export class LogSinks {
     const { bootId } = files;
     const root = `${files.dataRoot}/logs`;
     files.boot.close();
-    this.host.rename(bootLogFile(root, bootId), bootLogFile(root, bootId, true));
+    const own = bootLogFile(root, bootId);
+    // It has its other name already where the new one could not be made before.
+    if (this.host.lstat(own) !== null) this.host.rename(own, bootLogFile(root, bootId, true));
     this.#files = { ...files, boot: this.host.append(bootLogFile(root, bootId)) };
   }
 }
 
 /**
  * The log files under a data root that may go: the host's rotated ones, those of other boots than that one, and
- * what guests wrote before what they write now. Never the audit log.
+ * what guests wrote before what they write now. Never the audit log. What cannot be looked at, such as a folder that
+ * is a link, stays.
  */
 export function removableLogs(host: Host, dataRoot: string, bootId: string | null): CategoryFile[] {
   const found: CategoryFile[] = [];
   const add = (category: CategoryFile["category"], path: string) => {
-    const facts = host.lstat(path);
+    const facts = orElse(() => host.lstat(path), null);
     if (facts?.type !== "file") return;
     found.push({ category, path, size: facts.size, modifiedMs: facts.modifiedMs });
   };
-  for (const name of host.list(`${dataRoot}/logs`)) {
+  const list = (path: string) => orElse(() => host.list(path), []);
+  for (const name of list(`${dataRoot}/logs`)) {
     if (/^rayos\.log\.\d$/.test(name)) add("log", `${dataRoot}/logs/${name}`);
   }
   const own = bootId === null ? null : bootLogFile(`${dataRoot}/logs`, bootId);
-  for (const name of host.list(`${dataRoot}/logs/boot`)) {
+  for (const name of list(`${dataRoot}/logs/boot`)) {
     const path = `${dataRoot}/logs/boot/${name}`;
     if (path !== own) add("boot", path);
   }
   for (const kind of ["linux", "windows"]) {
     const guests = `${dataRoot}/vm/${kind}`;
-    for (const vm of host.list(guests)) add("console", `${guests}/${vm}/logs/console.log.1`);
+    for (const vm of list(guests)) add("console", `${guests}/${vm}/logs/console.log.1`);
   }
   return found;
+}
+
+function orElse<T>(look: () => T, otherwise: T): T {
+  try {
+    return look();
+  } catch {
+    return otherwise;
+  }
 }
 
 /** Whether an error says that the disk is full. */

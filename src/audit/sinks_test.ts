@@ -3,7 +3,7 @@ import type { HostEvent } from "../event.ts";
 import type { AppendFile, Host } from "../host/port.ts";
 import { issue } from "../issue.ts";
 import { MAX_FILE_BYTES, MAX_FILES } from "./retention.ts";
-import { LogSinks } from "./sinks.ts";
+import { LogSinks, removableLogs } from "./sinks.ts";
 
 const FOUND: HostEvent = {
   type: "finding",
@@ -186,6 +186,38 @@ Deno.test("LogSinks has the oldest of the most talkative category make room, and
   sinks.emit(FOUND);
   assert.ok(sink.texts.has("/d/logs/audit/audit-000001.jsonl"));
   assert.match(sink.console, /code=log\.unwritable/);
+});
+
+Deno.test("removableLogs leaves alone what cannot be looked at, such as a guest's folder that is a link", () => {
+  const loop = () => {
+    throw new Error("Too many levels of symbolic links (os error 40)");
+  };
+  const host = {
+    list: (path: string) => path.endsWith("/vm/linux") ? ["planted", "good"] : loop(),
+    lstat: (path: string) =>
+      path.includes("planted") ? loop() : { type: "file", size: 7, modifiedMs: 0 },
+  } as unknown as Host;
+  assert.deepEqual(removableLogs(host, "/d", null).map((one) => one.path), [
+    "/d/vm/linux/good/logs/console.log.1",
+  ]);
+});
+
+Deno.test("LogSinks goes on with a boot's log whose new file could not be made at once", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  sinks.openFiles("/d", "boot");
+  sink.sizes.set("/d/logs/boot/boot.log", MAX_FILE_BYTES);
+  sink.texts.set("/d/logs/rayos.log.1", "x".repeat(100));
+  let failing = 1;
+  const append = sink.host.append;
+  sink.host.append = (path) => {
+    if (path.includes("boot") && failing-- > 0) throw new Error("ENOSPC: no space left on device");
+    return append(path);
+  };
+  sinks.emit(FOUND);
+  sinks.emit(FOUND);
+  assert.doesNotMatch(sink.console, /log\.unwritable/);
+  assert.equal(sink.texts.get("/d/logs/boot/boot.log")?.match(/ finding /g)?.length, 2);
 });
 
 Deno.test("LogSinks limits a flood of one source, and says how much it dropped", () => {

@@ -11,10 +11,16 @@ import type { ControlStream } from "./stream.ts";
 /** A longer line gets an error and is dropped. */
 export const LINE_CAP = 64 * 1024;
 
-/** A list is a record to valibot. */
+/** A list is a record to valibot, which leaves these names out without a word. */
+const LEFT_OUT = ["__proto__", "constructor", "prototype"];
 const ARGS = v.pipe(
   v.unknown(),
   v.check((one) => !Array.isArray(one), "a list"),
+  v.check(
+    (one) =>
+      typeof one !== "object" || one === null || !LEFT_OUT.some((name) => Object.hasOwn(one, name)),
+    "no such name",
+  ),
   v.record(v.string(), v.unknown()),
 );
 const REQUEST = v.strictObject({

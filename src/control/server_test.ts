@@ -67,6 +67,11 @@ const BAD: readonly [what: string, line: string | Uint8Array][] = [
   ["a number for an id", '{"v":0,"id":1,"op":"status"}\n'],
   ["an id of 65 characters", `{"v":0,"id":"${"x".repeat(65)}","op":"status"}\n`],
   ["no op", '{"v":0,"id":"1"}\n'],
+  [
+    "arguments with a name that would be left out",
+    '{"v":0,"id":"1","op":"status","args":{"constructor":1}}\n',
+  ],
+  ["arguments with a prototype", '{"v":0,"id":"1","op":"status","args":{"__proto__":{}}}\n'],
   ["arguments that are no object", '{"v":0,"id":"1","op":"status","args":"x"}\n'],
   ["bytes that are no UTF-8", new Uint8Array([0xc3, 0x28, 0x0a])],
   ["a line beyond the cap", `${"x".repeat(LINE_CAP + 1)}\n`],

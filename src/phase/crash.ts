@@ -112,9 +112,9 @@ function fileNow(runtime: Runtime, cause: CrashCause, message: string): void {
   const filed = runtime.dataDevice !== null && file(runtime, report);
   done(runtime, () => {
     if (!filed && !isStandIn(runtime)) keepForDisk(runtime, report);
-    // The next start is told that this one did not die without a word.
-    if (cause === "uncaught") host.put(LAST_WORD, ASKED);
   });
+  // The next start is told that this one did not die without a word.
+  if (cause === "uncaught") done(runtime, () => host.put(LAST_WORD, ASKED));
 }
 
 /** @returns whether nothing failed; what did is a line */

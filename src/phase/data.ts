@@ -95,6 +95,8 @@ const HINTS: Record<string, string> = {
 async function release(runtime: Runtime): Promise<void> {
   runtime.audit.close();
   runtime.sinks.closeFiles();
+  // Nothing is written there from here on.
+  runtime.dataDevice = null;
   await ask(runtime, "release", [], MOUNT_TIMEOUT_MS);
 }
 

@@ -81,6 +81,11 @@ async function accept(
     return { ok: false, rule: "input.gone", detail: "no keyboard or pointer of that name" };
   }
   if (device.node !== null) return { ok: true, result: { event: device.event, new: false } };
+  // Looking took its time: whoever was presented meanwhile is not to be typed into by it.
+  const { shown } = runtime.presenter;
+  if (shown !== null) {
+    return { ok: false, rule: "input.host_view", detail: `${shown} is presented` };
+  }
   const [node] = await launch(runtime, "accept", device.event, device.dev, device.name64);
   const { event } = device;
   runtime.emit({ type: "input_accepted", event, name: nameOf(device), caller: permit.caller });

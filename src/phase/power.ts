@@ -14,7 +14,7 @@ import { recordBoot } from "./boot_record.ts";
 
 /** Milliseconds. */
 const POWER_TIMEOUT_MS = 600_000;
-const HIDE_TIMEOUT_MS = 20_000;
+const HIDE_TIMEOUT_MS = 30_000;
 const DRAIN_MS = 2_000;
 const RETRY_MS = 1_000;
 /** The answer to whoever asked goes out first; the end takes its time. */

@@ -8,6 +8,7 @@ import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
 import type { Key } from "../guest/input.ts";
 import type { VmId } from "../id.ts";
+import { PATHS } from "../permissions.ts";
 import type { Allowed } from "../policy/authorize.ts";
 import type { LiveOp } from "../policy/ops.ts";
 import type { GateOutcome, Turn } from "../presentation/gate.ts";
@@ -44,12 +45,15 @@ export function presentationOperations(runtime: Runtime): [LiveOp, Operation][] 
   ];
 }
 
+/** There once somebody was presented in this boot. */
+const PRESENTED = `${PATHS.run}/presented`;
+
 /**
- * Shows the first running guest that the policy shows at boot, where nobody is shown. A program that was started
- * again presents nobody: a person may be typing for whoever was shown before, or have hidden all of them.
+ * Shows the first running guest that the policy shows at boot, where nobody was shown in this boot. A program that
+ * was started again presents nobody then: a person may be typing for whoever was shown, or have hidden all of them.
  */
 export async function presentAtBoot(runtime: Runtime): Promise<void> {
-  if (runtime.starts.start > 1) return;
+  if (runtime.host.lstat(PRESENTED) !== null) return;
   for (const vm of runtime.guests.keys()) {
     if (runtime.presenter.shown !== null) return;
     const decision = runtime.decide("policy", { op: "present", vm });
@@ -57,8 +61,12 @@ export async function presentAtBoot(runtime: Runtime): Promise<void> {
   }
 }
 
-async function present({ presenter }: Runtime, { vm }: Allowed<"present">): Promise<Outcome> {
+async function present(
+  { host, presenter }: Runtime,
+  { vm }: Allowed<"present">,
+): Promise<Outcome> {
   if (vm === null) return unnamed();
+  if (host.lstat(PRESENTED) === null) host.put(PRESENTED, "");
   return outcomeOf(await presenter.ask({ type: "present", vm }), { presented: vm });
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { FakeHost } from "../../test/fake_host.ts";
 import type { Outcome } from "../control/protocol.ts";
 import type { VmId } from "../id.ts";
 import type { Allowed } from "../policy/authorize.ts";
@@ -27,7 +28,7 @@ async function run(
     },
   };
   const operations = new Map<string, unknown>(
-    presentationOperations({ presenter } as unknown as Runtime),
+    presentationOperations({ host: new FakeHost(), presenter } as unknown as Runtime),
   );
   const operation = operations.get(op) as (
     permit: Allowed,
@@ -136,8 +137,9 @@ Deno.test("present and hide ask the gate for that guest, and say what it says", 
   assert.deepEqual([outcome.ok, "rule" in outcome && outcome.rule], [false, "vm.not_presentable"]);
 });
 
-Deno.test("presentAtBoot shows the first that the policy shows, and a program that was started again nobody", async () => {
-  const shownAt = async (start: number) => {
+Deno.test("presentAtBoot shows the first that the policy shows, until somebody was presented in this boot", async () => {
+  const host = new FakeHost();
+  const start = async (asks: (runtime: Runtime) => Promise<unknown>) => {
     const asked: Turn[] = [];
     const presenter = {
       shown: null,
@@ -147,7 +149,7 @@ Deno.test("presentAtBoot shows the first that the policy shows, and a program th
       },
     };
     const runtime = {
-      starts: { start, diedBeforeReady: 0 },
+      host,
       guests: new Map([["other", null], [vm, null]]),
       presenter,
       decide: (caller: string, request: { vm: VmId }) =>
@@ -155,9 +157,16 @@ Deno.test("presentAtBoot shows the first that the policy shows, and a program th
           ? { allow: true, permit: { op: "present", vm } }
           : { allow: false },
     };
-    await presentAtBoot(runtime as unknown as Runtime);
+    await asks(runtime as unknown as Runtime);
     return asked;
   };
-  assert.deepEqual(await shownAt(1), [{ type: "present", vm }]);
-  assert.deepEqual(await shownAt(2), []);
+  // One that died before it came to that has shown nobody.
+  assert.deepEqual(await start(presentAtBoot), [{ type: "present", vm }]);
+  assert.deepEqual(await start(presentAtBoot), []);
+  host.remove("/run/rayos/presented");
+  await start((runtime) => {
+    const present = new Map(presentationOperations(runtime)).get("present");
+    return Promise.resolve(present?.({ op: "present", vm } as unknown as Allowed, {}, "socket"));
+  });
+  assert.deepEqual(await start(presentAtBoot), [], "a person has presented one meanwhile");
 });

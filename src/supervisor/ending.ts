@@ -51,12 +51,32 @@ export async function endGuest(
   return await killGuest(host, slot, limits.killMs) ? "killed" : "still_there";
 }
 
-/** Ends what runs in a slot that no plan of this start is about: it is asked like any other. */
-export async function endStranger(host: Host, slot: Slot): Promise<Ending> {
+const beingEnded = new WeakMap<Host, Map<Slot, Promise<Ending>>>();
+
+/**
+ * Ends what runs in a slot that no plan of this start is about: it is asked like any other. Who asks for it again
+ * meanwhile waits for the same end: its QEMU talks to one at a time.
+ */
+export function endStranger(host: Host, slot: Slot): Promise<Ending> {
+  const under = beingEnded.get(host) ?? new Map<Slot, Promise<Ending>>();
+  beingEnded.set(host, under);
+  const already = under.get(slot);
+  if (already !== undefined) return already;
+  const ending = askStranger(host, slot).finally(() => under.delete(slot));
+  under.set(slot, ending);
+  return ending;
+}
+
+async function askStranger(host: Host, slot: Slot): Promise<Ending> {
   let qmp: QmpClient | null = null;
   try {
     const connection = await host.connect(socketPath(slot, "qmp"), ENDING.quitMs);
-    qmp = await QmpClient.open(connection, () => {}, ENDING.quitMs);
+    try {
+      qmp = await QmpClient.open(connection, () => {}, ENDING.quitMs);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
   } catch {
     // Nobody to ask: what is there is killed.
   }

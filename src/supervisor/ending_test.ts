@@ -86,6 +86,16 @@ Deno.test("endStranger asks a guest of no plan before it kills it", async () => 
   assert.deepEqual(one.tried, ["system_powerdown"]);
 });
 
+Deno.test("endStranger asks once, however often it is asked for meanwhile", async () => {
+  const one = new EndingHost(["system_powerdown"]);
+  const both = await Promise.all([endStranger(one.host, SLOT), endStranger(one.host, SLOT)]);
+  assert.deepEqual(both, ["powered_down", "powered_down"]);
+  assert.deepEqual(one.tried, ["system_powerdown"]);
+  // The next one is another.
+  one.alive = true;
+  assert.equal(await endStranger(one.host, SLOT), "powered_down");
+});
+
 Deno.test("endGuest does not call a guest ended whose cgroup is still populated", async () => {
   const one = new EndingHost(["cgroup.kill"]);
   one.lingersUntil = 120;

@@ -26,16 +26,15 @@ export function strangersIn(
   up: ReadonlySet<Slot>,
   isKnown: (name: VmId) => boolean,
 ): Stranger[] {
-  return allSlots().filter((slot) => !up.has(slot) && isInhabited(host, slot)).map((slot) => ({
-    name: nameOf(slot, isKnown),
-    slot,
-    recorded: recordedGuest(host, slot),
-  }));
+  const found = allSlots().filter((slot) => !up.has(slot) && isInhabited(host, slot))
+    .map((slot) => ({ slot, recorded: recordedGuest(host, slot) }));
+  const isTaken = (name: VmId) => isKnown(name) || found.some((one) => one.recorded === name);
+  return found.map((one) => ({ name: nameOf(one.slot, isTaken), ...one }));
 }
 
-function nameOf(slot: Slot, isKnown: (name: VmId) => boolean): VmId {
+function nameOf(slot: Slot, isTaken: (name: VmId) => boolean): VmId {
   let name = `slot-${slotName(slot)}` as VmId;
   // A person may have called a guest so; a stranger is never taken for it.
-  while (isKnown(name)) name = `${name}-` as VmId;
+  while (isTaken(name)) name = `${name}-` as VmId;
   return name;
 }

@@ -54,6 +54,12 @@ Deno.test("strangersIn gives none the name of a guest, whatever guests are calle
   const known = ["slot-05", "slot-05-"];
   const [found] = strangersIn(hostWith(SLOT), new Set(), (name) => known.includes(name));
   assert.equal(found?.name, "slot-05--");
+  // Nor that of one that no registry was read for: the record of its run has it.
+  const host = hostWith(SLOT);
+  const plan = { vm: "slot-05", slot: SLOT, uuid: "u", files: [] };
+  const record = { version: 0, step: "running", process: null, ran: true, ready: true, plan };
+  host.seed("/run/rayos/guest/05.json", JSON.stringify(record));
+  assert.equal(strangersIn(host, new Set(), nobody)[0]?.name, "slot-05-");
 });
 
 Deno.test("strangers are in no request's state of a normal host, and are running guests in that of any other", () => {

@@ -129,7 +129,10 @@ async function measure(started: readonly Started[], keys: number): Promise<Figur
     ask: (turn) => last = presenter.ask(turn),
     attention: () => "ctrl+alt+pause",
     // It is looked at when all is over, and not before.
-    clock: { monoMs: () => performance.now(), sleep: () => Promise.resolve() },
+    clock: {
+      monoMs: () => performance.now(),
+      sleep: () => new Promise((resolve) => setTimeout(resolve)),
+    },
     onDropped: (count) => dropped += count,
   });
   const bare = await bareClient(first.bare);
