@@ -14,6 +14,7 @@ import {
   type DoctorRow,
   kernelRows,
   keyRows,
+  nextBootRows,
   statusRows,
   unreachable,
 } from "./doctor_rows.ts";
@@ -42,6 +43,8 @@ async function askedRows(context: CliContext): Promise<DoctorRow[]> {
   try {
     return [
       ...await asked("status", statusRows),
+      ...await asked("policy.check", (found) => nextBootRows("policy", "the policy", found)),
+      ...await asked("registry.check", (found) => nextBootRows("guests", "the registry", found)),
       ...await asked("keys.list", keyRows),
       ...await asked("crash.list", crashRows),
     ];

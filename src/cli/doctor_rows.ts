@@ -222,6 +222,26 @@ export function keyRows(result: unknown): DoctorRow[] {
   return rows;
 }
 
+const CHECKED = v.looseObject({
+  holds: v.boolean(),
+  issues: v.array(v.looseObject({ rule: v.string(), severity: v.string(), hint: v.string() })),
+});
+
+/** A file as it lies on the disk now, with which the next boot begins; what is in force came from an earlier one. */
+export function nextBootRows(
+  area: "policy" | "guests",
+  name: string,
+  result: unknown,
+): DoctorRow[] {
+  const parsed = v.safeParse(CHECKED, result);
+  if (!parsed.success) return unreachable("the host answered in another shape");
+  const { holds, issues } = parsed.output;
+  if (holds) return [ok(area, `${name} on the disk holds`)];
+  const [first] = issues.filter((one) => one.severity === "error");
+  const why = `${name} on the disk does not hold (${first?.rule ?? "unknown"})`;
+  return [bad(area, `${why}: the next boot would be safe mode`, first?.hint || "restore it")];
+}
+
 /** Ends that should not have been. */
 export function crashRows(result: unknown): DoctorRow[] {
   const parsed = v.safeParse(CRASHES, result);

@@ -5,6 +5,7 @@ import {
   type DoctorRow,
   kernelRows,
   keyRows,
+  nextBootRows,
   statusRows,
   unreachable,
 } from "./doctor_rows.ts";
@@ -69,6 +70,20 @@ Deno.test("statusRows name each thing that is wrong, and how it is mended", () =
     assert.ok(row?.fix !== "", JSON.stringify(change));
   }
   assert.match(wrong(statusRows({ mode: 1 }))[0] ?? "", /another shape/);
+});
+
+Deno.test("nextBootRows say what the next boot would begin with", () => {
+  const rows = (result: unknown) => wrong(nextBootRows("policy", "the policy", result));
+  assert.deepEqual(rows({ holds: true, issues: [] }), []);
+  const issues = [
+    { rule: "a.warning", severity: "warning", hint: "" },
+    { rule: "sig.missing", severity: "error", hint: "sign it" },
+  ];
+  assert.deepEqual(rows({ holds: false, issues }), [
+    "bad policy: the policy on the disk does not hold (sig.missing): the next boot would be safe mode",
+  ]);
+  assert.equal(nextBootRows("policy", "the policy", { holds: false, issues })[0]?.fix, "sign it");
+  assert.match(rows({ holds: 1 })[0] ?? "", /another shape/);
 });
 
 Deno.test("keyRows, crashRows and kernelRows say what a person has to know", () => {
