@@ -53,9 +53,9 @@ const REPORT = v.strictObject({
   phase: WORD,
   message: TEXT,
   program: v.strictObject({
-    version: v.string(),
-    build_id: v.string(),
-    form: v.string(),
+    version: WORD,
+    build_id: WORD,
+    form: WORD,
     runtime: WORD,
     /** Which start of it within its boot. */
     start: v.nullable(v.number()),

@@ -41,6 +41,10 @@ Deno.test("readReport reads what renderReport wrote, and nothing cut, strange or
   for (const name of ["time", "phase", "kernel", "mode", "boot_id", "policy"]) {
     assert.equal(readReport(JSON.stringify({ ...REPORT, [name]: "x".repeat(257) })), null, name);
   }
+  for (const name of ["version", "build_id", "form", "runtime"]) {
+    const program = { ...REPORT.program, [name]: "x".repeat(257) };
+    assert.equal(readReport(JSON.stringify({ ...REPORT, program })), null, name);
+  }
   assert.equal(readReport(JSON.stringify({ ...REPORT, message: "x".repeat(1 << 15) })), null);
   fc.assert(fc.property(fc.jsonValue(), (any) => readReport(JSON.stringify(any)) === null));
 });

@@ -253,7 +253,7 @@ export class LogSinks {
     const own = bootLogFile(root, bootId);
     // It has its other name already where the new one could not be made before.
     if (this.host.lstat(own) !== null) this.host.rename(own, bootLogFile(root, bootId, true));
-    this.#files = { ...files, boot: this.host.append(bootLogFile(root, bootId)) };
+    this.#files = { ...files, boot: this.host.append(own) };
   }
 }
 
@@ -263,26 +263,41 @@ export class LogSinks {
  * is a link, stays.
  */
 export function removableLogs(host: Host, dataRoot: string, bootId: string | null): CategoryFile[] {
-  const found: CategoryFile[] = [];
-  const add = (category: CategoryFile["category"], path: string) => {
-    const facts = orElse(() => host.lstat(path), null);
-    if (facts?.type !== "file") return;
-    found.push({ category, path, size: facts.size, modifiedMs: facts.modifiedMs });
-  };
-  const list = (path: string) => orElse(() => host.list(path), []);
-  for (const name of list(`${dataRoot}/logs`)) {
-    if (/^rayos\.log\.\d$/.test(name)) add("log", `${dataRoot}/logs/${name}`);
-  }
-  const own = bootId === null ? null : bootLogFile(`${dataRoot}/logs`, bootId);
-  for (const name of list(`${dataRoot}/logs/boot`)) {
-    const path = `${dataRoot}/logs/boot/${name}`;
-    if (path !== own) add("boot", path);
-  }
-  for (const kind of ["linux", "windows"]) {
+  const logs = `${dataRoot}/logs`;
+  const rotated = namesIn(host, logs).filter((name) => /^rayos\.log\.\d$/.test(name));
+  const consoles = ["linux", "windows"].flatMap((kind) => {
     const guests = `${dataRoot}/vm/${kind}`;
-    for (const vm of list(guests)) add("console", `${guests}/${vm}/logs/console.log.1`);
-  }
-  return found;
+    return namesIn(host, guests).map((vm) => `${guests}/${vm}/logs/console.log.1`);
+  });
+  return [
+    ...filesAt(host, "log", rotated.map((name) => `${logs}/${name}`)),
+    ...bootLogs(host, dataRoot, bootId),
+    ...filesAt(host, "console", consoles),
+  ];
+}
+
+/** Of these the ones of boots, but for that one. */
+export function bootLogs(host: Host, dataRoot: string, bootId: string | null): CategoryFile[] {
+  const logs = `${dataRoot}/logs`;
+  const own = bootId === null ? null : bootLogFile(logs, bootId);
+  const paths = namesIn(host, `${logs}/boot`).map((name) => `${logs}/boot/${name}`);
+  return filesAt(host, "boot", paths.filter((path) => path !== own));
+}
+
+function namesIn(host: Host, folder: string): string[] {
+  return orElse(() => host.list(folder), []);
+}
+
+function filesAt(
+  host: Host,
+  category: CategoryFile["category"],
+  paths: readonly string[],
+): CategoryFile[] {
+  return paths.flatMap((path) => {
+    const facts = orElse(() => host.lstat(path), null);
+    if (facts?.type !== "file") return [];
+    return [{ category, path, size: facts.size, modifiedMs: facts.modifiedMs }];
+  });
 }
 
 function orElse<T>(look: () => T, otherwise: T): T {

@@ -9,7 +9,7 @@ import type { Desk } from "../host/desk.ts";
 import type { Host } from "../host/port.ts";
 import type { Probe } from "../host/probes.ts";
 import type { Terminal } from "../host/terminal.ts";
-import { wrap } from "../recovery/wrap.ts";
+import { fold } from "../recovery/wrap.ts";
 import { type CommandResult, printable } from "./policy_result.ts";
 
 export interface CliProcess {
@@ -31,18 +31,10 @@ export interface CliContext extends CommandContext {
 /** Writes a result and sets the exit code (contract §9). */
 export function finish(context: CliContext, result: CommandResult): void {
   const { stdout, prose } = result;
-  const text = prose && context.terminal?.output ? folded(stdout) : stdout;
+  const text = prose && context.terminal?.output ? fold(stdout) : stdout;
   if (text !== "") context.process.stdout.write(text);
   if (result.stderr !== "") context.process.stderr.write(result.stderr);
   context.process.exitCode = result.exit;
-}
-
-/** A text whose lines fit a screen of 80 columns; what goes on in a further line stands a little to the right. */
-function folded(text: string): string {
-  return text.split("\n").map((line) => {
-    const indent = line.length - line.trimStart().length;
-    return wrap(line.slice(indent), indent, indent + 2).join("\n");
-  }).join("\n");
 }
 
 /** Runs a command's body; a fault becomes a line on standard error and an exit code. */

@@ -5,7 +5,7 @@
  */
 
 import { type LogFile, MAX_FILES, surplus, toFree } from "../audit/retention.ts";
-import { removableLogs } from "../audit/sinks.ts";
+import { bootLogs, removableLogs } from "../audit/sinks.ts";
 import { mountedAt } from "../boot/mount_table.ts";
 import { whyNotTrusted } from "../boot/session.ts";
 import type { BlockSource } from "../boot/cmdline.ts";
@@ -160,11 +160,12 @@ export async function checkDisk(
 /** Old logs go until the host can write; nothing else is ever removed. */
 async function makeRoom(runtime: Runtime): Promise<void> {
   const free = async () => Number((await ask(runtime, "space", [], MOUNT_TIMEOUT_MS))[0] ?? 0);
-  const files = removableLogs(runtime.host, PATHS.dataRoot, null);
   const missing = LEAST_FREE_BYTES - await free();
-  const removed = missing > 0
-    ? toFree(files, missing) ?? files
-    : surplus(files.filter((file) => file.category === "boot"));
+  let removed = surplus(bootLogs(runtime.host, PATHS.dataRoot, null));
+  if (missing > 0) {
+    const files = removableLogs(runtime.host, PATHS.dataRoot, null);
+    removed = toFree(files, missing) ?? files;
+  }
   for (const file of removed) runtime.host.remove(file.path);
   for (const [category, gone] of Map.groupBy(removed, (file) => file.category)) {
     const bytes = gone.reduce((sum, file) => sum + file.size, 0);

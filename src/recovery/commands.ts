@@ -103,10 +103,7 @@ const lines = (given: Given) => {
 
 /** Asked by whoever sits before the host's own screen. */
 const atScreen = (name: Op, args: Readonly<Record<string, unknown>>): Asked => ({
-  kind: "op",
-  op: name,
-  args,
-  shown: "fields",
+  ...op(name, args, "fields"),
   console: true,
 });
 

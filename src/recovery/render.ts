@@ -9,7 +9,7 @@ import { renderInstalled, renderStatement } from "../control/show_policy.ts";
 import { escapeUnsafe } from "../escape.ts";
 import { DENY_RULES } from "../policy/rules.ts";
 import type { Shown } from "./commands.ts";
-import { wrap } from "./wrap.ts";
+import { fold, wrap } from "./wrap.ts";
 
 const CHECKED = v.looseObject({
   file: v.string(),
@@ -156,13 +156,4 @@ function foldGuestLine(line: unknown): string {
 
 function foldLine(line: string): string {
   return `${wrap(line, 0, 4).join("\n")}\n`;
-}
-
-/** Lines that are too long go on in the next one. */
-function fold(text: string): string {
-  return text.split("\n").map((line) => {
-    const blanks = line.length - line.trimStart().length;
-    // Columns of a table stay where they are.
-    return line.length < 80 ? line : wrap(line.trimStart(), blanks, blanks + 4).join("\n");
-  }).join("\n");
 }

@@ -37,3 +37,12 @@ export function wrap(text: string, first = 0, further = first): string[] {
   lines.push(line);
   return lines;
 }
+
+/** Lines that are too long go on in the next one. */
+export function fold(text: string): string {
+  return text.split("\n").map((line) => {
+    const blanks = line.length - line.trimStart().length;
+    // Columns of a table stay where they are.
+    return line.length < 80 ? line : wrap(line.trimStart(), blanks, blanks + 4).join("\n");
+  }).join("\n");
+}

@@ -55,7 +55,8 @@ export abstract class GuestMachine {
   protected starting: Promise<void> | null = null;
   protected saving: Promise<void> = Promise.resolve();
   protected saveAbort: AbortController | null = null;
-  #savedPercent: number | null = null;
+  /** About how much of its memory is written, while it is saved; null otherwise. */
+  savedPercent: number | null = null;
   /** Counts what was wished of the machine, so that a start that waits sees that it is outdated. */
   protected wish = 0;
 
@@ -90,11 +91,6 @@ export abstract class GuestMachine {
 
   get agentReady(): boolean {
     return this.answered && this.state === "running";
-  }
-
-  /** About how much of its memory is written, while it is saved; null otherwise. */
-  get savedPercent(): number | null {
-    return this.#savedPercent;
   }
 
   get violations(): readonly Issue[] {
@@ -196,7 +192,7 @@ export abstract class GuestMachine {
       const kill = () => this.killAll();
       this.saveAbort = new AbortController();
       const { signal } = this.saveAbort;
-      const onPercent = (percent: number) => this.#savedPercent = percent;
+      const onPercent = (percent: number) => this.savedPercent = percent;
       const done = await saveMachine({
         ...this.of(),
         qmp,
@@ -225,7 +221,7 @@ export abstract class GuestMachine {
       await this.fail(asFault(error, "guest", "saved.failed"));
     } finally {
       this.#savedPaused = false;
-      this.#savedPercent = null;
+      this.savedPercent = null;
       this.saveAbort = null;
     }
   }

@@ -197,9 +197,9 @@ export class Typing {
   /** Types while it is switched from one to the other, and to nobody. */
   async overSwitches({ switches, calm, before, during }: Amounts): Promise<void> {
     const order = [1, 0, null, 1, 0];
-    const since = performance.now();
+    const began = performance.now();
     await this.tap(FIRST_KEYS, 0);
-    await this.#caughtUp(FIRST_KEYS, since);
+    await this.#caughtUp(FIRST_KEYS, began);
     for (let n = 0; n < switches; n++) {
       const hold = n % 3 === 0;
       await this.#tapInTime(calm - (hold ? 1 : 0), this.#keyMs);
@@ -227,9 +227,7 @@ export class Typing {
     await strike(this.run, [false, HELD]);
   }
 
-  /**
-   * Asks for a switch and types that many keys meanwhile.
-   */
+  /** Asks for a switch and types that many keys meanwhile. */
   async switchTo(who: number | null, during: number): Promise<void> {
     const { run, guests } = this;
     const from = run.lines.length;
