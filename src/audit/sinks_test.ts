@@ -42,7 +42,9 @@ class SinkHost {
       this.#forget(path);
     },
     rename: (from: string, to: string) => {
-      this.texts.set(to, this.texts.get(from) ?? "");
+      const text = this.texts.get(from);
+      if (text === undefined) throw new Error(`ENOENT: no such file, rename ${from}`);
+      this.texts.set(to, text);
       this.#forget(from);
     },
   } as unknown as Host;
@@ -211,7 +213,11 @@ Deno.test("LogSinks goes on with a boot's log whose new file could not be made a
   let failing = 1;
   const append = sink.host.append;
   sink.host.append = (path) => {
-    if (path.includes("boot") && failing-- > 0) throw new Error("ENOSPC: no space left on device");
+    if (!path.includes("boot")) return append(path);
+    // The file that is open knows its own size, whatever became of its name.
+    const isFull = failing-- > 0;
+    sink.sizes.set(path, isFull ? MAX_FILE_BYTES : 0);
+    if (isFull) throw new Error("ENOSPC: no space left on device");
     return append(path);
   };
   sinks.emit(FOUND);

@@ -71,6 +71,20 @@ Deno.test("input.accept that the launcher refuses reads nothing, and says the la
   assert.deepEqual(read, []);
 });
 
+Deno.test("input.accept reads nothing where a guest was presented while the host looked", async () => {
+  const { runtime, read, host, said } = desk("ok");
+  await beginInput(runtime);
+  said.list = `ok event5,13:69,${NAME},-`;
+  const launch = host.launcher;
+  host.launcher = (name, args) => {
+    Object.defineProperty(runtime.presenter, "shown", { value: "desk" });
+    return launch(name, args);
+  };
+  const outcome = await runtime.handle("console", "input.accept", { event: "event5" });
+  assert.ok(!outcome.ok && outcome.rule === "input.host_view");
+  assert.deepEqual(read, []);
+});
+
 Deno.test("beginInput that is asked for twice reads each device once", async () => {
   const { runtime, read } = desk(`ok event0,13:64,${NAME},0`);
   await beginInput(runtime);
