@@ -20,12 +20,14 @@ const PRESS = { type: "press", key: "key:a", to: vm } as const;
 function desk(acknowledge: () => Promise<unknown> = () => Promise.resolve({})) {
   const log: string[] = [];
   const events: HostEvent[] = [];
+  const limits: number[] = [];
   const guest = {
     plan: PLAN,
     subject: subjectOf(PLAN),
     state: "running" as MachineState,
     monitor: {
-      command: async (name: string, _: number, stroke: { keys?: readonly string[] }) => {
+      command: async (name: string, limitMs: number, stroke: { keys?: readonly string[] }) => {
+        limits.push(limitMs);
         log.push(`${name} ${stroke.keys?.join("+")}`);
         return await acknowledge();
       },
@@ -47,7 +49,7 @@ function desk(acknowledge: () => Promise<unknown> = () => Promise.resolve({})) {
     show: () => rights.show,
     input: () => rights.input,
   });
-  return { presenter, log, events, guest, rights };
+  return { presenter, log, events, limits, guest, rights };
 }
 
 Deno.test("Presenter sends to the guest that is shown, and hides it when it runs no more", async () => {
@@ -73,6 +75,20 @@ Deno.test("Presenter ends a guest that does not acknowledge, and shows nobody be
   assert.deepEqual(log, ["on", "input-send-event key:a", "ended", "off"]);
   const codes = events.flatMap((event) => event.type === "fault" ? [event.code] : []);
   assert.deepEqual(codes, ["input.silent"]);
+});
+
+Deno.test("Presenter gives a guest that is told of every key a second more for each further part", async () => {
+  const { presenter, limits, guest } = desk();
+  await presenter.ask({ type: "present", vm });
+  await presenter.ask(PRESS);
+  const [one = 0] = limits.splice(0);
+  // Found while it runs: it may believe anything, and is told that every key is up.
+  presenter.moved(vm, "defined", "running");
+  await presenter.ask({ type: "present", vm });
+  await presenter.ask({ type: "hide", vm });
+  assert.equal(guest.state, "running");
+  assert.ok(limits.length > 10);
+  assert.ok((limits[0] ?? 0) > one + (limits.length - 2) * 1000, `${one}, then ${limits[0]}`);
 });
 
 Deno.test("Presenter waits for the acknowledgement of what a guest was sent before it left", async () => {

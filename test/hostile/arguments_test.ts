@@ -99,3 +99,16 @@ Deno.test("every command of the recovery shell asks with arguments that its oper
     }
   }
 });
+
+Deno.test("a request with arguments of no form is a denial in the audit log, with whoever asked", async () => {
+  const runtime = fakeRuntime(new FakeHost());
+  composeOperations(runtime);
+  runtime.ready = true;
+  const decided: unknown[] = [];
+  runtime.audit.decided = (one) => {
+    decided.push([one.caller, one.op, one.vm, one.allow, one.rule]);
+    return null;
+  };
+  await runtime.handle("socket", "vm.start", { vm: "desk", dry_run: "yes" });
+  assert.deepEqual(decided, [["socket", "vm.start", "desk", false, "control.form"]]);
+});
