@@ -59,10 +59,11 @@ while read -r word; do
       echo "inside lines $($bb grep -c -- "$*" $path) end"
       ;;
     "killat "*)
-      # Kills the program in the moment in which the slot's record (in that folder) names the step.
+      # Kills the program in the moment in which the slot's record (in that folder) names the step. It
+      # is armed when it looks: to find the program takes longer than some of the steps.
+      set -- \${word#killat }
+      victims=$(program)
       (
-        set -- \${word#killat }
-        victims=$(program)
         record= tries=0
         while [ $tries -lt 5000000 ]; do
           read -r record 2> /dev/null < /run/rayos/\${3:-guest}/$1.json
@@ -76,10 +77,11 @@ while read -r word; do
       ;;
     "killwhen "*)
       # The same in the moment in which a condition holds.
+      set -- \${word#killwhen }
+      name=$1 victims=$(program)
+      shift
       (
-        set -- \${word#killwhen }
-        name=$1 victims=$(program) tries=0
-        shift
+        tries=0
         until eval "$*" || [ $tries -eq 5000000 ]; do tries=$((tries + 1)); done
         kill -9 $victims
         echo "inside killed at $name $([ $tries -lt 5000000 ] && echo yes || echo never)"
