@@ -7,6 +7,8 @@
 /** Lines at once, and a second: a boot of sixteen guests stays far below. */
 export const BURST_LINES = 1000;
 export const LINES_PER_SECOND = 100;
+/** A line that is longer than this counts as several: a guest's QEMU can have its own words told. */
+export const LINE_CHARACTERS = 512;
 /** Between two words on what one source lost. */
 export const TELL_MS = 10_000;
 const MOST_SOURCES = 128;
@@ -29,8 +31,8 @@ export class LineBudget {
   /** Sources with something to tell. */
   readonly #owing = new Set<string>();
 
-  /** Whether a line of that source may be written now; where not, it was counted. */
-  admits(source: string, nowMs: number): boolean {
+  /** Whether a line of that source and length may be written now; where not, it was counted. */
+  admits(source: string, nowMs: number, characters = 0): boolean {
     const known = this.#buckets.has(source) || this.#buckets.size < MOST_SOURCES;
     const name = known ? source : REST;
     let bucket = this.#buckets.get(name);
@@ -41,8 +43,9 @@ export class LineBudget {
     const more = Math.max(0, nowMs - bucket.filledMs) / 1000 * LINES_PER_SECOND;
     bucket.tokens = Math.min(BURST_LINES, bucket.tokens + more);
     bucket.filledMs = nowMs;
-    if (bucket.tokens >= 1) {
-      bucket.tokens--;
+    const cost = Math.max(1, characters / LINE_CHARACTERS);
+    if (bucket.tokens >= cost) {
+      bucket.tokens -= cost;
       return true;
     }
     bucket.dropped++;

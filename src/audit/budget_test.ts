@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { BURST_LINES, LineBudget, LINES_PER_SECOND, TELL_MS } from "./budget.ts";
+import { BURST_LINES, LINE_CHARACTERS, LineBudget, LINES_PER_SECOND, TELL_MS } from "./budget.ts";
 
 Deno.test("LineBudget gives a flood its share, tells what it lost once an interval, and spares the others", () => {
   const budget = new LineBudget();
@@ -21,6 +21,15 @@ Deno.test("LineBudget gives a flood its share, tells what it lost once an interv
   assert.equal(words, seconds * 1000 / TELL_MS);
   for (const { lines } of budget.due(seconds * 1000, true)) told += lines;
   assert.equal(written + told, seconds * 10_000, "no line is lost without a word");
+});
+
+Deno.test("LineBudget counts a long line as several, so that a source has so many characters a second", () => {
+  const budget = new LineBudget();
+  const characters = 8 * LINE_CHARACTERS;
+  let written = 0;
+  for (let ms = 0; ms < 10_000; ms++) if (budget.admits("vm/hostile", ms, characters)) written++;
+  const most = (BURST_LINES + 10 * LINES_PER_SECOND) / 8;
+  assert.ok(written > most / 2 && written <= most, `${written} lines`);
 });
 
 Deno.test("LineBudget stays small and loses no count, whatever the sources are called", () => {

@@ -20,6 +20,14 @@ const ALWAYS: readonly HostEvent["type"][] = ["violation", "audit_sealed", "rete
 /** So many files may go for one line. */
 const MOST_TRIES = 8;
 
+/** About how long a line is going to be, for one that may not be made at all. */
+function charactersOf({ event, fields }: Line): number {
+  return Object.values(fields).reduce<number>(
+    (sum, value) => sum + (typeof value === "string" ? value.length : 0),
+    event.length,
+  );
+}
+
 /** What the sinks need to know of the logging policy. */
 export interface LoggingPolicy {
   readonly level: Level;
@@ -77,7 +85,7 @@ export class LogSinks {
     const nowMs = this.host.clock.monoMs();
     const source = `${line.component}${line.fields["vm"] == null ? "" : `/${line.fields["vm"]}`}`;
     const limited = event.type !== "violation" && event.type !== "shutdown";
-    if (limited && !this.#budget.admits(source, nowMs)) return;
+    if (limited && !this.#budget.admits(source, nowMs, charactersOf(line))) return;
     for (const { source, lines } of this.#budget.due(nowMs, this.#ended)) {
       this.#put(lineOf({ type: "log_dropped", sink: source, lines }), "log_dropped");
     }

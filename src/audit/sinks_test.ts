@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { HostEvent } from "../event.ts";
 import type { AppendFile, Host } from "../host/port.ts";
 import { issue } from "../issue.ts";
+import { BURST_LINES, LINE_CHARACTERS } from "./budget.ts";
 import { MAX_FILE_BYTES, MAX_FILES } from "./retention.ts";
 import { LogSinks, removableLogs } from "./sinks.ts";
 
@@ -233,6 +234,17 @@ Deno.test("LogSinks limits a flood of one source, and says how much it dropped",
   assert.equal(sink.console.match(/ finding /g)?.length, 1000);
   sinks.emit(VIOLATION);
   assert.match(sink.console, /log_dropped sink=policy lines=500\n.*RAYOS_POLICY_VIOLATION/);
+});
+
+Deno.test("LogSinks limits how much of the console one source has, not only how many lines", () => {
+  const sink = new SinkHost();
+  const sinks = new LogSinks(sink.host);
+  const message = "x".repeat(4 * LINE_CHARACTERS);
+  for (let n = 0; n < 1500; n++) {
+    sinks.emit({ type: "fault", stage: "guest", code: "qmp.refused", message, vm: "hostile" });
+  }
+  const written = sink.console.match(/ fault /g)?.length ?? 0;
+  assert.ok(written > BURST_LINES / 8 && written < BURST_LINES / 4, `${written} lines`);
 });
 
 Deno.test("LogSinks writes the kernel's words to the log alone, as a value that makes no line", () => {

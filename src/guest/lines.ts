@@ -11,9 +11,13 @@ export type ReadLine =
   | { readonly kind: "oversized" }
   | { readonly kind: "not_utf8" };
 
+const LEAST_BYTES = 256;
+const KEPT_BYTES = 16 * 1024;
+
 /** Reads lines from a connection; at most `cap` bytes of one are held. */
 export class LineReader {
-  #held: Uint8Array[] = [];
+  /** One buffer that grows to the cap: a peer that sends single bytes must not cost an object for each. */
+  #held = new Uint8Array(0);
   #heldBytes = 0;
   #dropping = false;
   #rest: Uint8Array | null = null;
@@ -44,28 +48,33 @@ export class LineReader {
   /** @returns whether the line is too long as of now */
   #hold(bytes: Uint8Array): boolean {
     if (this.#dropping) return false;
-    if (this.#heldBytes + bytes.length > this.cap) {
+    const length = this.#heldBytes + bytes.length;
+    if (length > this.cap) {
       this.#dropping = true;
-      this.#held = [];
-      this.#heldBytes = 0;
+      this.#release();
       return true;
     }
-    this.#held.push(bytes.slice());
-    this.#heldBytes += bytes.length;
+    if (length > this.#held.length) {
+      const larger = new Uint8Array(Math.min(this.cap, Math.max(LEAST_BYTES, 2 * length)));
+      larger.set(this.#held.subarray(0, this.#heldBytes));
+      this.#held = larger;
+    }
+    this.#held.set(bytes, this.#heldBytes);
+    this.#heldBytes = length;
     return false;
+  }
+
+  /** What a long line needed is not kept for the short ones that follow. */
+  #release(): void {
+    this.#heldBytes = 0;
+    if (this.#held.length > KEPT_BYTES) this.#held = new Uint8Array(0);
   }
 
   #take(): ReadLine {
     const dropped = this.#dropping;
-    const whole = new Uint8Array(this.#heldBytes);
-    let at = 0;
-    for (const piece of this.#held) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    this.#held = [];
-    this.#heldBytes = 0;
+    const whole = this.#held.subarray(0, this.#heldBytes);
     this.#dropping = false;
+    this.#release();
     if (dropped) return { kind: "oversized" };
     try {
       return { kind: "line", text: this.#decoder.decode(whole).replace(/\r$/, "") };

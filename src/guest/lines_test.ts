@@ -43,3 +43,17 @@ Deno.test("LineReader tells bytes that are no UTF-8 apart and goes on", async ()
   assert.deepEqual(await reader.next(), { kind: "not_utf8" });
   assert.deepEqual(await reader.next(), { kind: "line", text: "a" });
 });
+
+Deno.test("LineReader takes a line that comes in single bytes, up to its cap and not beyond it", async () => {
+  for (const [length, kind] of [[4096, "line"], [4097, "oversized"]] as const) {
+    const connection = new FakeConnection();
+    const one = new Uint8Array([0x78]);
+    for (let n = 0; n < length; n++) connection.feed(one);
+    connection.feed("\nok\n");
+    const reader = new LineReader(connection, 4096);
+    const line = await reader.next();
+    assert.equal(line?.kind, kind);
+    if (line?.kind === "line") assert.equal(line.text, "x".repeat(length));
+    assert.deepEqual(await reader.next(), { kind: "line", text: "ok" });
+  }
+});

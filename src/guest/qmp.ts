@@ -130,6 +130,10 @@ const LINE_CAP = 1024 * 1024;
 /** A busy QEMU says a few lines a second; a burst, e.g. of disk errors, may be larger. */
 const LINES_PER_S = 500;
 const LINES_AT_ONCE = 2_000;
+/** So many characters cost as much as a line: to read a large one takes its time. An event has about 150. */
+const LINE_CHARACTERS = 1024;
+/** QEMU's own words, as they go into the host's log. */
+const DESC_CHARACTERS = 200;
 /** Milliseconds for a greeting or a reply; generous, since an emulated host is slow. */
 export const QMP_TIMEOUT_MS = 20_000;
 
@@ -137,6 +141,9 @@ interface Waiting {
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
+
+/** Why a connection ended: QEMU closed it, or the host did, for what QEMU sent. */
+export type QmpEnd = "qemu_gone" | "qmp_flood" | "qmp_oversized" | "qmp_malformed";
 
 /** One connection to one QEMU. */
 export class QmpClient {
@@ -147,8 +154,8 @@ export class QmpClient {
   #lines = 0;
   #lineAt = performance.now();
 
-  /** Resolves when QEMU closed the connection or broke the protocol. */
-  readonly closed: Promise<void>;
+  /** Resolves when QEMU closed the connection or broke the protocol, with which of these it was. */
+  readonly closed: Promise<QmpEnd>;
 
   private constructor(
     readonly connection: Connection,
@@ -224,31 +231,33 @@ export class QmpClient {
   }
 
   close(): void {
-    this.#end("closed by the host");
+    this.#end("closed by the host", undefined);
   }
 
-  async #readAll(reader: LineReader, onEvent: (event: QmpEvent) => void): Promise<void> {
+  async #readAll(reader: LineReader, onEvent: (event: QmpEvent) => void): Promise<QmpEnd> {
     try {
       while (true) {
         const line = await reader.next();
-        if (line === null) return this.#end("QEMU closed the connection");
-        if (line.kind !== "line") return this.#end(`a line is ${line.kind}`);
+        if (line === null) return this.#end("QEMU closed the connection", "qemu_gone");
+        if (line.kind === "oversized") return this.#end("a line is oversized", "qmp_oversized");
+        if (line.kind !== "line") return this.#end(`a line is ${line.kind}`, "qmp_malformed");
         const found = this.#take(parseJson(line.text), onEvent);
-        if (found === "none") return this.#end("a line is no QMP");
+        if (found === "none") return this.#end("a line is no QMP", "qmp_malformed");
         // What was asked for is as much as the host asks.
-        if (found === "told" && !this.#affords()) {
-          return this.#end("more lines a second than any QEMU has to say");
+        if (found === "told" && !this.#affords(line.text.length)) {
+          return this.#end("more a second than any QEMU has to say", "qmp_flood");
         }
       }
     } catch (error) {
-      this.#end(error instanceof Error ? error.message : String(error));
+      return this.#end(error instanceof Error ? error.message : String(error), "qemu_gone");
     }
   }
 
-  /** A captured QEMU that floods must not take the time of the other guests. */
-  #affords(): boolean {
+  /** A captured QEMU that floods, with many lines or with large ones, must not take the others' time. */
+  #affords(characters: number): boolean {
     const now = performance.now();
-    this.#lines = Math.max(0, this.#lines - (now - this.#lineAt) * LINES_PER_S / 1000) + 1;
+    const left = this.#lines - (now - this.#lineAt) * LINES_PER_S / 1000;
+    this.#lines = Math.max(0, left) + 1 + characters / LINE_CHARACTERS;
     this.#lineAt = now;
     return this.#lines <= LINES_AT_ONCE;
   }
@@ -265,16 +274,17 @@ export class QmpClient {
     if (waiting === undefined) return "told";
     this.#waiting.delete(message.id);
     if (isReturn) waiting.resolve(message.return);
-    else waiting.reject(fault("qmp.refused", message.error.desc));
+    else waiting.reject(fault("qmp.refused", message.error.desc.slice(0, DESC_CHARACTERS)));
     return "asked";
   }
 
-  #end(why: string): void {
-    if (this.#ended) return;
+  #end<E extends QmpEnd | undefined>(why: string, end: E): E {
+    if (this.#ended) return end;
     this.#ended = true;
     this.connection.close();
     for (const one of this.#waiting.values()) one.reject(fault("qmp.closed", why));
     this.#waiting.clear();
+    return end;
   }
 }
 

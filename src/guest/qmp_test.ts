@@ -72,7 +72,7 @@ Deno.test("QmpClient reports an error, silence, a wrong shape and an end, each b
   assert.equal(await code(client.command("stop", 20)), "qmp.silent");
   assert.equal(await code(client.command("query-uuid")), "qmp.form");
   assert.equal(await code(client.command("quit")), "qmp.closed");
-  await client.closed;
+  assert.equal(await client.closed, "qmp_malformed");
   assert.equal(await code(client.command("cont")), "qmp.closed");
 });
 
@@ -82,7 +82,7 @@ Deno.test("QmpClient ends the connection on a line longer than its cap", async (
   const megabyte = new Uint8Array(1024 * 1024).fill(0x78);
   for (let n = 0; n < 10; n++) connection.feed(megabyte);
   connection.feed("\n");
-  await client.closed;
+  assert.equal(await client.closed, "qmp_oversized");
   assert.ok(connection.closed);
 });
 
@@ -105,8 +105,30 @@ Deno.test("QmpClient takes every reply that it asked for, and ends the connectio
   for (let n = 0; n < 5_000; n++) await client.command("stop");
   assert.ok(!connection.closed);
   connection.feed('{"id":1,"return":{}}\n'.repeat(50_000));
-  await client.closed;
+  assert.equal(await client.closed, "qmp_flood");
   assert.ok(connection.closed);
+});
+
+Deno.test("QmpClient ends the connection of a QEMU that sends few events, each of them as large as a line may be", async () => {
+  const connection = qemu(() => "");
+  connection.onWrite = () => connection.feed('{"return":{},"id":1}\n');
+  let events = 0;
+  const client = await QmpClient.open(connection, () => events++);
+  const large = `{"event":"STOP","data":{"a":"${"x".repeat(1_000_000)}"}}\n`;
+  for (let n = 0; n < 20; n++) connection.feed(large);
+  assert.equal(await client.closed, "qmp_flood");
+  assert.ok(events <= 3, `${events} of them were taken`);
+});
+
+Deno.test("QmpClient cuts what QEMU says of a command that it refused", async () => {
+  const desc = "x".repeat(100_000);
+  const refused = (_: string, id: number) =>
+    `{"id":${id},"error":{"class":"GenericError","desc":"${desc}"}}\n`;
+  const client = await QmpClient.open(qemu(refused), () => {});
+  const error = await client.command("cont").catch((error) => error);
+  assert.ok(error instanceof Fault && error.code === "qmp.refused");
+  assert.ok(error.message.length < 300);
+  client.close();
 });
 
 Deno.test("QmpClient bears a burst of events and ends the connection of a QEMU that floods", async () => {

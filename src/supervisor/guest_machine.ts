@@ -6,7 +6,7 @@
 
 import type { GuestState, Subject } from "../event.ts";
 import { asFault, Fault } from "../fault.ts";
-import type { QmpClient, QmpEvent } from "../guest/qmp.ts";
+import type { QmpClient, QmpEnd, QmpEvent } from "../guest/qmp.ts";
 import type { FileFacts } from "../host/port.ts";
 import type { Issue } from "../issue.ts";
 import { DEVICES } from "../plan/device.ts";
@@ -327,7 +327,7 @@ export abstract class GuestMachine {
     const { host, takeConsole, keeping } = this.around;
     const { qmp } = this;
     if (qmp === null) return;
-    void qmp.closed.then(() => this.#onQmpClosed(qmp));
+    void qmp.closed.then((how) => this.#onQmpClosed(qmp, how));
     if (!adopted) this.given.begin(qmp);
     else void this.given.adopt(qmp).catch((error) => this.#lost("given", error));
     const wanted = () => this.qmp === qmp && this.progress.is("running", "paused");
@@ -354,12 +354,12 @@ export abstract class GuestMachine {
     if (await this.#end("qmp_silent", "timeout")) this.around.onCrash(this.plan.vm);
   }
 
-  async #onQmpClosed(qmp: QmpClient): Promise<void> {
+  async #onQmpClosed(qmp: QmpClient, how: QmpEnd): Promise<void> {
     // A stop that is under way reports the end itself.
     if (this.qmp !== qmp || !this.progress.is("running", "paused")) return;
     if (!await this.#killed()) await this.apply("timeout", "unkillable");
     else if (this.#sawShutdown) await this.apply("exited", "guest_shutdown");
-    else if (await this.apply("crashed", "qemu_gone")) {
+    else if (await this.apply("crashed", how)) {
       this.around.onCrash(this.plan.vm);
     }
   }

@@ -36,8 +36,8 @@ export const PICTURES: readonly (readonly [mode: string, code: string])[] = [
 
 /** What it says over QMP once its guest runs, or instead of a greeting, and how that ends. */
 export const MONITORS: readonly (readonly [mode: string, ending: string])[] = [
-  ["qmp-flood", "RAYOS_VM_STATE:running:failed reason=qemu_gone"],
-  ["qmp-long", "RAYOS_VM_STATE:running:failed reason=qemu_gone"],
+  ["qmp-flood", "RAYOS_VM_STATE:running:failed reason=qmp_flood"],
+  ["qmp-long", "RAYOS_VM_STATE:running:failed reason=qmp_oversized"],
   ["qmp-mute", "RAYOS_VM_STATE:starting:failed reason=qmp.no_greeting"],
   ["qmp-input", "RAYOS_VM_STATE:running:failed reason=qmp_silent"],
   ["qmp-silent", "RAYOS_VM_STATE:running:failed reason=qmp_silent"],
