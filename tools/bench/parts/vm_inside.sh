@@ -68,6 +68,10 @@ while read -r word first rest; do
       ;;
     # Guests that have come up say so on their consoles, and those are counted.
     up) echo "inside up $($bb grep -l 'guest up' /run/bench/*.log 2> /dev/null | $bb wc -l) end" ;;
+    hold)
+      $bb killall -STOP qemu-system-x86_64
+      echo "inside held"
+      ;;
     memory)
       for one in /proc/[0-9]*; do
         [ "${one#/proc/}" != $$ ] || continue
