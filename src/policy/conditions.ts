@@ -6,6 +6,7 @@
 import { SLOT_COUNT } from "../id.ts";
 import { AT_REST, type Caller, type Condition, type OpRow } from "./ops.ts";
 import type { Denied, GuestView, HostState, Request } from "./authorize.ts";
+import { neverGiven } from "./never_given.ts";
 import { memoryForGuests, type Policy, type Profile } from "./policy.ts";
 import type { DenyRule } from "./rules.ts";
 
@@ -162,6 +163,8 @@ export const CONDITIONS: { readonly [C in Condition]: Check } = {
     const { policy, request } = asked;
     const profile = profileOf(asked);
     const device = request.device ?? "";
+    const never = neverGiven(device);
+    if (never !== null) return deny("vm.device_none", `${printable(device)}: version 0 has none`);
     const gives = Object.hasOwn(GIVABLE, device) ? GIVABLE[device] : undefined;
     if (gives === undefined) return deny("vm.device_unknown", `no device ${printable(device)}`);
     return policy !== null && profile !== null && gives(profile, policy)

@@ -165,6 +165,7 @@ const CASES: readonly (readonly [Condition, Question, string])[] = [
   ["input_given", { policy: null }, "input.not_given: profile undefined gives no input"],
   ["device_given", {}, 'vm.device_unknown: no device ""'],
   ["device_given", { request: { device: "toString" } }, 'vm.device_unknown: no device "toString"'],
+  ["device_given", { request: { device: "usb" } }, 'vm.device_none: "usb": version 0 has none'],
   [
     "device_given",
     { request: { device: "gpu" } },

@@ -10,6 +10,8 @@ export const MEANING_RULES = {
   "meaning.vm_id_twice": "`linux` and `windows` name two guests.",
   "meaning.profile_name": "No profile under `profiles` is called `linux` or `windows`.",
   "meaning.windows_vtpm": "An enabled windows profile has `devices.vtpm = true`.",
+  "meaning.device_none":
+    "No guest has USB, passthrough, 9p, audio or a memory balloon: version 0 has none of them.",
   "meaning.provisioning_minutes":
     '`provisioning_minutes` stands only beside `networking = "provisioning_only"`.',
   "meaning.boot_without_kernel":

@@ -134,6 +134,12 @@ export const DENY_RULES = {
     says: "There is no such device, or none that a running guest can be given.",
     todo: "Ask for one of input, gpu, vtpm, agent.",
   },
+  "vm.device_none": {
+    key: null,
+    says:
+      "No guest has USB, passthrough, 9p, audio or a memory balloon: version 0 has none of them.",
+    todo: "Do without it: nothing gives it.",
+  },
   "vm.device_not_given": {
     key: "<profile>.devices, security.guest_agent",
     says: "The policy gives this guest no such device.",

@@ -5,7 +5,9 @@
  */
 import type * as z from "zod/mini";
 import { type Issue, issue } from "../issue.ts";
+import type { MeaningRule } from "./meaning_rules.ts";
 import { nearest } from "./nearest.ts";
+import { neverGiven, neverGivenExpected } from "./never_given.ts";
 import { MAX_PROFILES, type PolicyDocument, policySchema } from "./schema.ts";
 import {
   showPath,
@@ -82,6 +84,8 @@ function profileIssue(toml: TomlDocument, path: TomlPath): Issue {
 
 function unknownKey(toml: TomlDocument, path: TomlPath, known: readonly string[]): Issue {
   const key = String(path.at(-1));
+  const never = path.length > 1 ? neverGiven(key) : null;
+  if (never !== null) return neverGivenIssue(toml, path, toml.keyPlace(path), never);
   const close = nearest(key, known);
   const own = path[0] === "profiles" && path.length === 3 && key === "vm_id";
   const hint = own
@@ -98,6 +102,22 @@ function unknownKey(toml: TomlDocument, path: TomlPath, known: readonly string[]
   });
 }
 
+/** A device that no guest can be given, whether it was asked for as a key or as a value. */
+function neverGivenIssue(
+  toml: TomlDocument,
+  path: TomlPath,
+  place: ReturnType<TomlDocument["keyPlace"]>,
+  what: string,
+): Issue {
+  return issue("meaning.device_none" satisfies MeaningRule, {
+    ...at(place),
+    path: showPath(path),
+    expected: neverGivenExpected(what),
+    found: toml.has(path) ? place.source : showPath([String(path.at(-1))]),
+    hint: "remove it",
+  });
+}
+
 function shapeIssue(toml: TomlDocument, path: TomlPath, found: z.core.$ZodIssue): Issue {
   if (!toml.has(path)) {
     return issue("schema.missing", {
@@ -110,9 +130,12 @@ function shapeIssue(toml: TomlDocument, path: TomlPath, found: z.core.$ZodIssue)
   }
   const isKey = found.code === "invalid_key";
   const place = isKey ? toml.keyPlace(path) : toml.valuePlace(path);
+  const value = valueAt(toml.data, path);
+  const never = path.at(-2) === "devices" && typeof value === "string" ? neverGiven(value) : null;
+  if (never !== null) return neverGivenIssue(toml, path, place, never);
   const secret = path[0] === "recovery";
   const shown = isKey ? showPath([String(path.at(-1))]) : place.source;
-  return issue(ruleOf(found, valueAt(toml.data, path)), {
+  return issue(ruleOf(found, value), {
     ...at(place),
     path: showPath(path),
     expected: expectedOf(found),

@@ -112,6 +112,29 @@ Deno.test("checkShape takes no profile called __proto__, and says what to do", (
   ]);
 });
 
+Deno.test("checkShape says of what no guest is ever given that this version has none", () => {
+  assert.deepEqual(said(`${V}[linux.devices]\nusb = true\n`), [
+    "meaning.device_none linux.devices.usb 3:1",
+    "no USB: version 0 has none",
+    "usb",
+    "remove it",
+  ]);
+  const ruleOf = (text: string) => said(`${V}${text}`)[0]?.split(" ")[0];
+  for (
+    const [key, rule] of [
+      ["linux.devices.passthrough", "meaning.device_none"],
+      ["linux.devices.Audio", "meaning.device_none"],
+      ["linux.storage.9p", "meaning.device_none"],
+      ["linux.devices.virtio-9p", "meaning.device_none"],
+      ["windows.balloon", "meaning.device_none"],
+      ["usb", "schema.unknown_key"],
+      ["linux.devices.toString", "schema.unknown_key"],
+    ] as const
+  ) assert.equal(ruleOf(`${key} = 1`), rule, key);
+  assert.equal(ruleOf("linux.devices.gpu = 'passthrough'"), "meaning.device_none");
+  assert.equal(ruleOf("linux.devices.gpu = 'none at all'"), "schema.value");
+});
+
 Deno.test("checkShape says of an unknown key which keys there are, and the nearest", () => {
   const storage = (profile: string) => said(`${V}${profile}`)[1];
   assert.deepEqual(said(`${V}[limits]\nvns = 1\n`), [

@@ -7,6 +7,7 @@ import type { core } from "zod/mini";
 import { type DataPath, dataPath, overlaps, ownedBy } from "../data_path.ts";
 import { allSlots, type Slot, slot, SLOT_COUNT, type VmId, vmId } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
+import { neverGiven, neverGivenExpected } from "../policy/never_given.ts";
 import { fillPath, type Policy, type Profile } from "../policy/policy.ts";
 import type { BrokenGuest, GuestDisk, GuestRecord, Registry } from "./guest.ts";
 import { type Json, readJson } from "../json.ts";
@@ -289,9 +290,12 @@ function shapeIssues(found: readonly core.$ZodIssue[], at: readonly string[]): I
   return found.slice(0, 20).flatMap((one) => {
     const path = [...at, ...one.path.map(String)];
     if (one.code === "unrecognized_keys") {
-      return one.keys.slice(0, 20).map((key) =>
-        registryIssue("registry.unknown_key", [...path, key], "a known key", key)
-      );
+      return one.keys.slice(0, 20).map((key) => {
+        const never = path.length > 0 ? neverGiven(key) : null;
+        return never === null
+          ? registryIssue("registry.unknown_key", [...path, key], "a known key", key)
+          : registryIssue("registry.device_none", [...path, key], neverGivenExpected(never), key);
+      });
     }
     const expected = one.code === "invalid_type"
       ? `a value of type ${one.expected}`

@@ -134,7 +134,7 @@ Deno.test("parseRegistry names the fault of each broken record", () => {
     [{ extra: 1 }, "registry.unknown_key vms.desk.extra"],
     [
       { devices: { vcpus: 1, memory_mib: 64, usb: true } },
-      "registry.unknown_key vms.desk.devices.usb",
+      "registry.device_none vms.desk.devices.usb",
     ],
     [{ slot: 64 }, "registry.shape vms.desk.slot"],
     [{ slot: -1 }, "registry.shape vms.desk.slot"],
