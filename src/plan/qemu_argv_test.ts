@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { renderPlan } from "../jail/render.ts";
-import { deviceOptions, type DeviceRequest } from "./device.ts";
+import { deviceOptions, type DeviceRequest, SCREEN_OUTPUT } from "./device.ts";
 import { samplePlan } from "./sample_plan.ts";
 
 /** Options whose value is free text or JSON; all others are constants and numbers. */
@@ -21,28 +21,89 @@ Deno.test("qemuArgv puts a document's text into its own element and nowhere else
   );
 });
 
-Deno.test("qemuArgv gives no device and no block node that the plan did not name", () => {
-  const device = fc.constantFrom<"raw" | "qcow2">("raw", "qcow2");
-  fc.assert(
-    fc.property(fc.array(device, { maxLength: 8 }), fc.boolean(), (formats, agent) => {
-      const devices: DeviceRequest[] = [
-        { device: "serial-bus" } as const,
-        ...(agent ? [{ device: "agent" } as const] : []),
-        ...formats.map((format, n) => ({ device: "disk", file: `disk${n}`, format } as const)),
-        ...(formats.length % 2 === 0 ? [{ device: "vtpm" } as const] : []),
-        ...(formats.length % 3 === 0 ? [{ device: "firmware", secureBoot: agent } as const] : []),
-      ];
-      const { argv } = samplePlan({ devices });
-      const named = devices.flatMap(deviceOptions).flat();
-      const found = argv.flatMap((element, index) =>
-        element === "-device" || element === "-blockdev" ? [element, argv[index + 1]] : []
-      );
-      const wanted = named.flatMap((element, index) =>
-        element === "-device" || element === "-blockdev" ? [element, named[index + 1]] : []
-      );
-      assert.deepEqual(found, wanted);
+/** Every driver of a device, block node, object and character device that a guest's QEMU is ever given. */
+const DRIVERS = {
+  "-device": [
+    "VGA",
+    "ide-hd",
+    "pcie-root-port",
+    "tpm-crb",
+    "virtconsole",
+    "virtio-blk-pci",
+    "virtio-gpu-pci",
+    "virtio-keyboard-pci",
+    "virtio-serial-pci",
+    "virtio-tablet-pci",
+    "virtserialport",
+  ],
+  "-blockdev": ["qcow2", "raw"],
+  "-object": ["memory-backend-memfd"],
+  "-chardev": ["socket"],
+  "-tpmdev": ["emulator"],
+} as const;
+
+/** Any set of rows of the table, with what each of them can be asked for. */
+const anyDevices: fc.Arbitrary<DeviceRequest[]> = fc.record({
+  always: fc.constantFrom<DeviceRequest["device"][]>(
+    ["serial-bus"],
+    ["serial-bus", "console"],
+    ["serial-bus", "console", "agent"],
+  ),
+  network: fc.boolean(),
+  shares: fc.integer({ min: 0, max: 16 }),
+  disks: fc.array(
+    fc.record({
+      format: fc.constantFrom<"raw" | "qcow2">("raw", "qcow2"),
+      ahci: fc.boolean(),
     }),
+    { maxLength: 8 },
+  ),
+  firmware: fc.constantFrom(null, false, true),
+  vtpm: fc.boolean(),
+  gpu: fc.constantFrom<"virtio" | "vga" | null>(null, "virtio", "vga"),
+  input: fc.boolean(),
+}).map((of) => [
+  ...of.always.map((device) => ({ device }) as DeviceRequest),
+  ...(of.network ? [{ device: "network-port" } as const] : []),
+  ...(of.shares > 0 ? [{ device: "shared-memory", memoryMiB: 64 } as const] : []),
+  ...Array.from({ length: of.shares }, (_, share) => ({ device: "share-port", share }) as const),
+  ...of.disks.map(({ format, ahci }, n) =>
+    ({ device: "disk", file: `disk${n}`, format, ...(ahci ? { ahciPort: n } : {}) }) as const
+  ),
+  ...(of.firmware === null ? [] : [{ device: "firmware", secureBoot: of.firmware } as const]),
+  ...(of.vtpm ? [{ device: "vtpm" } as const] : []),
+  ...(of.gpu === null ? [] : [{ device: "gpu", model: of.gpu } as const]),
+  ...(of.input ? [{ device: "input" } as const] : []),
+]);
+
+Deno.test("qemuArgv is the same for every guest but for the rows of its devices, and these make no driver but the listed ones", () => {
+  const seen = new Set<string>();
+  const none = samplePlan({ devices: [] }).argv;
+  const end = none.indexOf("-mon") + 2;
+  fc.assert(
+    fc.property(anyDevices, (devices) => {
+      const { argv } = samplePlan({ devices });
+      const rows = devices.flatMap(deviceOptions);
+      const screen = devices.some((one) => one.device === "gpu") ? SCREEN_OUTPUT : "none";
+      const fixed = none.map((word, n) => none[n - 1] === "-display" ? screen : word);
+      assert.deepEqual(argv, [...fixed.slice(0, end), ...rows.flat(), ...fixed.slice(end)]);
+      for (const [option, value] of rows) {
+        if (option === "-machine" || option === "-global") continue;
+        assert.ok(Object.hasOwn(DRIVERS, option), `${option} ${value}`);
+        const given = value.startsWith("{") ? JSON.parse(value) : { driver: value.split(",")[0] };
+        const driver: string = given.driver ?? given["qom-type"];
+        const known: readonly string[] = DRIVERS[option as keyof typeof DRIVERS];
+        assert.ok(known.includes(driver), `${option} ${driver}`);
+        seen.add(`${option} ${driver}`);
+      }
+    }),
+    { numRuns: 300 },
   );
+  // A list that is longer than what is made would let something else in.
+  const listed = Object.entries(DRIVERS).flatMap(([option, all]) =>
+    all.map((driver) => `${option} ${driver}`)
+  );
+  assert.deepEqual([...seen].sort(), listed.sort());
 });
 
 Deno.test("qemuArgv is pairs of an option and a value, and only JSON and constants have commas", () => {
