@@ -38,10 +38,27 @@ export function phasePlan(runtime: Runtime): void {
   limitAll(runtime, policy);
 }
 
-/** Sets the limits of all guests together. */
+/**
+ * Sets the limits of all guests together, and reads them back.
+ *
+ * @throws Fault `plan.limits` where the kernel has another value: guests would share what nobody limits
+ */
 export function limitAll({ host, facts }: Runtime, policy: Policy): void {
   const whole = wholeLimits(policy, facts);
-  host.put(`${GUESTS_CGROUP}/cpu.max`, `${whole.cpuMaxUs} 100000`);
-  host.put(`${GUESTS_CGROUP}/memory.max`, String(whole.memoryMaxBytes));
-  host.put(`${GUESTS_CGROUP}/pids.max`, String(whole.pidsMax));
+  const wanted = {
+    "cpu.max": `${whole.cpuMaxUs} 100000`,
+    "memory.max": String(whole.memoryMaxBytes),
+    "pids.max": String(whole.pidsMax),
+  };
+  for (const [name, value] of Object.entries(wanted)) {
+    const path = `${GUESTS_CGROUP}/${name}`;
+    host.put(path, value);
+    const found = host.readText(path, 64)?.trim() ?? "nothing";
+    if (found === value) continue;
+    throw new Fault(
+      "plan",
+      "plan.limits",
+      `guests: ${path} is ${found} and not ${value}; see the kernel's log, and whether its cgroups are mounted`,
+    );
+  }
 }

@@ -15,6 +15,7 @@ import { init } from "../../src/init.ts";
 import { jailSpec } from "../../src/jail/spec.ts";
 import { type Slot, slotName } from "../../src/id.ts";
 import { knownOfBoot, knownOfStart } from "../../src/phase/last_known.ts";
+import { GUESTS_CGROUP } from "../../src/permissions.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
 import { cgroupFile, Exited, FakeHost } from "../fake_host.ts";
 import { DATA_DEVICE, jailAsPlanned } from "../fake_jail.ts";
@@ -102,6 +103,9 @@ async function runScenario(folder: string, scenario: Scenario): Promise<void> {
   let waiting = scenario.whileLaunching;
   host.launch = async (...call) => {
     if (call[0] === "jail") {
+      for (const name of ["cpu.max", "memory.max", "pids.max"]) {
+        assert.ok(host.files.has(`${GUESTS_CGROUP}/${name}`), `no limit of all guests: ${name}`);
+      }
       const requests = waiting;
       waiting = undefined;
       await askControl(host, requests);
