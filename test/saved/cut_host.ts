@@ -16,6 +16,8 @@ interface Node {
   /** What of it is on the disk. */
   durable: Uint8Array;
   modifiedMs: number;
+  /** Of the last write or change of its facts; nothing sets it back. */
+  changedMs: number;
 }
 
 export class CutHost extends FakeHost {
@@ -45,11 +47,20 @@ export class CutHost extends FakeHost {
   override seed(path: string, content: string | Uint8Array): void {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     const old = this.#names.get(path);
-    const node = old ?? { inode: this.#nextInode++, bytes, durable: bytes, modifiedMs: 0 };
+    const node = old ??
+      { inode: this.#nextInode++, bytes, durable: bytes, modifiedMs: 0, changedMs: 0 };
     node.bytes = node.durable = bytes;
-    node.modifiedMs = this.#tick++;
+    node.modifiedMs = node.changedMs = this.#tick++;
     this.#names.set(path, node);
     this.#durableNames.set(path, node);
+  }
+
+  /** utimes(2): whoever wrote the file says when that was. */
+  setModified(path: string, modifiedMs: number): void {
+    const node = this.#names.get(path);
+    assert.ok(node !== undefined, `${path} is not there`);
+    node.modifiedMs = modifiedMs;
+    node.changedMs = this.#tick++;
   }
 
   contentOf(path: string): Uint8Array | null {
@@ -67,7 +78,7 @@ export class CutHost extends FakeHost {
       device: 1,
       inode: node.inode,
       modifiedMs: node.modifiedMs,
-      changedMs: 0,
+      changedMs: node.changedMs,
     };
   }
 
@@ -92,7 +103,9 @@ export class CutHost extends FakeHost {
   override replace(path: string, content: Uint8Array | string): void {
     this.step();
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-    const node = { inode: this.#nextInode++, bytes, durable: bytes, modifiedMs: this.#tick++ };
+    const now = this.#tick++;
+    const inode = this.#nextInode++;
+    const node = { inode, bytes, durable: bytes, modifiedMs: now, changedMs: now };
     this.#name((names) => names.set(path, node));
     this.step();
     this.#sync();
@@ -134,7 +147,8 @@ export class CutHost extends FakeHost {
     this.step();
     assert.ok(!this.#names.has(path), `${path} is there already`);
     const none = new Uint8Array();
-    const node: Node = { inode: this.#nextInode++, bytes: none, durable: none, modifiedMs: 0 };
+    const inode = this.#nextInode++;
+    const node: Node = { inode, bytes: none, durable: none, modifiedMs: 0, changedMs: 0 };
     this.#name((names) => names.set(path, node));
     let done = false;
     const append = (bytes: Uint8Array) => {

@@ -7,6 +7,7 @@ import { type Checked, checkSaved } from "../../src/saved/check.ts";
 import { hostKey } from "../../src/saved/host_key.ts";
 import { loadSaved } from "../../src/saved/load.ts";
 import { suspendGuest, type SuspendRequest } from "../../src/saved/save.ts";
+import { parseTrailer, renderTrailer, type SavedState } from "../../src/saved/trailer.ts";
 import type { CutHost } from "./cut_host.ts";
 import { cutHost, DISK, FakeQemu, KERNEL, STATE, UNFINISHED, type Wrongs } from "./fake_qemu.ts";
 
@@ -50,6 +51,10 @@ async function verdict(host: CutHost, of: LaunchPlan = plan, cpu = CPU): Promise
   if (checked.kind !== "bad") return checked.kind;
   return checked.issues.map((one) => `${one.rule}:${one.path}`).join(" ");
 }
+
+/** What is found of a file that was written since. */
+const written = (name: string) =>
+  ["modified_ms", "changed_ms"].map((field) => `vm.saved_disk:files.${name}.${field}`).join(" ");
 
 async function load(host: CutHost, wrongs: Wrongs = {}, of = plan) {
   const checked = await check(host);
@@ -112,13 +117,89 @@ Deno.test("checkSaved refuses another plan, machine, guest or file, each by its 
   assert.match(emulated, /vm\.saved_machine:cpu\.model/);
   assert.equal(await verdict(host, samplePlan({ vm: "other" as VmId })), "none");
   host.seed(KERNEL, "kernel");
-  assert.equal(await verdict(host), "vm.saved_disk:files.kernel.modified_ms");
+  assert.equal(await verdict(host), written("kernel"));
+});
+
+/** A field of what is sealed, by its path through objects and lists. */
+type Leaf = readonly (string | number)[];
+
+function leavesOf(value: unknown, path: Leaf = []): Leaf[] {
+  if (value === null || typeof value !== "object") return [path];
+  return Object.entries(value).flatMap(([key, one]) =>
+    leavesOf(one, [...path, Array.isArray(value) ? Number(key) : key])
+  );
+}
+
+/** What is there now of another value than that, and of the same kind. */
+function other(value: unknown): unknown {
+  if (typeof value === "number") return value + 1;
+  if (value === "ro") return "rw";
+  if (value === "rw") return "ro";
+  return /^[0-9a-f]{64}$/u.test(String(value)) ? "e".repeat(64) : `${value}x`;
+}
+
+function withOther(state: SavedState, path: Leaf): SavedState {
+  const changed = structuredClone(state);
+  const last = path.at(-1) ?? "";
+  // deno-lint-ignore no-explicit-any
+  const holder = path.slice(0, -1).reduce((one: any, key) => one[key], changed);
+  holder[last] = other(holder[last]);
+  return changed;
+}
+
+Deno.test("a state that the host itself sealed is refused for each field that says something else, by that field", async () => {
+  const host = cutHost();
+  await suspend(host);
+  const good = host.contentOf(STATE) ?? new Uint8Array();
+  const key = hostKey(host);
+  const parsed = parseTrailer(good, good.length, key);
+  assert.ok(parsed.ok);
+  const { state } = parsed;
+  const stream = good.subarray(0, state.stream.bytes);
+  const seen: string[] = [];
+  for (const path of leavesOf(state)) {
+    const trailer = renderTrailer(withOther(state, path), key);
+    host.seed(STATE, new Uint8Array([...stream, ...trailer]));
+    const field = path.map((one) => typeof one === "number" ? state.files[one]?.name : one).join(
+      ".",
+    );
+    seen.push(field);
+    const found = await verdict(host);
+    if (["qemu", "cpu.guest"].includes(field)) {
+      assert.equal(found, "good", "what only QEMU can say is held against QEMU");
+      const { result, qemu } = await load(host);
+      assert.ok(!result.ok && result.issues.every((one) => one.path === field), field);
+      assert.ok(!qemu.commands.includes("migrate-incoming"));
+    } else if (field === "stream.bytes") assert.equal(found, "vm.saved_damaged:");
+    else if (field === "stream.sha256") assert.equal(found, "vm.saved_damaged:stream.sha256");
+    else if (field === "saved_at") assert.equal(found, "good", "it is for a person");
+    else if (field.endsWith(".name")) assert.match(found, /vm\.saved_disk:files\./u);
+    else assert.match(found, new RegExp(`^vm\\.saved_\\w+:${field.replaceAll(".", "\\.")}$`, "u"));
+  }
+  for (
+    const field of [
+      "vm",
+      "kind",
+      "slot",
+      "uuid",
+      "machine",
+      "files.disk0.path",
+      "files.disk0.access",
+    ]
+  ) {
+    assert.ok(seen.includes(field), field);
+  }
 });
 
 Deno.test("checkSaved refuses a disk written, grown, replaced or gone since", async () => {
   for (
     const [change, expected] of [
-      [(host: CutHost) => host.seed(DISK, "kisd"), "vm.saved_disk:files.disk0.modified_ms"],
+      [(host: CutHost) => host.seed(DISK, "kisd"), written("disk0")],
+      [(host: CutHost) => {
+        const { modifiedMs = 0 } = host.lstat(DISK) ?? {};
+        host.seed(DISK, "kisd");
+        host.setModified(DISK, modifiedMs);
+      }, "vm.saved_disk:files.disk0.changed_ms"],
       [(host: CutHost) => host.seed(DISK, "disk and more"), /files\.disk0\.size/],
       [(host: CutHost) => {
         host.remove(DISK);
