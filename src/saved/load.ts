@@ -121,7 +121,7 @@ async function awaitLoaded({ host, qmp, stallMs = STALL_MS }: LoadRequest): Prom
  */
 export async function correctClock(
   qmp: QmpClient,
-  agent: AgentClient | null,
+  agent: Pick<AgentClient, "setTime"> | null,
   wall: Date | null,
 ): Promise<boolean> {
   await qmp.command("rtc-reset-reinjection");

@@ -44,9 +44,11 @@ Deno.test("a guest's QEMU that is killed, stopped or out of memory fails alone a
     const again = `RAYOS_VM_STATE:starting:running vm=${VICTIM}`;
     await fault(run, "signal 00 KILL", failed, `vm_restart vm=${VICTIM}`, again);
     await fault(run, "memory 00 8M", failed, `vm_restart vm=${VICTIM}`, again);
-    await fault(run, "clock 2036-01-01");
-    const status = await rayInside(run, "status");
-    assert.equal(status.code, 0, "the host answers ten years later");
+    for (const year of [2037, 2016]) {
+      await fault(run, `clock ${year}-01-01`);
+      const status = await rayInside(run, "status");
+      assert.equal(status.code, 0, "the host answers ten years later, and ten years earlier");
+    }
     // A stopped QEMU answers nothing: the command that it was asked to obey says so.
     await fault(run, "signal 00 STOP");
     const paused = await rayInside(run, `vm pause ${VICTIM}`);

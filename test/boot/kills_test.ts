@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import type { Step } from "../../src/supervisor/record.ts";
+import { readDataDisk } from "../../tools/data_disk.ts";
 import { askInside, insideOverlay, vmCommand } from "./inside.ts";
 import {
   assertClean,
@@ -17,7 +18,7 @@ import {
   startMachine,
 } from "./machine.ts";
 import { done, request } from "./request.ts";
-import { assertCountedOn, countsOf, severalDisk, tinyNames } from "./several.ts";
+import { assertCountedOn, countsOf, severalDisk, startsIn, tinyNames } from "./several.ts";
 
 /** One guest that it happens to, and two that it must not touch; one where time is short. */
 const [VICTIM = "", ...OTHERS] = tinyNames(FULL ? 3 : 2);
@@ -111,6 +112,20 @@ async function killAt(run: BootRun, row: Row): Promise<string> {
   return state;
 }
 
+/** The one that it happens to: no run of it has a gap, begins unasked, or is reported a second time. */
+function assertVictim(run: BootRun, disk: string, home: Home): void {
+  const said = (event: RegExp) =>
+    run.lines.filter((line) => event.test(line.event) && line.fields["vm"] === VICTIM).length;
+  const image = readDataDisk(disk, `vm/linux/${VICTIM}/rootfs.ext4`) ?? new Uint8Array();
+  const starts = startsIn(image, home).filter((counts) => counts.length > 0);
+  for (const counts of starts) assertCountedOn(counts, VICTIM);
+  const asked = run.lines.filter((line) => line.event === `RAYOS_HOST_EVENT_V0:vm.start:${VICTIM}`);
+  assert.ok(starts.length > 0 && starts.length <= asked.length, `${starts.length} starts`);
+  const began = said(/^RAYOS_VM_STATE:\w+:(?:starting|resuming)$/u);
+  const ready = said(/^RAYOS_LINUX_VM_READY$/u);
+  assert.ok(ready <= began, `${ready} times ready, begun ${began} times`);
+}
+
 Deno.test("the program killed at each step of a guest's life loses no guest and starts none twice", async (t) => {
   await using home = await Home.make();
   const names = [VICTIM, ...OTHERS];
@@ -143,6 +158,7 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
     assertEndedInOrder(boot);
     assertClean(disk);
     for (const vm of OTHERS) assertCountedOn(countsOf(disk, vm, home), vm);
+    assertVictim(run, disk, home);
   });
   const total = [...histogram.values()].reduce((sum, count) => sum + count, 0);
   assert.equal(total, ROUNDS * rows.length);

@@ -5,7 +5,7 @@ import type { LaunchPlan } from "../../src/plan/launch_plan.ts";
 import { MOST_ASIDE, setAside } from "../../src/saved/aside.ts";
 import { type Checked, checkSaved } from "../../src/saved/check.ts";
 import { hostKey } from "../../src/saved/host_key.ts";
-import { loadSaved } from "../../src/saved/load.ts";
+import { correctClock, loadSaved } from "../../src/saved/load.ts";
 import { suspendGuest, type SuspendRequest } from "../../src/saved/save.ts";
 import { parseTrailer, renderTrailer, type SavedState } from "../../src/saved/trailer.ts";
 import type { CutHost } from "./cut_host.ts";
@@ -419,4 +419,22 @@ Deno.test("loadSaved reports a QEMU that dies, stalls or never comes to an end",
     assert.ok(!result.ok && result.issues[0]?.rule === "vm.saved_load");
     assert.equal(await verdict(host), "good", "not used yet");
   }
+});
+
+Deno.test("correctClock has QEMU forget the ticks that were missed, and the agent set the host's time where the host trusts it", async () => {
+  const wall = new Date("2026-11-24T12:00:00Z");
+  const times: Date[] = [];
+  const agent = { setTime: (time: Date) => Promise.resolve(times.push(time) > 0) };
+  for (
+    const [asked, now, expected] of [[agent, wall, true], [agent, null, false], [
+      null,
+      wall,
+      false,
+    ]] as const
+  ) {
+    const qemu = new FakeQemu(cutHost(), plan, "memory");
+    assert.equal(await correctClock(await qemu.qmp(), asked, now), expected);
+    assert.ok(qemu.commands.includes("rtc-reset-reinjection"));
+  }
+  assert.deepEqual(times, [wall]);
 });
