@@ -32,6 +32,8 @@ Deno.test({
     await using run = await startMachine({ disks: [{ path: disk }] });
     await showingLines(run, async () => {
       await run.waitFor(`RAYOS_LINUX_VM_READY vm=${DEBIAN_GUEST}`, READY_LIMIT_MS);
+      const shown = run.lines.filter((line) => line.event.startsWith("RAYOS_PRESENTATION:"));
+      assert.deepEqual(shown, [], "nobody sees it");
       assertEndedInOrder(await finish(run));
       assert.deepEqual(statesOf(run, DEBIAN_GUEST).slice(-2), [
         "running:stopping",

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { listDataDisk, readDataDisk, writeDataDisk } from "../../tools/data_disk.ts";
-import { insideOverlay, killProgram, statesOf, vmCommand } from "./inside.ts";
+import type { BootRun } from "../../tools/boot_machine.ts";
+import { askInside, insideOverlay, killProgram, statesOf, vmCommand } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -14,6 +15,8 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
+import { inGuest } from "./internet.ts";
+import { seenOnHost } from "./network/state.ts";
 import { assertCountedOn, countedPast, countsOf, severalDisk, tinyNames } from "./several.ts";
 
 const [FIRST = "", SECOND = ""] = tinyNames(2);
@@ -23,6 +26,17 @@ const STATE = (id: string) => `vm/linux/${id}/state`;
 
 function bootOf(disk: string, overlay: Awaited<ReturnType<typeof insideOverlay>>) {
   return startMachine({ disks: [{ path: disk }], overlay, memoryMiB: 3072 });
+}
+
+/** Asserts that a guest's clock says what the host's does. */
+async function assertOnTime(run: BootRun, vm: string): Promise<void> {
+  const host = async () => Number(await seenOnHost(run, "$bb date +%s"));
+  await askInside(run, `attach ${vm} ${vm}`, /inside done/u);
+  const before = await host();
+  const said = await inGuest(run, vm, "date +guest_%s", "clock");
+  const guest = Number(/guest_(\d+)/u.exec(said)?.[1]);
+  const after = await host();
+  assert.ok(before - 2 <= guest && guest <= after + 2, `${before} ≤ ${guest} ≤ ${after}`);
 }
 
 Deno.test("a guest's memory is saved by command and by shutdown, and comes back after a reboot", async (t) => {
@@ -61,6 +75,8 @@ Deno.test("a guest's memory is saved by command and by shutdown, and comes back 
           "resuming:running",
         ]);
       }
+      // It stood still while the whole host was booted.
+      if (FULL) await assertOnTime(run, SECOND);
       // A number is on the disk once the next one is on the console.
       await countedPast(run, FIRST, (before.at(-1) ?? 0) + 1);
       assertEndedInOrder(await finish(run));
