@@ -15,6 +15,7 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
+import { seenOnHost } from "./network/state.ts";
 import { assertCountedOn, countsOf, severalDisk, tinyNames } from "./several.ts";
 
 const [VICTIM = "", OTHER = ""] = tinyNames(2);
@@ -39,7 +40,7 @@ fullTest(
   "a host that lacks room, KVM, a limit or its registry refuses what needs it and loses nothing",
   async (t) => {
     await using home = await Home.make();
-    const disk = await severalDisk([VICTIM, OTHER], home);
+    const disk = await severalDisk([VICTIM, OTHER], home, { spareMib: 128 });
     await using run = await startMachine({
       disks: [{ path: disk }],
       overlay: await insideOverlay(),
@@ -63,6 +64,27 @@ fullTest(
           assert.match(output, new RegExp(`${VICTIM} +linux +0 +(running|paused)`));
           const left = await rayInside(run, `vm reset-state ${VICTIM}`);
           assert.equal(left.code, 1, "no saved state came of it");
+        },
+      );
+
+      await t.step(
+        "a disk that fills up while the guest is saved leaves it running, and nothing of its state",
+        async () => {
+          const place = `${DATA}/vm/linux/${VICTIM}/state`;
+          const free = `$(($($bb stat -f -c %f ${DATA}) * $($bb stat -f -c %S ${DATA}) - 1048576))`;
+          await inside(
+            run,
+            `( until [ -e ${place}/saved.tmp ]; do $bb usleep 10000; done; ` +
+              `$bb fallocate -l ${free} ${DATA}/fill ) &`,
+          );
+          const states = await refused(run, `vm suspend ${VICTIM}`, /saved\.failed/u);
+          assert.deepEqual(states, ["running:suspending", "suspending:paused", "paused:running"]);
+          const listed = await seenOnHost(run, `$bb ls ${DATA}/fill ${place}`);
+          assert.match(listed, /^\/var\/rayos\/fill$/mu, "it was full");
+          assert.doesNotMatch(listed, /^saved/mu);
+          await inside(run, `$bb rm ${DATA}/fill`);
+          await vmCommand(run, "suspend", VICTIM, "suspended");
+          await vmCommand(run, "start", VICTIM, "running");
         },
       );
 
