@@ -31,7 +31,8 @@ Deno.test({
     await debianDataDisk(buildDebianGuest(() => {}), disk);
     await using run = await startMachine({ disks: [{ path: disk }] });
     await showingLines(run, async () => {
-      await run.waitFor(`RAYOS_LINUX_VM_READY vm=${DEBIAN_GUEST}`, READY_LIMIT_MS);
+      const ready = await run.waitFor(`RAYOS_LINUX_VM_READY vm=${DEBIAN_GUEST}`, READY_LIMIT_MS);
+      console.log(ready.text);
       const shown = run.lines.filter((line) => line.event.startsWith("RAYOS_PRESENTATION:"));
       assert.deepEqual(shown, [], "nobody sees it");
       assertEndedInOrder(await finish(run));
