@@ -7,23 +7,17 @@
 
 import type { Emit, NetworkReason, Subject } from "../event.ts";
 import { asFault, Fault } from "../fault.ts";
-import { AgentClient } from "../guest/agent.ts";
 import { HOT_DEVICES } from "../guest/hotplug.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { Host } from "../host/port.ts";
-import { guestFolder, slotName, socketPath } from "../id.ts";
+import { slotName } from "../id.ts";
 import { PATHS } from "../permissions.ts";
 import { hasNetworkPort, type LaunchPlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
-import {
-  type NetworkDecision,
-  networkDecision,
-  type NetworkGrant,
-  parseSpent,
-  renderSpent,
-} from "./lease.ts";
+import { type NetworkDecision, networkDecision, type NetworkGrant } from "./lease.ts";
 import { launchNet, networkFault } from "./launcher.ts";
 import { leftOf, passtProcesses, readPasstBack, uplinkIsThere } from "./passt.ts";
+import { ProvisioningAgent } from "./provisioning_agent.ts";
 import {
   dropNetworkRecord,
   isHeldOff,
@@ -32,6 +26,7 @@ import {
   setHeldOff,
   writeNetworkRecord,
 } from "./record.ts";
+import { readSpent, spend } from "./spent.ts";
 import { hasCard, takeCard } from "./taking.ts";
 import { isStopped } from "./uplink.ts";
 import { leadsAsFar, macOf, renderWay } from "./way.ts";
@@ -39,10 +34,8 @@ import { leadsAsFar, macOf, renderWay } from "./way.ts";
 /** Milliseconds. */
 const WATCH_MS = 1_000;
 const RETRY_MS = 2_000;
-const AGENT_MS = 3_000;
 /** Looks between two questions to the agent. */
 const AGENT_EVERY = 3;
-const SPENT_LIMIT = 4096;
 
 /** What the policy says of one guest's network, asked anew each time. */
 export interface NetworkRights {
@@ -171,7 +164,7 @@ export class GuestNetwork {
   #decide(): { decision: NetworkDecision; grant: NetworkGrant | null } {
     const { host, plan, grant } = this.around;
     const given = grant();
-    const spent = parseSpent(host.readText(spentPath(plan()), SPENT_LIMIT));
+    const spent = readSpent(host, plan());
     return { grant: given, decision: networkDecision(given, plan().uuid, spent) };
   }
 
@@ -359,50 +352,5 @@ export class GuestNetwork {
     const { stage, code, message } = asFault(error, "network", "network.failed");
     const { vm } = this.around.subject;
     this.around.emit({ type: "fault", stage, code, message: `${vm}: ${message}`, vm });
-  }
-}
-
-function stateFolder(plan: LaunchPlan): string {
-  return `${PATHS.dataRoot}/${guestFolder(plan.kind, plan.vm)}/state`;
-}
-
-/** Host-owned, and never inside a jail. */
-function spentPath(plan: LaunchPlan): string {
-  return `${stateFolder(plan)}/network_lease`;
-}
-
-/** On the disk, whatever happens next (`replace` syncs the file and its folder). */
-function spend(host: Host, plan: LaunchPlan, serial: number | null): void {
-  host.makeDirectory(stateFolder(plan));
-  host.syncDirectory(stateFolder(plan).slice(0, -"/state".length));
-  host.replace(spentPath(plan), renderSpent({ uuid: plan.uuid, serial }));
-}
-
-/** Asks the guest's agent whether the guest is set up, over a connection of its own. */
-class ProvisioningAgent {
-  #agent: AgentClient | null = null;
-  #said = false;
-
-  constructor(readonly around: NetworkAround) {}
-
-  /** Whether it says so now; once. */
-  async saysSo(): Promise<boolean> {
-    const { host, plan, answered } = this.around;
-    const { slot, kind } = plan();
-    if (this.#said || !answered()) return false;
-    try {
-      this.#agent ??= new AgentClient(await host.connect(socketPath(slot, "agent"), AGENT_MS));
-      // A guest that began anew has another agent at the other end.
-      if (!await this.#agent.answers(AGENT_MS)) this.close();
-      else this.#said = await this.#agent.isProvisioned(kind, AGENT_MS);
-    } catch {
-      this.close();
-    }
-    return this.#said;
-  }
-
-  close(): void {
-    this.#agent?.close();
-    this.#agent = null;
   }
 }

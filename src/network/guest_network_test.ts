@@ -135,6 +135,22 @@ Deno.test("GuestNetwork writes a lease down before anything is given, and says o
   assert.equal(log.length, more, "there is no second one");
 });
 
+Deno.test("GuestNetwork gives no lease where what is written down of one is no text, too long or no file", async () => {
+  const damages: readonly ((host: FakeHost) => void)[] = [
+    (host) => host.seed(SPENT, new Uint8Array([0xff])),
+    (host) => host.seed(SPENT, new Uint8Array()),
+    (host) => host.seed(SPENT, "x".repeat(5_000)),
+    (host) => host.seed(`${SPENT}/within`, ""),
+  ];
+  for (const damage of damages) {
+    const { host, log, events, qmp, network } = desk(LEASE);
+    damage(host);
+    network().begin(qmp);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual([log, events], [[], []]);
+  }
+});
+
 Deno.test("GuestNetwork ends a lease at its time", async () => {
   const { log, qmp, network } = desk(LEASE);
   network().begin(qmp);
