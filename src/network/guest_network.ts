@@ -310,11 +310,12 @@ export class GuestNetwork {
     }
     if (record !== null) this.#note({ ...record, step: "taking" });
     this.#endsMs = null;
+    // The way first: however slow QEMU and the guest are, nothing passes any more.
+    await this.#takeWay();
     let proved = true;
     if (qmp !== null) {
       proved = await takeCard(qmp, host.clock, { force: !keep, held: held() }).catch(() => false);
     }
-    await this.#takeWay();
     if (!proved && keep) return false;
     if (!proved || leftOf(host, slot).length > 0) {
       const what = ["its card", ...leftOf(host, slot)].join(", ");

@@ -124,9 +124,10 @@ Deno.test("GuestNetwork writes a lease down before anything is given, and says o
   );
   assert.equal(await own.endLease("provisioned"), true);
   assert.deepEqual(log.slice(5), [
-    "device_del",
-    "netdev_del",
     "net take 0",
+    "device_del",
+    "set_link",
+    "netdev_del",
     "told off provisioned",
   ]);
   const more = log.length;
@@ -166,11 +167,11 @@ Deno.test("GuestNetwork kills a guest whose card does not go, and says off only 
   await own.end("stopped");
   const after = log.slice(log.indexOf("told on policy") + 1);
   assert.deepEqual(after, [
+    "net take 0",
     "device_del",
     "set_link",
     "netdev_del",
     "system_reset",
-    "net take 0",
     "killed",
     "net take 0",
     "told off stopped",
@@ -229,7 +230,7 @@ Deno.test("GuestNetwork takes a network that the policy gives no more, and takes
   half.host.seed("/run/rayos/net/00.json", "half a reco");
   half.host.seed(NAMESPACE, "");
   await half.network().adopt(half.qmp);
-  assert.deepEqual(half.log.slice(0, 2), ["netdev_del", "net take 0"]);
+  assert.deepEqual(half.log.slice(0, 2), ["net take 0", "netdev_del"]);
 });
 
 Deno.test("GuestNetwork says off of a guest that ended while no program ran", async () => {

@@ -1,6 +1,6 @@
 /**
- * A guest's network card, taken out of its QEMU: asked for, then cut, then forced, each with a limit of
- * its own. QEMU's own tree says whether it is gone; what the guest says counts for nothing.
+ * A guest's network card, taken out of its QEMU: asked for and cut at once, then forced, each with a limit
+ * of its own. QEMU's own tree says whether it is gone; what the guest says counts for nothing.
  *
  * Sources: QEMU 7.2, qapi/qdev.json (device_del), docs/pcie.txt.
  */
@@ -54,20 +54,15 @@ export async function takeCard(
     return true;
   }
   await qmp.command("device_del", QMP_MS, { kind: "network" }).catch(quietly);
-  if (held && !force) {
-    // Nothing passes while it helps.
-    await qmp.command("set_link", QMP_MS).catch(quietly);
-    await qmp.command("cont", QMP_MS);
-  }
-  // One that is held cannot help, and is not waited for.
-  let gone = held && force ? false : await isGone(qmp, clock, limits.helpMs);
-  if (held && !force) await qmp.command("stop", QMP_MS);
-  if (!gone) await qmp.command("set_link", QMP_MS).catch(quietly);
   // At once, whatever the guest does: no frame passes from here on.
+  await qmp.command("set_link", QMP_MS).catch(quietly);
   await qmp.command("netdev_del", QMP_MS).catch(quietly);
+  if (held && !force) await qmp.command("cont", QMP_MS);
+  // One that is held cannot help, and is not waited for.
+  const gone = held && force ? false : await isGone(qmp, clock, limits.helpMs);
+  if (held && !force) await qmp.command("stop", QMP_MS);
   if (gone || !force) return gone;
   // What was asked of a deaf guest is done when its machine begins anew.
   await qmp.command("system_reset", QMP_MS);
-  gone = await isGone(qmp, clock, limits.resetMs);
-  return gone;
+  return await isGone(qmp, clock, limits.resetMs);
 }
