@@ -17,12 +17,25 @@ export const UPLINK_TROUBLES = {
     "the NIC is gone; no guest reaches anything through it until one is there again",
   "network.dhcp_ended": "its DHCP client has ended; another one is begun",
   "network.dhcp_stopped": "its DHCP client is stopped; it is ended and another one is begun",
+  "network.nic_outside": "it stands in the host's own namespace; it is put away from there",
 } as const;
 export type UplinkTrouble = keyof typeof UPLINK_TROUBLES;
 
 /** The folder of the cgroup of a NIC's DHCP client. */
 export function clientCgroup(nic: string): string {
   return `${PATHS.cgroup}/rayos/net/${nic}`;
+}
+
+/** Names of the NICs that stand in the host's own namespace, where none is to be (proc(5), /proc/pid/net/dev). */
+export function nicsOutside(host: Host): string[] {
+  const text = host.readText(`${PATHS.proc}/1/net/dev`, TEXT_LIMIT) ?? "";
+  const names = [...text.matchAll(/^ *([^\s:]+):/gmu)].map(([, name = ""]) => name);
+  return names.filter((name) => name !== "lo");
+}
+
+/** Whether any DHCP client runs. */
+export function clientsRun(host: Host): boolean {
+  return host.list(FOLDER).some((nic) => processesIn(host, clientCgroup(nic)).length > 0);
 }
 
 /** Whether a process is held by a signal (proc(5), State in status). */

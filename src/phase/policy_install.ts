@@ -21,7 +21,7 @@ import type { Outcome } from "../control/protocol.ts";
 import type { Runtime } from "../runtime.ts";
 import { syncGuests } from "./launch.ts";
 import { measurePolicy } from "./measure.ts";
-import { beginUplink } from "./network.ts";
+import { settleUplinks } from "./network.ts";
 import { limitAll } from "./plan.ts";
 import { ACCEPTED_FILE, loadPolicy, type PolicyFiles, policyFiles } from "./policy_source.ts";
 import { remember } from "./registry.ts";
@@ -204,7 +204,7 @@ async function applyToGuests(
     if (!effective.guests.has(vm)) runtime.guests.delete(vm);
   }));
   for (const vm of syncGuests(runtime)) later.push(vm);
-  await beginUplink(runtime);
+  await settleUplinks(runtime);
   return { mode, stopped, later };
 }
 

@@ -10,7 +10,7 @@ const PROCESS = "/run/rayos/proc/88";
 const DEVICES = "Inter-|   Receive\n face |bytes\n    lo:       0\n    u0:    1000\n";
 
 /** A host with one NIC whose client runs; `says`: the launcher's words. */
-function desk(says: string[] = ["ok", "1"]) {
+function desk(says: string[] = ["ok", "1"], networking = "on") {
   const host = new FakeHost();
   const asked: string[] = [];
   const told: string[] = [];
@@ -27,7 +27,7 @@ function desk(says: string[] = ["ok", "1"]) {
     if (event.type === "fault") told.push(event.code);
     else if (event.type === "uplink_back") told.push(`back ${event.nic}`);
   };
-  const profiles = new Map([["one", { enabled: true, networking: "on" }]]);
+  const profiles = new Map([["one", { enabled: true, networking }]]);
   const inForce = { policy: { profiles } } as unknown as Runtime["inForce"];
   const around = { host, emit, inForce, troubles: [] as Trouble[] };
   const known = new Map<string, UplinkTrouble>();
@@ -77,6 +77,42 @@ Deno.test("lookAfterUplinks says that a NIC is gone, by its client's namespace o
   assert.equal(await heard.look(), false);
   assert.equal(await heard.look(), false);
   assert.deepEqual(heard.told, ["network.dhcp_ended", "network.no_nic"]);
+});
+
+Deno.test("lookAfterUplinks says once that a NIC stands in the host's own namespace and has it put away until it is, whatever the policy says", async () => {
+  for (const [networking, verb] of [["on", "begin"], ["off", "park"]] as const) {
+    const { host, asked, told, look } = desk(["ok", "1"], networking);
+    if (networking === "off") host.seed(`${CGROUP}/cgroup.procs`, "");
+    const ways = "/run/rayos/proc/1/net/dev";
+    host.seed(ways, DEVICES.replace("u0", "eth1"));
+    assert.equal(await look(), false);
+    assert.equal(await look(), false);
+    assert.deepEqual(asked, [`uplink ${verb}`, `uplink ${verb}`]);
+    assert.deepEqual(told, ["network.nic_outside"]);
+    host.seed(ways, DEVICES.replace(/^.*u0.*\n/mu, ""));
+    assert.equal(await look(), true);
+    assert.equal(asked.length, 2);
+    host.seed(ways, DEVICES.replace("u0", "eth1"));
+    assert.equal(await look(), false);
+    assert.deepEqual(told, ["network.nic_outside", "network.nic_outside"], "another one later");
+  }
+});
+
+Deno.test("lookAfterUplinks ends the clients that no policy wants any more, and asks no more then", async () => {
+  const { host, asked, told, look } = desk(["ok", "1"], "off");
+  assert.equal(await look(), true);
+  assert.deepEqual(asked, ["uplink park"]);
+  host.seed(`${CGROUP}/cgroup.procs`, "");
+  assert.equal(await look(), true);
+  assert.deepEqual([asked.length, told], [1, []]);
+});
+
+Deno.test("lookAfterUplinks says once that there are more NICs than are used, and takes none of them for one that is gone", async () => {
+  const { host, told, look } = desk(["ok", "8", "u0", "+1"]);
+  host.seed(`${CGROUP}/cgroup.procs`, "");
+  await look();
+  await look();
+  assert.deepEqual(told, ["network.dhcp_ended", "network.nics", "network.no_nic"]);
 });
 
 Deno.test("viewUplinks says whether a NIC has an address, what is wrong with it, and ends by no look that fails", () => {

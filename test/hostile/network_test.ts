@@ -170,3 +170,80 @@ Deno.test({
       assert.equal(facts(), "");
     }),
 });
+
+/** Keeps in files what the kernel would: who is in the uplink's namespace, and what was said of a link. */
+const IP = `#!/bin/busybox sh
+bb=/bin/busybox
+case "$*" in
+  "link show dev "*) [ -e /links/$4 ] ;;
+  "-o link show") $bb ls /links | while read -r one; do echo "5: $one: <BROADCAST>"; done ;;
+  *" netns "*) echo "$*" >> /state/ip; $bb rm -r /sys/class/net/$4; : > /links/$8 ;;
+  *) echo "$*" >> /state/ip ;;
+esac
+`;
+
+function withNics(work: (at: Root["at"], uplink: (verb: string) => string) => void): void {
+  withRoot(({ at }) => {
+    for (const one of ["links", "sys/class/net/lo", "run/rayos/uplink", "run/rayos/cg/rayos/net"]) {
+      fs.mkdirSync(at(one), { recursive: true });
+    }
+    const program = (name: string, text: string) =>
+      fs.writeFileSync(at(name), text, { mode: 0o755 });
+    program("usr/bin/ip", IP);
+    program("usr/bin/mount", '#!/bin/busybox sh\necho "$*" >> /state/mounts\n');
+    fs.writeFileSync(at("proc/mounts"), "nsfs /run/rayos/netns/uplink nsfs rw 0 0\n");
+    const text = fs.readFileSync(`${LAUNCHERS}/uplink`, "utf8");
+    const here = text.replace('inside() { $bb nsenter --net=$ns "$@"; }', 'inside() { "$@"; }');
+    assert.notEqual(here, text, "there is one way into the namespace");
+    program("usr/lib/rayos/uplink", here);
+    work(at, (verb) => {
+      const result = new Deno.Command("unshare", {
+        args: ["--mount", "--net", "chroot", at(""), "/usr/lib/rayos/uplink", verb],
+        clearEnv: true,
+        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+        stdin: "null",
+      }).outputSync();
+      return new TextDecoder().decode(result.stdout).trim();
+    });
+  });
+}
+
+Deno.test({
+  name:
+    "launcher uplink leaves no NIC where the host is, however many there are, and says how many serve nobody",
+  ignore,
+  fn: () =>
+    withNics((at, uplink) => {
+      const plug = (nic: string) =>
+        fs.mkdirSync(at(`sys/class/net/${nic}/device`), { recursive: true });
+      for (let nic = 0; nic < 8; nic++) plug(`eth${nic}`);
+      assert.equal(uplink("park"), "ok 8");
+      plug("eth8");
+      assert.equal(uplink("park"), "ok 8 +1");
+      plug("eth0");
+      assert.equal(uplink("park"), "ok 8 +2");
+      assert.deepEqual(fs.readdirSync(at("sys/class/net")), ["lo"]);
+      const links = ["s8", "s9", ...Array.from({ length: 8 }, (_, n) => `u${n}`)];
+      assert.deepEqual(fs.readdirSync(at("links")).sort(), links);
+      const mounts = fs.readFileSync(at("state/mounts"), "utf8").trim().split("\n");
+      assert.equal(mounts.length, 8);
+      for (const one of mounts) assert.match(one, /-o nosuid,nodev,noexec,nosymfollow,mode=0700,/u);
+    }),
+});
+
+Deno.test({
+  name:
+    "launcher uplink ends the clients and forgets their addresses where nobody is to have a network",
+  ignore,
+  fn: () =>
+    withNics((at, uplink) => {
+      fs.mkdirSync(at("sys/class/net/eth0/device"), { recursive: true });
+      assert.equal(uplink("park"), "ok 1");
+      fs.mkdirSync(at("run/rayos/cg/rayos/net/u0"));
+      fs.writeFileSync(at("run/rayos/uplink/u0/facts"), "192.168.1.5/24 192.168.1.1 none\n");
+      assert.equal(uplink("park"), "ok 1");
+      assert.equal(fs.readFileSync(at("run/rayos/cg/rayos/net/u0/cgroup.kill"), "utf8"), "1\n");
+      assert.ok(!fs.existsSync(at("run/rayos/uplink/u0/facts")));
+      assert.match(fs.readFileSync(at("state/ip"), "utf8"), /link set dev u0 down\n$/u);
+    }),
+});
