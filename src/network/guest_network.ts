@@ -109,8 +109,9 @@ export class GuestNetwork {
       return this.begin(qmp);
     }
     if (await this.#holds(qmp)) return this.begin(qmp);
-    const lease = this.#record?.lease === true;
-    await this.end(lease ? "lease_expired" : "stopped");
+    const { lease = false, ending = null } = this.#record ?? {};
+    if (ending?.keep && !isHeldOff(host, slot)) await this.#next(() => this.#takeWay());
+    else await this.end(ending?.reason ?? (lease ? "lease_expired" : "stopped"));
     this.begin(qmp);
   }
 
@@ -169,14 +170,14 @@ export class GuestNetwork {
   }
 
   async #attend(wish: number): Promise<void> {
-    const { clock } = this.around.host;
+    const { host: { clock }, held } = this.around;
     while (wish === this.#wish) {
-      if (this.#record?.step !== "on") await this.#next(() => this.#giveNow(wish));
+      // A guest that is held lets go of nothing, and does not go on for that.
+      const waits = this.#record !== null && this.#record.step !== "on" && held();
+      if (this.#record?.step !== "on" && !waits) await this.#next(() => this.#giveNow(wish));
       if (this.#record?.step === "on") await this.#watch(wish);
-      else if (this.#decide().decision.give === "nothing") {
-        // A card that was left for later: nothing comes after it any more.
-        if (this.#record !== null) await this.#next(() => this.#take("policy", false));
-        return;
+      else if (!waits && this.#decide().decision.give === "nothing") {
+        if (await this.#next(() => this.#takeLeft(wish))) return;
       }
       // One that fails again and again is tried less and less often.
       const pause = RETRY_MS * 2 ** Math.min(this.#failures, 5);
@@ -184,12 +185,30 @@ export class GuestNetwork {
     }
   }
 
+  /**
+   * Takes what was left for later where nothing comes after it any more: by force where the policy gives
+   * it no longer, and not for a lease that is only spent.
+   *
+   * @returns whether nothing more is to be done
+   */
+  async #takeLeft(wish: number): Promise<boolean> {
+    const record = this.#record;
+    if (record === null || wish !== this.#wish) return true;
+    const { reason, keep } = record.ending ?? { reason: "stopped", keep: false };
+    if (!record.lease || this.around.grant()?.networking !== "provisioning_only") {
+      await this.#take("policy", false);
+      return true;
+    }
+    return await this.#take(reason, keep) || !keep;
+  }
+
   async #giveNow(wish: number): Promise<void> {
     const { host, permit } = this.around;
     const { decision, grant } = this.#decide();
     if (wish !== this.#wish || decision.give === "nothing" || grant === null) return;
     // A card that a guest was slow to let go of is asked for again.
-    if (this.#record !== null && !await this.#take("stopped", true)) return;
+    const reason = this.#record?.ending?.reason ?? "stopped";
+    if (this.#record !== null && !await this.#take(reason, true)) return;
     if (!uplinkIsThere(host)) return;
     const allowed = permit();
     if (allowed === null) return;
@@ -215,7 +234,7 @@ export class GuestNetwork {
     const way = renderWay(grant, given);
     const lease = given.give === "lease";
     const { vm, uuid, slot } = plan;
-    this.#note({ vm, uuid, step: "giving", lease, told: false, process: null, way });
+    this.#note({ vm, uuid, step: "giving", lease, told: false, process: null, way, ending: null });
     // Before anything is given: whatever happens from here on, there is no second one.
     if (lease) spend(host, plan, grant.serial);
     const { exposes } = HOT_DEVICES.network;
@@ -233,7 +252,7 @@ export class GuestNetwork {
     await qmp.command("device_add", undefined, { kind: "network", mac: macOf(key(), uuid) });
     // The kernel's lease began a little later than this.
     this.#endsMs = lease ? began + given.seconds * 1000 : null;
-    this.#note({ vm, uuid, step: "on", lease, told: true, process, way });
+    this.#note({ vm, uuid, step: "on", lease, told: true, process, way, ending: null });
     const reason = lease ? "provisioning" : "policy";
     emit({ type: "network", subject, on: true, reason });
   }
@@ -308,7 +327,7 @@ export class GuestNetwork {
       if (qmp === null || !hasNetworkPort(this.around.plan())) return true;
       if (!await hasCard(qmp).catch(() => false)) return true;
     }
-    if (record !== null) this.#note({ ...record, step: "taking" });
+    if (record !== null) this.#note({ ...record, step: "taking", ending: { reason, keep } });
     this.#endsMs = null;
     // The way first: however slow QEMU and the guest are, nothing passes any more.
     await this.#takeWay();

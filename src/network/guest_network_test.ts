@@ -71,11 +71,11 @@ function desk(grant: NetworkGrant, { deaf = false, weak = false } = {}) {
     if (name === "qom-list") return Promise.resolve(card ? [{ name: "nic0" }] : []);
     log.push(name);
     if (name === "device_add") card = true;
-    if (name === "device_del" && !deaf) card = false;
+    if (name === "device_del" && !state.deaf) card = false;
     return Promise.resolve({});
   };
   const qmp = { command } as unknown as QmpClient;
-  const state = { grant: grant as NetworkGrant | null, provisioned: 0, held: false };
+  const state = { grant: grant as NetworkGrant | null, provisioned: 0, held: false, deaf };
   const network = () =>
     new GuestNetwork({
       host,
@@ -333,4 +333,80 @@ Deno.test("GuestNetwork takes a card that was left for later where the policy gi
   state.grant = { ...ON, networking: "off" };
   await until(log, "told off policy");
   assert.ok(log.includes("killed"), "it does not let it go even then");
+});
+
+Deno.test("GuestNetwork resets no leased guest whose card stayed after a save that was refused for it, and says off by that wish", async () => {
+  const { log, qmp, network, state } = desk(LEASE, { deaf: true });
+  const own = network();
+  own.begin(qmp);
+  await until(log, "told on provisioning");
+  assert.equal(await own.end("stopped", true), false);
+  // It is paused, goes on, and another program finds it.
+  own.begin(qmp);
+  await until(log, "device_del", 2);
+  own.end("stopped", true);
+  const next = network();
+  await next.adopt(qmp);
+  await until(log, "device_del", 4);
+  assert.deepEqual(log.filter((one) => /system_reset|killed|told off/.test(one)), []);
+  state.deaf = false;
+  await until(log, "told off stopped");
+  assert.equal(next.state, "off");
+  const more = log.length;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(log.slice(more), [], "it was the only one");
+});
+
+Deno.test("GuestNetwork takes the card of a spent lease by force where the policy or a person ends it", async () => {
+  const ends: readonly [
+    (own: GuestNetwork, state: { grant: NetworkGrant | null }) => unknown,
+    string,
+  ][] = [
+    [(_, state) => state.grant = { ...LEASE, networking: "off" }, "policy"],
+    [(own) => own.endLease("provisioned"), "provisioned"],
+  ];
+  for (const [end, reason] of ends) {
+    const { log, qmp, network, state } = desk(LEASE, { deaf: true });
+    const own = network();
+    own.begin(qmp);
+    await until(log, "told on provisioning");
+    await own.end("stopped", true);
+    own.begin(qmp);
+    await until(log, "device_del", 2);
+    end(own, state);
+    await until(log, `told off ${reason}`);
+    assert.ok(log.includes("system_reset"));
+  }
+});
+
+Deno.test("GuestNetwork lets no guest that is held go on for a card that was left for later", async () => {
+  const { log, qmp, network, state } = desk(ON, { deaf: true });
+  const own = network();
+  own.begin(qmp);
+  await until(log, "told on policy");
+  await own.end("stopped", true);
+  state.held = true;
+  const before = log.length;
+  own.begin(qmp);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(log.slice(before), []);
+  state.held = false;
+  state.deaf = false;
+  await until(log, "told on policy", 2);
+});
+
+Deno.test("GuestNetwork ends for its first reason what a dead program was taking", async () => {
+  const { host, log, qmp, network } = desk(LEASE);
+  const own = network();
+  own.begin(qmp);
+  await until(log, "told on provisioning");
+  const launcher = host.launcher;
+  // It dies as soon as it has written down what it does.
+  host.launcher = () => {
+    throw new Error("killed");
+  };
+  await assert.rejects(own.endLease("provisioned"), /killed/u);
+  host.launcher = launcher;
+  await network().adopt(qmp);
+  assert.equal(log.at(-1), "told off provisioned");
 });

@@ -5,12 +5,21 @@
  */
 
 import * as v from "valibot";
+import type { NetworkReason } from "../event.ts";
 import type { Host } from "../host/port.ts";
 import { type Slot, slotName } from "../id.ts";
 import { PATHS } from "../permissions.ts";
 
 export const NETWORK_STEPS = ["giving", "on", "taking"] as const;
 export type NetworkStep = typeof NETWORK_STEPS[number];
+
+const REASONS = [
+  "policy",
+  "provisioning",
+  "provisioned",
+  "lease_expired",
+  "stopped",
+] as const satisfies readonly NetworkReason[];
 
 const RECORD = v.strictObject({
   version: v.literal(0),
@@ -24,6 +33,8 @@ const RECORD = v.strictObject({
   process: v.nullable(v.strictObject({ pid: v.number(), startTicks: v.number() })),
   /** The values of the launcher. */
   way: v.string(),
+  /** Why it is taken, and whether the guest's memory is not to be lost by it; null: it is not. */
+  ending: v.nullable(v.strictObject({ reason: v.picklist(REASONS), keep: v.boolean() })),
 });
 export type NetworkRecord = Omit<v.InferOutput<typeof RECORD>, "version">;
 
