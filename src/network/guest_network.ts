@@ -261,6 +261,13 @@ export class GuestNetwork {
   async #watch(wish: number): Promise<void> {
     const { host } = this.around;
     const agent = new ProvisioningAgent(this.around);
+    let asking = false;
+    // Not waited for: a guest whose agent is slow keeps its network no longer for that.
+    const ask = async () => {
+      asking = true;
+      if (await agent.saysSo() && wish === this.#wish) this.around.onProvisioned();
+      asking = false;
+    };
     try {
       for (let looks = 1; wish === this.#wish; looks++) {
         const reason = this.#reasonToEnd();
@@ -271,8 +278,8 @@ export class GuestNetwork {
           await this.#next(() => this.#take(reason, keep));
           return;
         }
-        if (this.#record?.lease && looks % AGENT_EVERY === 0 && await agent.saysSo()) {
-          if (wish === this.#wish) this.around.onProvisioned();
+        if (this.#record?.lease && looks % AGENT_EVERY === 0 && !asking) {
+          void ask().catch((error) => this.#notice(error));
         }
         await host.clock.sleep(WATCH_MS);
       }
@@ -320,7 +327,7 @@ export class GuestNetwork {
   /** Takes it away, proves it and says so. @returns whether nothing is left of it */
   async #take(reason: NetworkReason, keep: boolean): Promise<boolean> {
     const { host, emit, subject, kill, held } = this.around;
-    const { slot } = this.around.plan();
+    const { slot, emulated } = this.around.plan();
     const qmp = this.#qmp;
     const record = this.#record;
     if (record === null && leftOf(host, slot).length === 0) {
@@ -333,7 +340,8 @@ export class GuestNetwork {
     await this.#takeWay();
     let proved = true;
     if (qmp !== null) {
-      proved = await takeCard(qmp, host.clock, { force: !keep, held: held() }).catch(() => false);
+      const asked = { force: !keep, held: held(), emulated };
+      proved = await takeCard(qmp, host.clock, asked).catch(() => false);
     }
     if (!proved && keep) return false;
     if (!proved || leftOf(host, slot).length > 0) {

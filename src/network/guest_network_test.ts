@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { FakeHost } from "../../test/fake_host.ts";
 import { jailAsPlanned } from "../../test/fake_jail.ts";
 import type { HostEvent } from "../event.ts";
+import { FakeConnection } from "../guest/fake_connection.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { ProcessFacts } from "../host/port.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
@@ -75,7 +76,13 @@ function desk(grant: NetworkGrant, { deaf = false, weak = false } = {}) {
     return Promise.resolve({});
   };
   const qmp = { command } as unknown as QmpClient;
-  const state = { grant: grant as NetworkGrant | null, provisioned: 0, held: false, deaf };
+  const state = {
+    grant: grant as NetworkGrant | null,
+    provisioned: 0,
+    held: false,
+    answered: false,
+    deaf,
+  };
   const network = () =>
     new GuestNetwork({
       host,
@@ -90,7 +97,7 @@ function desk(grant: NetworkGrant, { deaf = false, weak = false } = {}) {
       onProvisioned: () => state.provisioned++,
       key: () => new Uint8Array(32),
       held: () => state.held,
-      answered: () => false,
+      answered: () => state.answered,
       kill: () => Promise.resolve(void log.push("killed")),
     });
   return { host, log, events, qmp, network, state };
@@ -409,4 +416,21 @@ Deno.test("GuestNetwork ends for its first reason what a dead program was taking
   host.launcher = launcher;
   await network().adopt(qmp);
   assert.equal(log.at(-1), "told off provisioned");
+});
+
+Deno.test("GuestNetwork ends a lease by the policy while the guest's agent owes an answer", async () => {
+  const { host, log, qmp, network, state } = desk(LEASE);
+  let connected = 0;
+  host.socket = () => (connected++, new FakeConnection());
+  state.answered = true;
+  network().begin(qmp);
+  await until(log, "told on provisioning");
+  for (let turn = 0; turn < 200 && connected === 0; turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert.equal(connected, 1);
+  const began = performance.now();
+  state.grant = { ...LEASE, networking: "off" };
+  await until(log, "told off policy");
+  assert.ok(performance.now() - began < 1_500, "its limit is longer than that");
 });

@@ -9,12 +9,10 @@ import { HOT_DEVICES } from "../guest/hotplug.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { Clock } from "../host/port.ts";
 
-/** Milliseconds. A guest that helps takes a tenth of a second; under emulation some of them. */
-export interface TakingLimits {
-  readonly helpMs: number;
-  readonly resetMs: number;
-}
-export const TAKING: TakingLimits = { helpMs: 3_000, resetMs: 15_000 };
+/** Milliseconds. A guest that helps takes a tenth of a second; without KVM it is some thirty times as slow. */
+const HELP_MS = 3_000;
+const RESET_MS = 15_000;
+const EMULATED = 10;
 
 const POLL_MS = 100;
 const QMP_MS = 5_000;
@@ -39,15 +37,20 @@ async function isGone(qmp: QmpClient, clock: Clock, timeoutMs: number): Promise<
  * which ends what was asked of it.
  *
  * @param held whether the vCPUs are held: such a guest is let go for that long where it is not to be reset
+ * @param emulated whether its CPU is emulated: it has ten times as long then
  * @returns whether the card is gone
  * @throws where QEMU does not answer
  */
 export async function takeCard(
   qmp: QmpClient,
   clock: Clock,
-  { force, held }: { readonly force: boolean; readonly held: boolean },
-  limits: TakingLimits = TAKING,
+  { force, held, emulated }: {
+    readonly force: boolean;
+    readonly held: boolean;
+    readonly emulated: boolean;
+  },
 ): Promise<boolean> {
+  const patience = emulated ? EMULATED : 1;
   const quietly = (error: unknown) => void error;
   if (!await hasCard(qmp)) {
     await qmp.command("netdev_del", QMP_MS).catch(quietly);
@@ -59,10 +62,10 @@ export async function takeCard(
   await qmp.command("netdev_del", QMP_MS).catch(quietly);
   if (held && !force) await qmp.command("cont", QMP_MS);
   // One that is held cannot help, and is not waited for.
-  const gone = held && force ? false : await isGone(qmp, clock, limits.helpMs);
+  const gone = held && force ? false : await isGone(qmp, clock, HELP_MS * patience);
   if (held && !force) await qmp.command("stop", QMP_MS);
   if (gone || !force) return gone;
   // What was asked of a deaf guest is done when its machine begins anew.
   await qmp.command("system_reset", QMP_MS);
-  return await isGone(qmp, clock, limits.resetMs);
+  return await isGone(qmp, clock, RESET_MS * patience);
 }

@@ -38,7 +38,7 @@ function clock(): Clock {
 
 /** What is said before anybody is waited for. */
 const CUT = ["device_del", "set_link", "netdev_del"];
-const RUNS = { force: true, held: false };
+const RUNS = { force: true, held: false, emulated: false };
 
 Deno.test("takeCard of a guest that helps unplugs the card and deletes the netdev", async () => {
   const { qmp, said } = qemu({ helpsAfter: 2, resetHelps: false });
@@ -64,17 +64,17 @@ Deno.test("takeCard says so where nothing helps", async () => {
 Deno.test("takeCard does not wait for a guest whose vCPUs are held", async () => {
   const { qmp, said } = qemu({ helpsAfter: Infinity, resetHelps: true });
   const time = clock();
-  assert.equal(await takeCard(qmp, time, { force: true, held: true }), true);
+  assert.equal(await takeCard(qmp, time, { ...RUNS, held: true }), true);
   assert.deepEqual(said, [...CUT, "system_reset"]);
   assert.ok(time.monoMs() < 1_000);
 });
 
 Deno.test("takeCard before a save resets nobody: a guest that is held is let go for a moment", async () => {
   const helpful = qemu({ helpsAfter: 2, resetHelps: false });
-  assert.equal(await takeCard(helpful.qmp, clock(), { force: false, held: true }), true);
+  assert.equal(await takeCard(helpful.qmp, clock(), { ...RUNS, force: false, held: true }), true);
   assert.deepEqual(helpful.said, [...CUT, "cont", "stop"]);
   const deaf = qemu({ helpsAfter: Infinity, resetHelps: true });
-  assert.equal(await takeCard(deaf.qmp, clock(), { force: false, held: false }), false);
+  assert.equal(await takeCard(deaf.qmp, clock(), { ...RUNS, force: false }), false);
   assert.ok(!deaf.said.includes("system_reset"));
 });
 
@@ -83,4 +83,18 @@ Deno.test("takeCard never sets a link up, and where no card is deletes what may 
   await qmp.command("device_del", undefined, { kind: "network" });
   assert.equal(await takeCard(qmp, clock(), RUNS), true);
   assert.deepEqual(said, ["device_del", "netdev_del"]);
+});
+
+Deno.test("takeCard gives an emulated guest ten times as long, before its reset and after it", async () => {
+  const slow = { helpsAfter: 200, resetHelps: false };
+  for (const emulated of [false, true]) {
+    const { qmp, said } = qemu(slow);
+    const asked = { force: false, held: false, emulated };
+    assert.equal(await takeCard(qmp, clock(), asked), emulated);
+    assert.deepEqual(said, CUT);
+  }
+  const time = clock();
+  const { qmp } = qemu({ helpsAfter: Infinity, resetHelps: false });
+  assert.equal(await takeCard(qmp, time, { ...RUNS, emulated: true }), false);
+  assert.ok(time.monoMs() >= 180_000, `${time.monoMs()} ms`);
 });
