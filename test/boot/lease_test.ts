@@ -1,7 +1,7 @@
 /**
  * A network for the first set-up of a guest, on a real machine: it is on the disk before it is given, it
- * ends by itself, by command and by the guest's word, also where the program is dead or the guest deaf, and
- * there is no second one.
+ * ends by itself, by command, by a save and by the guest's word, also where the program is dead or the guest
+ * deaf, and there is no second one, in this boot or the next.
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
@@ -17,9 +17,15 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
+import { assertReset, startsOf } from "./network/state.ts";
 
-/** Its lease runs out, its lease is ended, it says itself that it is set up, it does not listen. */
-const [EXPIRES, ENDED, SAYS, DEAF] = ["net-0", "net-1", "net-2", "net-3"] as const;
+/**
+ * Its lease runs out, its lease is ended, it says itself that it is set up, it is held, it does not listen,
+ * it is saved.
+ */
+const [EXPIRES, ENDED, SAYS, HELD, DEAF, SAVED] = [
+  ...["net-0", "net-1", "net-2", "net-3", "net-4", "net-5"] as const,
+];
 const PUBLIC = "/probe try 4 public=tcp:93.184.216.34:80";
 const SPENT = (vm: string) => `vm/linux/${vm}/state/network_lease`;
 
@@ -47,14 +53,44 @@ async function leases(t: Deno.TestContext): Promise<void> {
     { networking: "provisioning_only", minutes: 30, autoboot: false },
     { networking: "provisioning_only", minutes: 30, autoboot: false },
     { networking: "provisioning_only", minutes: 30, autoboot: false },
+    // Its kernel takes part in no hot-plugging.
+    {
+      networking: "provisioning_only",
+      minutes: 30,
+      autoboot: false,
+      cmdline: "acpiphp.disable=1",
+    },
+    { networking: "provisioning_only", minutes: 30, autoboot: false },
   ] as const;
-  const disk = await networkedDisk(home, guests);
-  await using run = await startMachine({
-    disks: [{ path: disk }],
-    overlay: await internetOverlay(home),
-    memoryMiB: 3072,
-    extra: TWO_NICS,
+  const disk = await networkedDisk(home, guests, "suspend");
+  const overlay = await internetOverlay(home);
+  const boot = () =>
+    startMachine({ disks: [{ path: disk }], overlay, memoryMiB: 3072, extra: TWO_NICS });
+  await firstBoot(t, await boot());
+  assertClean(disk);
+  for (const vm of [EXPIRES, ENDED, DEAF, SAVED]) {
+    assert.ok(readDataDisk(disk, SPENT(vm)) !== null, vm);
+  }
+
+  await t.step("nor does one in the next boot, whether it begins again or goes on", async () => {
+    await using run = await boot();
+    await showingLines(run, async () => {
+      await run.waitFor("RAYOS_READY mode=normal");
+      await vmCommand(run, "start", EXPIRES, "running");
+      await vmCommand(run, "start", SAVED, "running");
+      await run.waitFor(`vm_loaded vm=${SAVED}`);
+      await run.waitFor(`RAYOS_LINUX_VM_READY vm=${EXPIRES}`, 240_000);
+      await new Promise((resolve) => setTimeout(resolve, 10_000));
+      for (const vm of [EXPIRES, SAVED]) assert.deepEqual(networkLines(run, vm), [], vm);
+      for (const slot of ["00", "05"]) await assertNothingLeft(run, slot);
+      assertEndedInOrder(await finish(run));
+    });
   });
+  assertClean(disk);
+}
+
+async function firstBoot(t: Deno.TestContext, machine: BootRun): Promise<void> {
+  await using run = machine;
   await showingLines(run, async () => {
     await run.waitFor("RAYOS_READY mode=normal");
 
@@ -131,23 +167,45 @@ async function leases(t: Deno.TestContext): Promise<void> {
       await vmCommand(run, "stop", SAYS, "stopped");
     });
 
-    await t.step(
-      "a guest that ignores the request is reset; a held one loses it too",
-      async () => {
-        await vmCommand(run, "start", DEAF, "running");
-        await run.waitFor(`RAYOS_NETWORK:on vm=${DEAF} reason=provisioning`, 240_000);
-        await vmCommand(run, "pause", DEAF, "paused");
-        const { code } = await rayInside(run, `network end-provisioning ${DEAF}`);
-        assert.equal(code, 0);
-        await run.waitFor(`RAYOS_NETWORK:off vm=${DEAF} reason=provisioned`, 60_000);
-        await assertNothingLeft(run, "03");
-        await vmCommand(run, "kill", DEAF, "stopped");
-      },
-    );
+    await t.step("one that is held loses it too", async () => {
+      await vmCommand(run, "start", HELD, "running");
+      await run.waitFor(`RAYOS_NETWORK:on vm=${HELD} reason=provisioning`, 240_000);
+      await vmCommand(run, "pause", HELD, "paused");
+      const { code } = await rayInside(run, `network end-provisioning ${HELD}`);
+      assert.equal(code, 0);
+      await run.waitFor(`RAYOS_NETWORK:off vm=${HELD} reason=provisioned`, 60_000);
+      await assertNothingLeft(run, "03");
+      await vmCommand(run, "kill", HELD, "stopped");
+    });
+
+    await t.step("a guest that ignores the request is reset", async () => {
+      await vmCommand(run, "start", DEAF, "running");
+      await run.waitFor(`RAYOS_NETWORK:on vm=${DEAF} reason=provisioning`, 240_000);
+      await run.waitFor(`RAYOS_LINUX_VM_READY vm=${DEAF}`, 240_000);
+      await askInside(run, `attach ${DEAF} ${DEAF}`, /inside done/u);
+      assert.equal(await startsOf(run, DEAF), 1);
+      const { code } = await rayInside(run, `network end-provisioning ${DEAF}`);
+      assert.equal(code, 0);
+      assert.deepEqual(networkLines(run, DEAF), ["on provisioning", "off provisioned"]);
+      await assertNothingLeft(run, "04");
+      await assertReset(run, DEAF);
+      await vmCommand(run, "kill", DEAF, "stopped");
+    });
+
+    await t.step("a save ends one, and what goes on from it has none", async () => {
+      await vmCommand(run, "start", SAVED, "running");
+      await run.waitFor(`RAYOS_NETWORK:on vm=${SAVED} reason=provisioning`, 240_000);
+      await run.waitFor(`RAYOS_LINUX_VM_READY vm=${SAVED}`, 240_000);
+      await vmCommand(run, "suspend", SAVED, "suspended");
+      assert.deepEqual(networkLines(run, SAVED), ["on provisioning", "off stopped"]);
+      await assertNothingLeft(run, "05");
+      await vmCommand(run, "start", SAVED, "running");
+      await run.waitFor(`vm_loaded vm=${SAVED}`);
+      await new Promise((resolve) => setTimeout(resolve, 10_000));
+      assert.deepEqual(networkLines(run, SAVED), ["on provisioning", "off stopped"]);
+      await assertNothingLeft(run, "05");
+    });
+    // The policy has it saved again at the end of the machine.
     assertEndedInOrder(await finish(run));
   });
-  assertClean(disk);
-  for (const vm of [EXPIRES, ENDED]) {
-    assert.ok(readDataDisk(disk, SPENT(vm)) !== null, vm);
-  }
 }

@@ -26,6 +26,7 @@ import {
 } from "./machine.ts";
 import {
   assertNothing,
+  assertReset,
   assertUnnoticed,
   assertWhole,
   bystander,
@@ -37,6 +38,7 @@ import {
   reachesPublic,
   seenOnHost,
   signalProcesses,
+  startsOf,
 } from "./network/state.ts";
 
 /** It happens to the first; the second must not notice. */
@@ -64,12 +66,6 @@ async function lostPasst(run: BootRun, signal: "KILL" | "STOP", code: string): P
   assert.notDeepEqual(await processesOf(run, "00"), old);
   assert.equal(await reachesPublic(run, VICTIM, `after${signal}`, "/card; "), true);
   await assertUnnoticed(run, before, `unnoticed${signal}`);
-}
-
-/** How often the guest's machine has begun, by its console. */
-async function startsOf(run: BootRun, vm: string): Promise<number> {
-  const text = await fileInside(run, `/var/rayos/vm/linux/${vm}/logs/console.log`);
-  return [...new TextDecoder().decode(text).matchAll(/^guest up/gmu)].length;
 }
 
 /** Waits until a client has an address again. */
@@ -149,17 +145,6 @@ async function disabled(run: BootRun, vm: string): Promise<number> {
   const { code, output } = await rayInside(run, `network disable ${vm}`);
   assert.deepEqual([code, output.trim()], [0, `${vm}: network off`]);
   return performance.now() - began;
-}
-
-/** Asserts that the guest's machine began anew, and came up without a card. */
-async function assertReset(run: BootRun, vm: string): Promise<void> {
-  const end = performance.now() + 240_000;
-  while (await startsOf(run, vm) < 2) {
-    assert.ok(performance.now() < end, `${vm} did not begin anew`);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-  }
-  const said = await inGuest(run, vm, "echo devices $(ls /sys/class/net) end", "anew");
-  assert.match(said, /^devices lo end/mu);
 }
 
 fullTest(

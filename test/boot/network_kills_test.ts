@@ -26,7 +26,9 @@ import {
   seenOnHost,
 } from "./network/state.ts";
 
-const [VICTIM, OTHER, LEASED, LEASED_TOO] = ["net-0", "net-1", "net-2", "net-3"] as const;
+const [VICTIM, OTHER, LEASED, LEASED_TOO, ENDED] = [
+  ...["net-0", "net-1", "net-2", "net-3", "net-4"] as const,
+];
 const CGROUP = "/run/rayos/cg/rayos/net/00";
 
 /** A moment of giving or taking: a word for the script inside that kills the program in it. */
@@ -80,6 +82,18 @@ async function networkIs(run: BootRun, slot: string, wanted: "on" | "off"): Prom
   }
 }
 
+/** Stops the guest and starts it again: it is given nothing. */
+async function assertNoSecond(run: BootRun, vm: string, slot: string): Promise<void> {
+  await vmCommand(run, "stop", vm, "stopped");
+  const again = run.lines.length;
+  await vmCommand(run, "start", vm, "running");
+  await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000, again);
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  assert.deepEqual(networkWords(run, vm, again), []);
+  await assertNothing(run, slot);
+  await vmCommand(run, "stop", vm, "stopped");
+}
+
 fullTest(
   "the program killed at each step of giving and taking a network leaves a whole one or none",
   async (t) => {
@@ -87,6 +101,7 @@ fullTest(
     const disk = await networkedDisk(home, [
       { networking: "on" },
       { networking: "on" },
+      { networking: "provisioning_only", minutes: 30, autoboot: false },
       { networking: "provisioning_only", minutes: 30, autoboot: false },
       { networking: "provisioning_only", minutes: 30, autoboot: false },
     ]);
@@ -150,25 +165,32 @@ fullTest(
             await networkIs(run, slot, "off");
             await assertNothing(run, slot);
             outcomes.push(`lease, ${at}: off (${networkWords(run, vm).join(", ")})`);
-            await vmCommand(run, "stop", vm, "stopped");
-            const again = run.lines.length;
-            await vmCommand(run, "start", vm, "running");
-            await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000, again);
-            await new Promise((resolve) => setTimeout(resolve, 5_000));
-            assert.deepEqual(networkWords(run, vm, again), []);
-            await assertNothing(run, slot);
-            await vmCommand(run, "stop", vm, "stopped");
+            await assertNoSecond(run, vm, slot);
             await unnoticed(from);
           },
         );
       }
+      await t.step("killed while a lease is taken: it is over for the same reason", async () => {
+        await vmCommand(run, "start", ENDED, "running");
+        await run.waitFor(`RAYOS_NETWORK:on vm=${ENDED} reason=provisioning`, 240_000);
+        await run.waitFor(`RAYOS_LINUX_VM_READY vm=${ENDED}`, 240_000);
+        const words = `network end-provisioning ${ENDED}`;
+        const from = await killed(run, step("04", "taking"), words);
+        await networkIs(run, "04", "off");
+        await assertNothing(run, "04");
+        const said = networkWords(run, ENDED, from);
+        outcomes.push(`lease, taking: off (${said.join(", ")})`);
+        assert.deepEqual(said, ["off provisioned"]);
+        await assertNoSecond(run, ENDED, "04");
+        await unnoticed(from);
+      });
       await askInside(run, `attach ${OTHER} ${OTHER}`, /inside done/u);
       await inGuest(run, OTHER, "/card", "card");
       assert.equal(await reachesPublic(run, OTHER, "other"), true);
       assertEndedInOrder(await finish(run));
     });
     assertClean(disk);
-    for (const vm of [LEASED, LEASED_TOO]) {
+    for (const vm of [LEASED, LEASED_TOO, ENDED]) {
       assert.ok(readDataDisk(disk, `vm/linux/${vm}/state/network_lease`) !== null, vm);
     }
     console.log(`killed ${outcomes.length} times:\n  ${outcomes.join("\n  ")}`);

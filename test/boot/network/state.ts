@@ -109,3 +109,20 @@ export function networkWords(run: BootRun, vm: string, from = 0): string[] {
     .filter((line) => line.fields["vm"] === vm && line.event.startsWith("RAYOS_NETWORK"))
     .map((line) => `${line.event.split(":")[1]} ${line.fields["reason"]}`);
 }
+
+/** How often the guest's machine has begun, by its console. */
+export async function startsOf(run: BootRun, vm: string): Promise<number> {
+  const text = await fileInside(run, `/var/rayos/vm/linux/${vm}/logs/console.log`);
+  return [...new TextDecoder().decode(text).matchAll(/^guest up/gmu)].length;
+}
+
+/** Asserts that the guest's machine began anew, and came up without a card. */
+export async function assertReset(run: BootRun, vm: string): Promise<void> {
+  const end = performance.now() + 240_000;
+  while (await startsOf(run, vm) < 2) {
+    assert.ok(performance.now() < end, `${vm} did not begin anew`);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+  const said = await inGuest(run, vm, "echo devices $(ls /sys/class/net) end", "anew");
+  assert.match(said, /^devices lo end/mu);
+}
