@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { type IPv4Range, liesIn, rangeOf } from "../policy/ipv4_range.ts";
 import { PASST_FILTER_SHA256 } from "../seccomp/passt.ts";
 import type { NetworkDecision, NetworkGrant } from "./lease.ts";
 
@@ -27,11 +28,6 @@ export function leadsAsFar(one: string, other: string): boolean {
   return places(one).join("\n") === places(other).join("\n");
 }
 
-interface Range {
-  readonly first: number;
-  readonly prefix: number;
-}
-
 /**
  * IPv4 networks as nft takes them: none inside another one, and each written with its first address.
  *
@@ -39,26 +35,14 @@ interface Range {
  */
 export function wholeNetworks(networks: readonly string[]): string[] {
   const ranges = networks.map(rangeOf).sort((a, b) => a.prefix - b.prefix || a.first - b.first);
-  const kept: Range[] = [];
+  const kept: IPv4Range[] = [];
   for (const one of ranges) {
-    if (!kept.some((other) => first(one.first, other.prefix) === other.first)) kept.push(one);
+    if (!kept.some((other) => liesIn(one, other))) kept.push(one);
   }
   return kept.map(({ first, prefix }) => {
     const parts = [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256);
     return `${parts.join(".")}/${prefix}`;
   });
-}
-
-function rangeOf(network: string): Range {
-  const [address = "", prefix = ""] = network.split("/");
-  const number = address.split(".").reduce((all, part) => all * 256 + Number(part), 0);
-  return { first: first(number, Number(prefix)), prefix: Number(prefix) };
-}
-
-/** The first address of the network of that prefix around an address. */
-function first(address: number, prefix: number): number {
-  const size = 2 ** (32 - prefix);
-  return Math.floor(address / size) * size;
 }
 
 /**

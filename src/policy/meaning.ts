@@ -6,6 +6,7 @@
 import { type DataPath, overlaps, ownedBy, type PathFault } from "../data_path.ts";
 import type { VmId } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
+import { liesIn, rangeOf } from "./ipv4_range.ts";
 import type { MeaningRule } from "./meaning_rules.ts";
 import { fillPath, VM_ID_SLOT } from "./policy.ts";
 import { type NamedPath, networkingOf, pathsOf, type ProfileEntry, profilesOf } from "./resolve.ts";
@@ -45,6 +46,7 @@ export function checkMeaning(
   checkLimits(document, profiles, report);
   checkNames(profiles, report);
   checkFiles(profiles, report);
+  checkPrivate(document, report);
   if (new Set(document.presentation.allow).size < document.presentation.allow.length) {
     report("meaning.twice", ["presentation", "allow"], {
       expected: "each word once",
@@ -53,6 +55,21 @@ export function checkMeaning(
     });
   }
   return issues;
+}
+
+/** Those of RFC 1918 and RFC 6598: all else is open to guests anyway, or to nobody. */
+const PRIVATE = ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"];
+
+function checkPrivate(document: PolicyDocument, report: Report): void {
+  const ranges = PRIVATE.map(rangeOf);
+  document.network.allow_private.forEach((network, index) => {
+    if (ranges.some((one) => liesIn(rangeOf(network), one))) return;
+    report("meaning.private_network", ["network", "allow_private", index], {
+      expected: `a network within ${PRIVATE.join(", ")}`,
+      found: network,
+      hint: "name the private networks that guests may reach, or none",
+    });
+  });
 }
 
 function checkProfile(

@@ -22,6 +22,8 @@ export const MEANING_RULES = {
   "meaning.limits_above_whole":
     "The enabled profiles that can run at once have no more memory than all guests together.",
   "meaning.file_twice": "A profile names no file or folder twice, nor one inside the other.",
+  "meaning.private_network":
+    "A network of `network.allow_private` lies in 10/8, 100.64/10, 172.16/12 or 192.168/16.",
   "meaning.twice": "`presentation.allow` has each word once.",
   "meaning.profile_unused":
     "A profile under `profiles` is named by a record of the registry (a warning).",

@@ -80,6 +80,29 @@ Deno.test("parsePolicy finds each fault of sense", () => {
   assert.deepEqual(faults(V + one), []);
 });
 
+Deno.test("parsePolicy lets guests be given private networks and no others", () => {
+  const found = (...networks: string[]) =>
+    faults(`${V}network.allow_private = [${networks.map((one) => `"${one}"`).join(", ")}]\n`);
+  const good = [
+    "10.0.0.0/8",
+    "10.255.255.255/32",
+    "100.127.0.0/16",
+    "172.31.1.0/24",
+    "192.168.0.0/16",
+  ];
+  assert.deepEqual(found(...good), []);
+  for (
+    const one of [
+      ...["0.0.0.0/0", "0.0.0.0/1", "127.0.0.0/8", "10.0.0.0/7", "198.18.0.0/15", "198.0.0.0/8"],
+      ...["172.32.0.0/16", "100.128.0.0/16", "169.254.169.254/32", "224.0.0.0/4", "9.9.9.9/32"],
+    ]
+  ) {
+    assert.deepEqual(found("10.0.0.0/8", one), [
+      "meaning.private_network network.allow_private[1] 2:40",
+    ]);
+  }
+});
+
 Deno.test("parsePolicy holds every path to the rules, after {vm_id} is replaced", () => {
   const disk = (path: string) => `${V}[linux]\nvm_id = "a"\nstorage.root_disk = "${path}"\n`;
   const rule = (path: string) => faults(disk(path)).map((one) => one.split(" ")[0]);

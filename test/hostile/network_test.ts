@@ -76,6 +76,13 @@ const PLANS: readonly [what: string, plan: string, refusal: string][] = [
     GOOD.replace("10.7.0.0/16", "198.18.0.0/15"),
     "net.allow",
   ],
+  ...["198.0.0.0/8", "198.19.5.0/24", "128.0.0.0/1", "0.0.0.0/1", "126.0.0.0/7", "1.2.3.4/5"].map(
+    (network): [string, string, string] => [
+      `${network} as allowed, which has some of them`,
+      GOOD.replace("10.7.0.0/16", network),
+      "net.allow",
+    ],
+  ),
   ["everything as allowed", GOOD.replace("10.7.0.0/16", "0.0.0.0/0"), "net.allow"],
   ["an allowed set with a rule in it", GOOD.replace("/16", "/16 } accept"), "net.allow"],
   ["another filter", GOOD.replace(HASH, "0".repeat(64)), "net.seccomp"],
@@ -93,7 +100,10 @@ Deno.test({
         fs.writeFileSync(at("run/rayos/plan/00.net"), plan, { mode: 0o600 });
         return run(["/usr/lib/rayos/net", "give", "0"])[0];
       };
-      assert.match(give(GOOD), /^fault net\.no_uplink namespace/, "nothing stands against it");
+      for (const network of ["10.7.0.0/16", "198.16.0.0/15", "198.20.0.0/14", "128.0.0.0/2"]) {
+        const said = give(GOOD.replace("10.7.0.0/16", network));
+        assert.match(said, /^fault net\.no_uplink namespace/, `nothing stands against ${network}`);
+      }
       for (const [what, plan, refusal] of PLANS) {
         assert.equal(give(plan).split(" ").slice(0, 2).join(" "), `fault ${refusal}`, what);
       }
