@@ -70,6 +70,14 @@ const INWARD: Readonly<Record<string, string>> = {
   in_to_namespace: "tcp:198.18.0.2:80",
 };
 
+/**
+ * A port of UDP that the guest uses: the resolver answers at it, and somebody else speaks to it, whom passt
+ * itself would let through.
+ */
+const PORT = 40_000;
+const HEARD = { in_udp_answer: true, in_udp: false } as const;
+const ANYBODY = "93.184.216.34";
+
 /** What network devices a guest sees. */
 const DEVICES = "echo devices $(ls /sys/class/net) end";
 
@@ -93,7 +101,17 @@ async function tryAll(run: BootRun, mark: string): Promise<Map<string, boolean>>
     `${nsenter("/run/internet", `/usr/lib/probe try 6 ${words(INWARD)}`)} > /run/inward`,
   );
   const inward = new TextDecoder().decode(await fileInside(run, "/run/inward"));
-  return new Map([...reached(out), ...reached(inward)]);
+  return new Map([...reached(out), ...reached(inward), ...FULL ? await heard(run, mark) : []]);
+}
+
+/** Whom the guest hears at its port while it speaks to the resolver from there. */
+async function heard(run: BootRun, mark: string): Promise<Map<string, boolean>> {
+  const hears = `/probe hear 30 ${PORT} in_udp=udp:${RESOLVER}:53`;
+  await inGuest(run, GUEST, `(${hears} > /run/heard 2>&1 < /dev/null &)`, `${mark}hears`);
+  const says =
+    `/usr/lib/probe say 6 ${ANYBODY} udp:${UPLINK_ADDRESS}:${PORT} udp:198.18.0.2:${PORT}`;
+  await inside(run, nsenter("/run/internet", says));
+  return reached(await inGuest(run, GUEST, "sleep 30; cat /run/heard", `${mark}heard`));
 }
 
 Deno.test("a guest reaches what the policy names and nothing else, and one without a network has none", async (t) => {
@@ -131,6 +149,7 @@ Deno.test("a guest reaches what the policy names and nothing else, and one witho
       const expected = Object.fromEntries([
         ...Object.keys(OPEN).map((name) => [name, true]),
         ...Object.keys({ ...SHUT, ...INWARD }).map((name) => [name, false]),
+        ...FULL ? Object.entries(HEARD) : [],
       ]);
       assert.deepEqual(
         Object.fromEntries([...found].sort()),

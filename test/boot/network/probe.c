@@ -2,6 +2,9 @@
 // test guest and on the host's image.
 //   probe try <seconds> <name>=<tcp|udp>:<address>:<port>...   one line each: "reach <name> open|shut <why>"
 //   probe serve <tcp|udp>:<address>:<port>...                   answers "hello" until it is killed
+//   probe hear <seconds> <own port> <name>=udp:<address>:<port>  speaks to that place from that port, and says as `try`
+//                                       does whether it answered (<name>_answer) and whether a third one was heard (<name>)
+//   probe say <seconds> <own address> udp:<address>:<port>...   is that third one, from its port 53
 // All at once, and one process: each costs much under nested emulation.
 #include <arpa/inet.h>
 #include <errno.h>
@@ -129,10 +132,52 @@ static int serve(int count, char **words) {
   }
 }
 
+static int spoken(const char *own, int port) {
+  struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons(port)};
+  int fd = socket(AF_INET, SOCK_DGRAM, 0), yes = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  if (inet_pton(AF_INET, own, &from.sin_addr) != 1 || bind(fd, (void *)&from, sizeof from) != 0) return -1;
+  return fd;
+}
+
+static int hear(int seconds, int port, char *word) {
+  struct target to;
+  if (parse(word, &to, 1) != 0) return 2;
+  struct pollfd one = {.fd = spoken("0.0.0.0", port), .events = POLLIN};
+  if (one.fd < 0) return 3;
+  int answered = 0, third = 0;
+  for (long end = now() + seconds * 1000L; !(answered && third) && now() < end;) {
+    // Again and again, so that the way back stays open.
+    sendto(one.fd, "hi\n", 3, 0, (void *)&to.at, sizeof to.at);
+    if (poll(&one, 1, 500) <= 0) continue;
+    char text[8] = "";
+    if (recv(one.fd, text, sizeof text - 1, 0) != 5) continue;
+    answered |= strcmp(text, "hello") == 0;
+    third |= strcmp(text, "third") == 0;
+  }
+  printf("reach %s_answer %s\n", to.name, answered ? "open" : "shut");
+  printf("reach %s %s\n", to.name, third ? "open" : "shut");
+  return 0;
+}
+
+static int say(int seconds, const char *own, int count, char **words) {
+  struct target to[MOST];
+  for (int n = 0; n < count; n++)
+    if (parse(words[n], &to[n], 0) != 0) return 2;
+  int fd = spoken(own, 53);
+  if (fd < 0) return 3;
+  for (long end = now() + seconds * 1000L; now() < end; usleep(200000))
+    for (int n = 0; n < count; n++) sendto(fd, "third", 5, 0, (void *)&to[n].at, sizeof to[n].at);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IONBF, 0);
   if (argc > 3 && strcmp(argv[1], "try") == 0 && argc - 3 <= MOST)
     return try(argc - 3, argv + 3, atoi(argv[2]));
   if (argc > 2 && strcmp(argv[1], "serve") == 0 && argc - 2 <= MOST) return serve(argc - 2, argv + 2);
+  if (argc == 5 && strcmp(argv[1], "hear") == 0) return hear(atoi(argv[2]), atoi(argv[3]), argv[4]);
+  if (argc > 4 && strcmp(argv[1], "say") == 0 && argc - 4 <= MOST)
+    return say(atoi(argv[2]), argv[3], argc - 4, argv + 4);
   return 2;
 }
