@@ -299,6 +299,7 @@ fullTest(
         await addressForgotten(run);
         assert.equal(await reachesPublic(run, OTHER, "without"), false);
         await run.qmp("device_add", NEAR_NIC);
+        await run.waitFor("fault stage=network code=network.nic_outside", 120_000, from);
         await run.waitFor("uplink_back nic=u0", 180_000, from);
         await addressAgain(run);
         assert.equal(await reachesPublic(run, OTHER, "another"), true);
