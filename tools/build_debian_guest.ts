@@ -17,6 +17,8 @@ export const DEBIAN_POLICY = `${PROJECT}/tools/debian_guest_policy.toml`;
 const OUT = `${PROJECT}/build/guest-debian`;
 const PACKAGES = [
   ...["systemd-sysv", "dbus", "udev", "qemu-guest-agent"],
+  // hwclock(8), without which the agent sets no clock.
+  ...["util-linux-extra"],
   ...["linux-image-cloud-amd64", "initramfs-tools", "zstd"],
 ];
 const ROOT_MIB = 1536;

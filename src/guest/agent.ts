@@ -86,7 +86,8 @@ export class AgentClient {
   async setTime(wall: Date, timeoutMs: number): Promise<boolean> {
     // Nanoseconds since 1970: more digits than a number of JavaScript holds.
     const request = `{"execute":"guest-set-time","arguments":{"time":${wall.getTime()}000000}}`;
-    const reads = (message: unknown) => v.is(DONE_REPLY, message) ? true : null;
+    const reads = (message: unknown) =>
+      v.is(DONE_REPLY, message) ? true : v.is(ERROR_REPLY, message) ? false : null;
     return await this.#ask(request, reads, timeoutMs);
   }
 

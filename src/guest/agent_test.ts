@@ -51,6 +51,15 @@ Deno.test("AgentClient sets the time in nanoseconds, and believes no other answe
   }
 });
 
+Deno.test("AgentClient takes an agent's error for a clock that was not set, at once", async () => {
+  const connection = new FakeConnection();
+  connection.onWrite = () =>
+    connection.feed('{"error":{"class":"GenericError","desc":"this feature is not supported"}}\n');
+  const client = new AgentClient(connection);
+  assert.equal(await client.setTime(new Date(0), 60_000), false);
+  client.close();
+});
+
 Deno.test("AgentClient takes the agent's error at the byte that clears its parser for no answer", async () => {
   const connection = new FakeConnection();
   // As qemu-ga 7.2 answers: each 0xFF is an error of its own, before the answer.

@@ -118,6 +118,7 @@ async function awaitLoaded({ host, qmp, stallMs = STALL_MS }: LoadRequest): Prom
  * @param agent null where the guest has none: then its clock is its own affair
  * @param wall null where the host does not trust its own clock: then nothing is set
  * @returns whether the guest's agent says that it set its clock
+ * @throws Fault `guest.clock` where the agent was asked and does not say so
  */
 export async function correctClock(
   qmp: QmpClient,
@@ -126,5 +127,11 @@ export async function correctClock(
 ): Promise<boolean> {
   await qmp.command("rtc-reset-reinjection");
   if (agent === null || wall === null) return false;
-  return await agent.setTime(wall, AGENT_MS);
+  if (await agent.setTime(wall, AGENT_MS)) return true;
+  throw new Fault(
+    "guest",
+    "guest.clock",
+    "its agent did not say that it set the clock, which may be late by the time that its memory lay on " +
+      "the disk; the agent needs hwclock in the guest (Debian 12: package util-linux-extra)",
+  );
 }

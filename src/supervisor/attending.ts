@@ -47,7 +47,11 @@ export function attendGuest(of: Attended): void {
   void watchQmp(host, qmp, wanted).then((silent) => silent ? of.onSilence() : undefined);
   void attendConsole(host, plan, of.takeConsole).catch(lost("console"));
   if (of.answered) return;
-  void awaitAgent(host, plan, wanted, correct ?? undefined)
+  // A clock that is late is told of; the guest is ready all the same.
+  const first = async (agent: AgentClient) => {
+    await correct?.(agent).catch(lost("clock"));
+  };
+  void awaitAgent(host, plan, wanted, first)
     .then((answered) => answered ? of.onAgent() : undefined).catch(lost("agent"));
 }
 
@@ -71,7 +75,7 @@ async function awaitAgent(
   host: Host,
   plan: LaunchPlan,
   wanted: () => boolean,
-  first: (agent: AgentClient) => Promise<unknown> = () => Promise.resolve(),
+  first: (agent: AgentClient) => Promise<unknown>,
 ): Promise<boolean> {
   if (!plan.devices.some((one) => one.device === "agent")) return false;
   const path = socketPath(plan.slot, "agent");

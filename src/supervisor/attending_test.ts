@@ -56,3 +56,13 @@ Deno.test("attendGuest sets the clock of a guest that stood still at once, and a
 Deno.test("attendGuest leaves the clock of a guest alone that did not stand still", async () => {
   assert.deepEqual(await attended({ correctClock: null }), ["ready"]);
 });
+
+Deno.test("attendGuest tells of a clock that the agent did not set, and the guest is ready", async () => {
+  const lost: string[] = [];
+  const done = await attended({
+    correctClock: (agent) => agent === null ? Promise.resolve() : Promise.reject(new Error("no")),
+    onLost: (what, error) => void lost.push(`${what}: ${(error as Error).message}`),
+  });
+  assert.deepEqual(done, ["ready"]);
+  assert.deepEqual(lost, ["clock: no"]);
+});

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Fault } from "../../src/fault.ts";
 import type { Slot, VmId } from "../../src/id.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
 import type { LaunchPlan } from "../../src/plan/launch_plan.ts";
@@ -437,4 +438,10 @@ Deno.test("correctClock has QEMU forget the ticks that were missed, and the agen
     assert.ok(qemu.commands.includes("rtc-reset-reinjection"));
   }
   assert.deepEqual(times, [wall]);
+  const refusing = { setTime: () => Promise.resolve(false) };
+  const qmp = await new FakeQemu(cutHost(), plan, "memory").qmp();
+  await assert.rejects(
+    correctClock(qmp, refusing, wall),
+    (error) => error instanceof Fault && error.code === "guest.clock",
+  );
 });
