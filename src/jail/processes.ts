@@ -1,8 +1,10 @@
 /**
- * Who is in a cgroup, as the kernel says (cgroup v2, cgroup.procs).
+ * Who is in a cgroup, and whether one of them is held by a signal, as the kernel says (cgroup v2,
+ * cgroup.procs; proc(5), State in status).
  */
 
 import type { Host } from "../host/port.ts";
+import { PATHS } from "../permissions.ts";
 
 const LIMIT = 64 * 1024;
 
@@ -10,4 +12,10 @@ const LIMIT = 64 * 1024;
 export function processesIn(host: Pick<Host, "readText">, cgroup: string): number[] {
   const text = host.readText(`${cgroup}/cgroup.procs`, LIMIT) ?? "";
   return text.split("\n").filter((line) => line !== "").map(Number);
+}
+
+/** Whether a process is held by a signal: it is there, and does nothing more. */
+export function isStopped(host: Pick<Host, "readText">, pid: number): boolean {
+  const status = host.readText(`${PATHS.proc}/${pid}/status`, LIMIT) ?? "";
+  return /^State:\t[Tt]/mu.test(status);
 }

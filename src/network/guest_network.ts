@@ -11,6 +11,7 @@ import { HOT_DEVICES } from "../guest/hotplug.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { Host } from "../host/port.ts";
 import { slotName } from "../id.ts";
+import { isStopped } from "../jail/processes.ts";
 import { PATHS } from "../permissions.ts";
 import { hasNetworkPort, type LaunchPlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
@@ -28,7 +29,6 @@ import {
 } from "./record.ts";
 import { readSpent, spend } from "./spent.ts";
 import { hasCard, takeCard } from "./taking.ts";
-import { isStopped } from "./uplink.ts";
 import { leadsAsFar, macOf, renderWay } from "./way.ts";
 
 /** Milliseconds. */

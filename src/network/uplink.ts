@@ -4,7 +4,7 @@
  */
 
 import type { Host } from "../host/port.ts";
-import { processesIn } from "../jail/processes.ts";
+import { isStopped, processesIn } from "../jail/processes.ts";
 import { PATHS } from "../permissions.ts";
 
 const TEXT_LIMIT = 64 * 1024;
@@ -36,12 +36,6 @@ export function nicsOutside(host: Host): string[] {
 /** Whether any DHCP client runs. */
 export function clientsRun(host: Host): boolean {
   return host.list(FOLDER).some((nic) => processesIn(host, clientCgroup(nic)).length > 0);
-}
-
-/** Whether a process is held by a signal (proc(5), State in status). */
-export function isStopped(host: Host, pid: number): boolean {
-  const status = host.readText(`${PATHS.proc}/${pid}/status`, TEXT_LIMIT) ?? "";
-  return /^State:\t[Tt]/mu.test(status);
 }
 
 /** Each NIC that was ever found, and what is wrong with it; null: nothing. */

@@ -11,6 +11,7 @@ import { HOT_DEVICES } from "../guest/hotplug.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { FileFacts, Host } from "../host/port.ts";
 import { slotName, uidOf } from "../id.ts";
+import { isStopped } from "../jail/processes.ts";
 import { PATHS } from "../permissions.ts";
 import { checkGuestFile, checkGuestFolder } from "../plan/file_check.ts";
 import type { LaunchPlan, PlannedShare } from "../plan/launch_plan.ts";
@@ -292,7 +293,10 @@ export class GuestShares {
     const { host, gives, plan } = this.around;
     const planned = this.#planned[share];
     if (planned === undefined || !gives(planned)) return "policy";
-    if (shareProcesses(host, plan().slot, share).length > 0) return null;
+    const pids = shareProcesses(host, plan().slot, share);
+    // Whoever takes it says so.
+    if (pids.some((pid) => isStopped(host, pid))) return "died";
+    if (pids.length > 0) return null;
     this.#notice(
       shareFault(
         "share.gone",
@@ -301,6 +305,17 @@ export class GuestShares {
       ),
     );
     return "died";
+  }
+
+  /** Ends who serves it where that one is stopped, and says so. @returns whether it was */
+  async #endStopped(share: number): Promise<boolean> {
+    const { host, plan } = this.around;
+    const pids = shareProcesses(host, plan().slot, share);
+    if (!pids.some((pid) => isStopped(host, pid))) return false;
+    const why = `virtiofsd of ${this.#planned[share]?.tag ?? share} is stopped`;
+    this.#notice(shareFault("share.stopped", why, "it is ended; the guest goes on without it"));
+    await this.#launch("take", share).catch((error) => this.#notice(error));
+    return true;
   }
 
   /** Takes it away, proves it and says so. @returns whether nothing is left of it */
@@ -316,13 +331,16 @@ export class GuestShares {
       return true;
     }
     if (record !== undefined) this.#note({ ...record, step: "taking" });
+    // One that is stopped would have QEMU wait for its word (vhost-user, GET_VRING_BASE) as soon as the
+    // guest lets the device go.
+    const stopped = await this.#endStopped(share);
     // What the policy does not give is served to no guest that takes its time.
-    if (reason === "policy") {
+    if (reason === "policy" && !stopped) {
       await this.#launch("take", share).catch((error) => this.#notice(error));
     }
     const unplugged = qmp === null ||
       await unplugShare(qmp, host.clock, share, { held: held(), keep }).catch(() => false);
-    if (!unplugged && keep) {
+    if (!unplugged && keep && !stopped && !await this.#endStopped(share)) {
       if (record !== undefined) this.#note(record);
       return false;
     }

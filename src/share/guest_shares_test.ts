@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
+import { DATA_DEVICE, jailAsPlanned } from "../../test/fake_jail.ts";
 import type { DataPath } from "../data_path.ts";
 import type { HostEvent } from "../event.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { Host } from "../host/port.ts";
+import { PATHS } from "../permissions.ts";
 import { subjectOf } from "../plan/launch_plan.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import { GuestShares } from "./guest_shares.ts";
 import { renderShare } from "./values.ts";
+import { servingSpec } from "./virtiofsd.ts";
 
 const SHARE = {
   tag: "docs",
@@ -15,6 +18,17 @@ const SHARE = {
   quotaMib: 64,
 };
 const PLAN = samplePlan({ shares: [SHARE] });
+
+/** Its server as the kernel shows one that is as planned. */
+const SERVING = {
+  ...jailAsPlanned(servingSpec({ plan: PLAN, share: 0, planned: SHARE }), () => {
+    throw new Error("it has no file of the guest's");
+  }),
+  pid: 77,
+  mountinfo: `9 1 ${DATA_DEVICE} /${SHARE.path} / ` +
+    "ro,nosuid,nodev,noexec,relatime,nosymfollow - ext4 /dev/vda rw",
+};
+const HOST_MOUNTS = `8 1 ${DATA_DEVICE} / /var/rayos rw - ext4 /dev/vda rw`;
 
 const RECORD = "/run/rayos/share/00.json";
 
@@ -34,6 +48,9 @@ function world(
     helps = true,
     plugged = false,
     server = false,
+    served = false,
+    signal = "",
+    stoppedAt = 2_000,
     record = "",
     gives = true,
   } = {},
@@ -45,18 +62,24 @@ function world(
   let there = plugged;
   const files = new Map<string, string>();
   if (record !== "") files.set(RECORD, record);
+  if (served) files.set(`${PATHS.proc}/1/mountinfo`, HOST_MOUNTS);
+  // It serves for a while, then it gets that signal.
+  const state = () => signal === "STOP" && now >= stoppedAt ? "T (stopped)" : "S (sleeping)";
+  const processes = () => server && !(signal === "KILL" && now >= stoppedAt) ? "77\n" : "";
   const facts = (type: string) => ({ type, uid: 0, links: 1, device: 1, inode: 2, size: 0 });
   const host = {
     clock: {
       monoMs: () => now,
-      // Whoever watches over a share waits for a second, which never passes here.
+      // Whoever watches over a share waits for a second, which passes here until the fourth one alone.
       sleep: (ms: number) => {
         now += ms;
-        return ms === 1_000 ? new Promise<void>(() => {}) : Promise.resolve();
+        const never = ms === 1_000 && (signal === "" || now > 4_000);
+        return never ? new Promise<void>(() => {}) : Promise.resolve();
       },
     },
     readText: (path: string) => {
-      if (path.endsWith("/cgroup.procs")) return server ? "77\n" : null;
+      if (path.endsWith("/cgroup.procs")) return processes();
+      if (path === `${PATHS.proc}/77/status`) return `Name:\tvirtiofsd\nState:\t${state()}\n`;
       return files.get(path) ?? null;
     },
     lstat: (path: string) => {
@@ -64,7 +87,10 @@ function world(
       if (path.startsWith("/var/rayos")) return facts("directory");
       return files.has(path) ? facts("file") : null;
     },
-    processFacts: () => null,
+    processFacts: (pid: number) => {
+      if (!served) return null;
+      return pid === 77 ? SERVING : { namespaces: {} };
+    },
     list: () => [],
     put: () => {},
     makeDirectory: () => {},
@@ -73,6 +99,7 @@ function world(
     launch: (name: string, args: string[]) => {
       launched.push([name, ...args].join(" "));
       const words = args[0] === "give" ? launcher : ["ok"];
+      said.push(args[0] ?? "");
       if (args[0] === "take") server = false;
       return Promise.resolve({ code: words[0] === "ok" ? 0 : 1, words });
     },
@@ -215,6 +242,56 @@ Deno.test("GuestShares serves nothing to a guest that takes its time over what t
   await shares.end("policy");
   assert.ok(said.includes("device_del"));
   assert.equal(launched[cut - 1], "share take 0 0", "it was cut off before the guest was asked");
+});
+
+/** A share that serves when the program is started, and whose server gets that signal a little later. */
+async function lost(signal: "KILL" | "STOP", helps: boolean) {
+  const served = { record: recorded("on"), server: true, served: true, plugged: true };
+  const all = world({ ...served, signal, helps });
+  await all.shares.adopt(all.qmp);
+  assert.deepEqual(all.shares.tags, ["docs"]);
+  for (let turns = 0; turns < 500; turns++) await Promise.resolve();
+  return { ...all, order: all.said.filter((one) => ["take", "device_del"].includes(one)) };
+}
+
+Deno.test("GuestShares takes a share whose server has ended, or is stopped, and says which", async () => {
+  for (const [signal, code] of [["KILL", "share.gone"], ["STOP", "share.stopped"]] as const) {
+    const { shares, events } = await lost(signal, true);
+    assert.deepEqual(codes(events), [code]);
+    assert.deepEqual(events.flatMap((one) => one.type === "share" ? [one.reason] : []), ["died"]);
+    assert.deepEqual(shares.tags, []);
+  }
+});
+
+Deno.test("GuestShares ends a server that is stopped before the device is asked for, which waits for it", async () => {
+  assert.deepEqual((await lost("STOP", true)).order, ["take", "device_del", "take"]);
+  const { events, order } = await lost("STOP", false);
+  assert.deepEqual(order, ["take", "device_del", "take"]);
+  assert.deepEqual(codes(events).slice(0, 2), ["share.stopped", "share.left"]);
+});
+
+Deno.test("GuestShares leaves no server that is stopped to a guest that is to be saved and keeps its device", async () => {
+  const orders = { 0: ["take", "device_del"], 10_000: ["device_del", "take"] };
+  for (const [stoppedAt, asked] of Object.entries(orders)) {
+    const served = {
+      record: recorded("on"),
+      server: true,
+      served: true,
+      plugged: true,
+      helps: false,
+    };
+    const { shares, qmp, events, said } = world({
+      ...served,
+      signal: "STOP",
+      stoppedAt: Number(stoppedAt),
+    });
+    await shares.adopt(qmp);
+    assert.equal(await shares.end("suspending", true), false);
+    assert.deepEqual(codes(events), ["share.stopped", "share.left"]);
+    const order = said.filter((one) => ["take", "device_del"].includes(one));
+    assert.deepEqual(order.slice(0, 2), asked);
+    assert.deepEqual(shares.tags, []);
+  }
 });
 
 Deno.test("renderShare gives the launcher values alone", () => {

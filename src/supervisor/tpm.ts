@@ -3,7 +3,7 @@
  * did. The launcher starts it and QEMU's end ends it; nothing here does.
  */
 
-import { processesIn } from "../jail/processes.ts";
+import { isStopped, processesIn } from "../jail/processes.ts";
 import { Fault } from "../fault.ts";
 import type { Host } from "../host/port.ts";
 import type { Slot, VmId } from "../id.ts";
@@ -21,7 +21,7 @@ export function tpmProcesses(host: Host, slot: Slot): number[] {
 }
 
 /**
- * Waits until the guest's TPM is gone; a guest cannot go on without it, nor be given another one.
+ * Waits until the guest's TPM is gone, or stopped; a guest cannot go on without it, nor be given another one.
  *
  * @param wanted whether it still matters
  * @param end ends the guest for that fault; then whoever begins guests again is told
@@ -33,16 +33,20 @@ export async function watchTpm(
   end: (fault: Fault) => Promise<void>,
 ): Promise<void> {
   if (plan.tpm === null) return;
+  let pids: number[];
+  let stopped: boolean;
   do {
     await host.clock.sleep(WATCH_PAUSE_MS);
     if (!wanted()) return;
-  } while (tpmProcesses(host, plan.slot).length > 0);
+    pids = tpmProcesses(host, plan.slot);
+    stopped = pids.some((pid) => isStopped(host, pid));
+  } while (pids.length > 0 && !stopped);
   await host.clock.sleep(QEMU_END_MS);
   // The end of QEMU is told by its own connection.
   if (!wanted() || host.processesOf(plan.slot).length === 0) return;
   const why =
-    "its process is gone while the guest runs; the guest is ended, and has it again when " +
-    "it is started";
-  await end(new Fault("guest", "tpm.gone", `TPM of ${plan.vm}: ${why}`));
+    `its process is ${stopped ? "stopped" : "gone"} while the guest runs; the guest is ended, ` +
+    "and has it again when it is started";
+  await end(new Fault("guest", stopped ? "tpm.stopped" : "tpm.gone", `TPM of ${plan.vm}: ${why}`));
   onCrash(plan.vm);
 }

@@ -1,7 +1,7 @@
 /**
  * Shared folders on a real machine: what a guest that has root can do with one, and what with what was put
  * into it to lead elsewhere; how one is taken and given again, and what becomes of the guest when the one
- * that serves it dies, when the program does, and when its memory is saved.
+ * that serves it dies or is stopped, when the program does, and when its memory is saved.
  */
 import assert from "node:assert/strict";
 import { type DiskFiles, makeDataDisk } from "../../tools/boot_data.ts";
@@ -13,6 +13,7 @@ import {
   insideOverlay,
   killProgram,
   rayInside,
+  statesOf,
   vmCommand,
 } from "./inside.ts";
 import {
@@ -313,20 +314,30 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       },
     });
 
+    const lost = async (signal: "KILL" | "STOP", code: string) => {
+      // A step before it has given it already, where it was not left out.
+      assert.deepEqual(await rayShare(run, "attach"), [0, `${GUEST}: shares work docs`]);
+      assert.match(await inGuest(run, GUEST, MOUNT, `served${signal}`), /^words of the host/mu);
+      const from = run.lines.length;
+      await inside(run, `read -r p < ${CGROUP}/share0/cgroup.procs; kill -${signal} $p`);
+      await run.waitFor(`fault code=${code}`, 30_000, from);
+      await run.waitFor(`share_off vm=${GUEST} kind=linux tag=docs reason=died`, 30_000, from);
+      assert.match(
+        await inGuest(run, GUEST, "umount /m; echo goes on", `alone${signal}`),
+        /^goes on/mu,
+      );
+      assert.deepEqual(statesOf(run, GUEST, from), []);
+      assert.deepEqual(await rayShare(run, "attach"), [0, `${GUEST}: shares work docs`]);
+    };
     await t.step({
       name: "its server dies: the guest goes on without it, and can have it again",
       ignore: !FULL,
-      fn: async () => {
-        // The step before it has given it already, where it was not left out.
-        assert.deepEqual(await rayShare(run, "attach"), [0, `${GUEST}: shares work docs`]);
-        assert.match(await inGuest(run, GUEST, MOUNT, "served"), /^words of the host/mu);
-        const from = run.lines.length;
-        await inside(run, `read -r p < ${CGROUP}/share0/cgroup.procs; kill -9 $p`);
-        await run.waitFor("fault code=share.gone", 30_000, from);
-        await run.waitFor(`share_off vm=${GUEST} kind=linux tag=docs reason=died`, 30_000, from);
-        assert.match(await inGuest(run, GUEST, "umount /m; echo goes on", "alone"), /^goes on/mu);
-        assert.deepEqual(await rayShare(run, "attach"), [0, `${GUEST}: shares work docs`]);
-      },
+      fn: () => lost("KILL", "share.gone"),
+    });
+    await t.step({
+      name: "its server is stopped: it is ended, and the guest goes on as if it had died",
+      ignore: !FULL,
+      fn: () => lost("STOP", "share.stopped"),
     });
 
     const saved = async () => {
@@ -358,6 +369,22 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       name: "it is taken before a save, and given again after it",
       ignore: !FULL,
       fn: saved,
+    });
+
+    const savedStopped = async () => {
+      const from = run.lines.length;
+      await inside(run, `read -r p < ${CGROUP}/share0/cgroup.procs; kill -STOP $p`);
+      await vmCommand(run, "suspend", GUEST, "suspended");
+      await run.waitFor("fault code=share.stopped", 1_000, from);
+      await vmCommand(run, "start", GUEST, "running");
+      for (const tag of ["docs", "work"]) {
+        await run.waitFor(`share_on vm=${GUEST} kind=linux tag=${tag}`, 60_000, from);
+      }
+    };
+    await t.step({
+      name: "it is saved also where its server is stopped, and the line says so",
+      ignore: !FULL,
+      fn: savedStopped,
     });
 
     assert.deepEqual(eventsNamed(run.lines, "RAYOS_POLICY_VIOLATION"), []);

@@ -1,7 +1,7 @@
 /**
  * A guest's own TPM on a real machine: the guest reads it and keeps something in it, which is there after
- * its next start and nowhere else; what becomes of the guest when its TPM dies, when the program does, and
- * when somebody asks for its memory to be saved, or for a backup, for which its own agent holds its disk.
+ * its next start and nowhere else; what becomes of the guest when its TPM dies or is stopped, when the program
+ * does, and when somebody asks for its memory to be saved, or for a backup, for which its own agent holds its disk.
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
@@ -180,6 +180,18 @@ fullTest(
         "stopped:starting",
         "starting:running",
       ]);
+
+      // One that is stopped is there and says nothing: its guest is ended in the same way.
+      const stopped = run.lines.length;
+      await inside(run, `read -r one < ${processes("01")}; kill -STOP $one`);
+      await run.waitFor("fault code=tpm.stopped", READY_MS, stopped);
+      assert.equal(await kept(run, SECOND, 3), second.replace("made", "found"));
+      assert.deepEqual(statesOf(run, SECOND, stopped), [
+        "running:failed",
+        "failed:starting",
+        "starting:running",
+      ]);
+      assert.deepEqual(statesOf(run, FIRST, stopped), []);
 
       const boot = await finish(run);
       assert.deepEqual(eventsNamed(boot.lines, "RAYOS_POLICY_VIOLATION"), []);
