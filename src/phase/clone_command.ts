@@ -67,11 +67,18 @@ export function clone(
     const made = { vm: to, kind: work.owner.kind };
     const files = cloneFiles(work, plannedRecord(work, to));
     for (const file of files) checkFile(work, file);
+    // A name that is only worked on is no guest's yet: no condition of the table knows it.
+    if (runtime.busy.has(to)) {
+      const hint = "wait until that is done, or choose another name";
+      throw new Refused(
+        issue("vm.busy", { path: "to", expected: "a name that is free", found: to, hint }),
+      );
+    }
     runtime.busy.set(to, permit.op);
-    makeParents(runtime, `${guestFolder(made.kind, to)}/x`);
-    if (isDecided(host, made)) notDone(to);
-    beginPending(host, made);
     try {
+      makeParents(runtime, `${guestFolder(made.kind, to)}/x`);
+      if (isDecided(host, made)) notDone(to);
+      beginPending(host, made);
       for (const file of files) await stage(work, launcher, to, file);
       // Another guest may have come meanwhile, or another policy.
       const record = plannedRecord(work, to);
@@ -97,8 +104,8 @@ export function clone(
         ...roomLeft(runtime),
       };
     } finally {
-      if (!isDecided(host, made)) dropPending(host, made);
       runtime.busy.delete(to);
+      if (!isDecided(host, made)) dropPending(host, made);
     }
   });
 }

@@ -195,6 +195,45 @@ Deno.test("vm.clone refuses a name that is taken, none, or whose files are there
   assert.equal(text(host, "/var/rayos/vm/linux/copy/rootfs.ext4"), "somebody's");
 });
 
+/** A second guest at rest, like the first one. */
+async function two(): Promise<{ host: CutHost; runtime: Runtime }> {
+  const host = new CutHost();
+  seedGuest(host);
+  const folder = FOLDER.replace("demo", "other");
+  host.directories.add(folder);
+  for (const [at, what] of [[FOLDER, "new"], [folder, "other"]] as const) {
+    for (const name of DISKS) host.seed(`${at}/${name}`, `${what} ${name}`.padEnd(512));
+  }
+  host.seed(`${folder}/vmlinuz`, "kernel");
+  const other = JSON.parse(
+    JSON.stringify({ ...RECORD, slot: 1 }).replaceAll("demo", "other").replace("0001", "0002"),
+  );
+  host.seed(REGISTRY, JSON.stringify({ version: 0, vms: { demo: RECORD, other } }));
+  return { host, runtime: await diskRuntime(host) };
+}
+
+Deno.test("vm.clone refuses a name that another clone is becoming, and leaves that one whole", async () => {
+  const { host, runtime } = await two();
+  const outcomes = await Promise.all([
+    ask(runtime, "vm.clone", { to: COPY }),
+    ask(runtime, "vm.clone", { vm: "other", to: COPY }),
+  ]);
+  assert.deepEqual(outcomes.map(rule), ["ok", "vm.busy"]);
+  assert.deepEqual(disksOf(host, FOLDER.replace("demo", COPY)), NEW);
+  assert.deepEqual([...runtime.busy], []);
+});
+
+Deno.test("vm.clone leaves nobody marked as worked on where it fails at its beginning", async () => {
+  const { host, runtime } = await two();
+  const folder = FOLDER.replace("demo", COPY);
+  host.seed(folder, "a file in the folder's place");
+  host.makeDirectory = (path) => {
+    if (path === folder) throw new Error("not a directory");
+  };
+  assert.equal((await ask(runtime, "vm.clone", { to: COPY })).ok, false);
+  assert.deepEqual([...runtime.busy], []);
+});
+
 /** Stands in the place of the guest: what it was asked for, and its disks when it was let go. */
 function running(host: CutHost, runtime: Runtime, holds = true) {
   const calls: string[] = [];
