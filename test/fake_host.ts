@@ -163,7 +163,11 @@ export class FakeHost implements Host {
     this.written.add(path);
   }
 
+  /** Folders that were made and whose names a power cut could still take. */
+  readonly unsynced = new Set<string>();
+
   makeDirectory(path: string): void {
+    if (!this.directories.has(path)) this.unsynced.add(path);
     this.directories.add(path);
   }
 
@@ -197,6 +201,13 @@ export class FakeHost implements Host {
 
   syncDirectory(path: string): void {
     assert.equal(this.lstat(path)?.type, "directory", `sync of ${path}`);
+    this.namesSynced(path);
+  }
+
+  protected namesSynced(folder: string): void {
+    for (const one of this.unsynced) {
+      if (one.slice(0, one.lastIndexOf("/")) === folder) this.unsynced.delete(one);
+    }
   }
 
   create(path: string): NewFile {

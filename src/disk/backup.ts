@@ -13,6 +13,7 @@ import { PATHS } from "../permissions.ts";
 import { TPM_STATE } from "../plan/device.ts";
 import type { EffectiveGuest, GuestRecord } from "../registry/guest.ts";
 import { parseRegistry } from "../registry/registry.ts";
+import { makeFolder } from "./folder.ts";
 import { FILE_NAME } from "./pending.ts";
 
 type Of = { readonly kind: GuestKind; readonly vm: VmId };
@@ -157,11 +158,10 @@ export function dropUnfinishedBackups(host: Host, of: Of): number {
 
 /** The folder of the next backup, made where it is missing. @returns its number */
 export function beginBackup(host: Host, of: Of): number {
-  host.makeDirectory(backupsFolder(of));
+  makeFolder(host, backupsFolder(of));
   dropUnfinishedBackups(host, of);
   const count = Math.max(0, ...wholeBackups(host, of)) + 1;
-  host.makeDirectory(backupFolder(of, count));
-  host.syncDirectory(backupsFolder(of));
+  makeFolder(host, backupFolder(of, count));
   return count;
 }
 

@@ -16,6 +16,7 @@ import { PATHS } from "../permissions.ts";
 import { withRecord } from "../registry/change.ts";
 import type { GuestRecord } from "../registry/guest.ts";
 import { documentOf, MAX_REGISTRY_BYTES, parseRegistry } from "../registry/registry.ts";
+import { makeFolder } from "./folder.ts";
 
 type Of = { readonly kind: GuestKind; readonly vm: VmId };
 
@@ -59,7 +60,7 @@ export function asideFolder(of: Of, count: number): string {
 /** Makes the folders for files that wait, and takes away those of a change that was never decided. */
 export function beginPending(host: Host, of: Of): void {
   const { own, state, folder } = placesOf(of);
-  for (const one of [own, state, folder]) host.makeDirectory(one);
+  for (const one of [own, state, folder]) makeFolder(host, one);
   dropPending(host, of);
 }
 
@@ -75,11 +76,10 @@ export function dropPending(host: Host, of: Of): boolean {
 export function makeAside(host: Host, of: Of): number {
   const { backup } = placesOf(of);
   const aside = `${backup}/aside`;
-  for (const one of [backup, aside]) host.makeDirectory(one);
+  for (const one of [backup, aside]) makeFolder(host, one);
   const numbers = host.list(aside).map(Number).filter(Number.isSafeInteger);
   const count = Math.max(0, ...numbers) + 1;
-  host.makeDirectory(`${aside}/${count}`);
-  for (const one of [aside, backup, placesOf(of).own]) host.syncDirectory(one);
+  makeFolder(host, `${aside}/${count}`);
   return count;
 }
 

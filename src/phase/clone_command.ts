@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto";
 import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
 import { copyFile } from "../disk/copy.ts";
+import { makeFolder } from "../disk/folder.ts";
 import { beginPending, decide, dropPending, isDecided, stagedPath } from "../disk/pending.ts";
 import { diskPlaces } from "../disk/places.ts";
 import { mostBytes, neededBytes, roomIssue } from "../disk/room.ts";
@@ -184,7 +185,7 @@ async function stage(
   const disk = lookAtDisk(host, owner, file.from, file.format);
   orRefuse(roomIssue(neededBytes(disk.format, disk.virtualBytes, disk.fileBytes), free));
   const places = diskPlaces(owner);
-  host.makeDirectory(places.state);
+  makeFolder(host, places.state);
   dropUnfinished(host, owner);
   try {
     await launcher(owner, {

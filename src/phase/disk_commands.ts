@@ -9,6 +9,7 @@ import type { Outcome } from "../control/protocol.ts";
 import type { DataPath } from "../data_path.ts";
 import { formatOf, formatOfName, type ImageFacts, imageFacts, sizeIssue } from "../disk/image.ts";
 import { listBackups } from "../disk/backup.ts";
+import { makeFolder } from "../disk/folder.ts";
 import { boxPath, diskPath, diskPlaces } from "../disk/places.ts";
 import { mostBytes, neededBytes, roomIssue } from "../disk/room.ts";
 import {
@@ -143,7 +144,7 @@ class GuestDisks {
 
   async import(file: string, name: string, from: DiskFormat | undefined): Promise<unknown> {
     const { runtime: { host }, owner } = this;
-    host.makeDirectory(diskPlaces(owner).inbox);
+    makeFolder(host, diskPlaces(owner).inbox);
     const path = this.newPath(orRefuse(diskPath(owner, name)));
     const source = orRefuse(boxPath(owner, "inbox", file));
     const found = this.look(source, (head) => from ?? orRefuse(formatOf(head)));
@@ -152,7 +153,7 @@ class GuestDisks {
 
   async export(name: string, file: string | undefined): Promise<unknown> {
     const { runtime: { host }, owner } = this;
-    host.makeDirectory(diskPlaces(owner).outbox);
+    makeFolder(host, diskPlaces(owner).outbox);
     const found = this.look(orRefuse(diskPath(owner, name)));
     const base = found.path.slice(found.path.lastIndexOf("/") + 1);
     const path = this.newPath(orRefuse(boxPath(owner, "outbox", file ?? base)));
@@ -197,7 +198,7 @@ class GuestDisks {
   /** Makes an image and gives it that name. */
   private async make(path: DataPath, work: DiskWork): Promise<unknown> {
     const { runtime: { host }, owner } = this;
-    host.makeDirectory(diskPlaces(owner).state);
+    makeFolder(host, diskPlaces(owner).state);
     dropUnfinished(host, owner);
     try {
       return await this.finish(path, work, diskPlaces(owner).unfinished);

@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
+import { makeFolder } from "../disk/folder.ts";
 import type { DiskOwner } from "../disk/work.ts";
 import { guestFolder, uidOf } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";
@@ -77,7 +78,7 @@ export async function workOnGuest(
   if (changes) runtime.busy.set(record.vmId, permit.op);
   try {
     if (changes) {
-      runtime.host.makeDirectory(`${PATHS.dataRoot}/${guestFolder(record.kind, record.vmId)}`);
+      makeFolder(runtime.host, `${PATHS.dataRoot}/${guestFolder(record.kind, record.vmId)}`);
     }
     return { ok: true, result: await body({ runtime, permit, record, owner }) };
   } catch (error) {
@@ -115,7 +116,7 @@ export function checkUnused({ runtime: { host }, owner }: GuestWork): void {
 export function makeParents(runtime: Runtime, path: string): void {
   const parts = path.split("/");
   for (let n = 1; n < parts.length; n++) {
-    runtime.host.makeDirectory(`${PATHS.dataRoot}/${parts.slice(0, n).join("/")}`);
+    makeFolder(runtime.host, `${PATHS.dataRoot}/${parts.slice(0, n).join("/")}`);
   }
 }
 

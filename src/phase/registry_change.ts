@@ -7,7 +7,8 @@
 import { randomUUID } from "node:crypto";
 import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
-import { guestFolder, type Slot, slotOfUid, type VmId } from "../id.ts";
+import { makeFolder } from "../disk/folder.ts";
+import { guestFolder, type Slot, slotOfUid } from "../id.ts";
 import { PATHS } from "../permissions.ts";
 import { launchPlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
@@ -61,7 +62,7 @@ export function defineGuest(
   if ("rule" in record) {
     return no(record.rule, `${record.path}: expected ${record.expected}, found ${record.found}`);
   }
-  makeFolder(runtime, record.kind, permit.vm);
+  makeFolder(runtime.host, `${PATHS.dataRoot}/${guestFolder(record.kind, permit.vm)}`);
   runtime.host.replace(REGISTRY_FILE, withRecord(text, record));
   runtime.registry = {
     version: 0,
@@ -104,10 +105,6 @@ export function currentText(runtime: Runtime): string | null {
 
 function unreadable(): Outcome {
   return no("registry.unreadable", "vm/registry.json cannot be read any more; look at it first");
-}
-
-function makeFolder(runtime: Runtime, kind: "linux" | "windows", vm: VmId): void {
-  runtime.host.makeDirectory(`${PATHS.dataRoot}/${guestFolder(kind, vm)}`);
 }
 
 /**

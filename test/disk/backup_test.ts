@@ -5,6 +5,7 @@ import { contentOf } from "../../src/disk/copy.ts";
 import type { VmId } from "../../src/id.ts";
 import type { Runtime } from "../../src/runtime.ts";
 import type { Guest } from "../../src/supervisor/guest.ts";
+import type { FakeHost } from "../fake_host.ts";
 import { Cut, CutHost } from "../saved/cut_host.ts";
 import { diskRuntime, FOLDER, RECORD, REGISTRY, seedGuest, VM } from "./disk_world.ts";
 
@@ -232,6 +233,19 @@ Deno.test("vm.clone leaves nobody marked as worked on where it fails at its begi
   };
   assert.equal((await ask(runtime, "vm.clone", { to: COPY })).ok, false);
   assert.deepEqual([...runtime.busy], []);
+});
+
+/** Below RayOS Data; what is in memory is gone after a power cut anyway. */
+const unsynced = (host: FakeHost) =>
+  [...host.unsynced].filter((one) => one.startsWith("/var/rayos"));
+
+Deno.test("vm.backup, vm.restore and vm.clone bring the name of each folder that they make to the disk", async () => {
+  const { host, runtime } = await backedUp();
+  assert.deepEqual(unsynced(host), []);
+  assert.equal(rule(await ask(runtime, "vm.clone", { to: COPY })), "ok");
+  assert.deepEqual(unsynced(host), []);
+  assert.equal(rule(await ask(runtime, "vm.restore", { backup: 1 })), "ok");
+  assert.deepEqual(unsynced(host), []);
 });
 
 /** Stands in the place of the guest: what it was asked for, and its disks when it was let go. */

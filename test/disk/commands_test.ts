@@ -229,3 +229,9 @@ Deno.test("little room on RayOS Data is said once, and again after there was eno
     assert.equal(lines(), said, String(free));
   }
 });
+
+Deno.test("disk.export brings the name of its folder to the disk, with the image in it", async () => {
+  const { host, runtime } = await world();
+  assert.equal(rule(await ask(runtime, "disk.export", { disk: "rootfs.ext4" })), "ok");
+  assert.deepEqual([...host.unsynced].filter((one) => one.endsWith("/outbox")), []);
+});

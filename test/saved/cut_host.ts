@@ -133,9 +133,10 @@ export class CutHost extends FakeHost {
     });
   }
 
-  override syncDirectory(): void {
+  override syncDirectory(path: string): void {
     this.step();
     this.#sync();
+    this.namesSynced(path);
   }
 
   #sync(): void {
