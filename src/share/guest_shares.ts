@@ -363,7 +363,10 @@ export class GuestShares {
   }
 
   async #launch(verb: "give" | "take", share: number): Promise<void> {
-    const failed = await launchShare(this.around.host, verb, this.around.plan().slot, share);
+    const { readOnly = true, quotaMib = 0 } = this.#planned[share] ?? {};
+    const writtenMib = verb === "take" || readOnly ? 0 : quotaMib;
+    const { slot } = this.around.plan();
+    const failed = await launchShare(this.around.host, verb, slot, share, writtenMib);
     if (failed !== null) throw failed;
   }
 

@@ -28,6 +28,8 @@ export interface Root {
   readonly dir: string;
   readonly data: string;
   run(launcher: string, ...args: string[]): string;
+  /** The same on a data root with that room alone, which is gone afterwards; says what files it had at the end. */
+  runWithin(mib: number, launcher: string, ...args: string[]): string;
   plan(text: string | Uint8Array): void;
 }
 
@@ -61,19 +63,27 @@ export async function withRoot(work: (root: Root) => void | Promise<void>): Prom
       fs.writeFileSync(`${data}/vm/linux/${one}`, one);
     }
     fs.writeFileSync(`${data}/policy/rayos-policy.toml`, "version = 0\n");
+    const runAs = (inside: string, launcher: string, args: string[]) => {
+      const result = new Deno.Command("unshare", {
+        args: ["--mount", "sh", "-c", inside, dir, `/usr/lib/rayos/${launcher}`, ...args],
+        clearEnv: true,
+        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+        stdin: "null",
+      }).outputSync();
+      return new TextDecoder().decode(result.stdout).trim();
+    };
+    // A launcher reaches its descriptors by /proc; this one is gone with the launcher.
+    const proc = 'mount -t proc proc "$0/proc"';
     await work({
       dir,
       data,
-      run(launcher, ...args) {
-        // A launcher reaches its descriptors by /proc; this one is gone with the launcher.
-        const inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"';
-        const result = new Deno.Command("unshare", {
-          args: ["--mount", "sh", "-c", inside, dir, `/usr/lib/rayos/${launcher}`, ...args],
-          clearEnv: true,
-          env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
-          stdin: "null",
-        }).outputSync();
-        return new TextDecoder().decode(result.stdout).trim();
+      run: (launcher, ...args) => runAs(`${proc} && exec chroot "$0" "$@"`, launcher, args),
+      runWithin(mib, launcher, ...args) {
+        const small = `mount -t tmpfs -o size=${mib}m small "$0/var/rayos"`;
+        const inside = `rm -rf "$0/all"; cp -a "$0/var/rayos" "$0/all" && ${small} && ` +
+          `cp -a "$0/all/." "$0/var/rayos" && ${proc} && { chroot "$0" "$@"; ` +
+          'cd "$0/var/rayos" && find vm -type f; }';
+        return runAs(inside, launcher, args);
       },
       plan(text) {
         fs.writeFileSync(at("run/rayos/plan/00"), text, { mode: 0o600 });

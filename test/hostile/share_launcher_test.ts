@@ -136,3 +136,65 @@ test("the launcher of shares makes readable what lies in the folder, and nothing
   );
   assert.equal(said, ALL_HOLDS);
 });
+
+const WRITTEN = { ...SHARE, path: "vm/linux/demo/work.ext4" as DataPath, readOnly: false };
+const FILE = "vm/linux/demo/work.ext4";
+
+/** A root in which that share may be given, with bubblewrap as that script. */
+function written(
+  quotaMib: number,
+  bwrap: string,
+  work: (root: Root, give: () => string) => void,
+): Promise<void> {
+  return withRoot((root) => {
+    const { dir } = root;
+    fs.writeFileSync(`${dir}/usr/lib/rayos/seccomp/virtiofsd.bpf`, VIRTIOFSD_FILTER);
+    fs.mkdirSync(`${dir}/run/rayos/v/00/0`, { recursive: true });
+    fs.chownSync(`${dir}/run/rayos/v/00/0`, 63000, 61000);
+    fs.mkdirSync(`${dir}/run/rayos/share`);
+    fs.writeFileSync(`${dir}/usr/bin/bwrap`, `#!/bin/busybox sh\n${bwrap}\n`, { mode: 0o755 });
+    const give = () => {
+      const plan = renderShare(samplePlan(), { ...WRITTEN, quotaMib });
+      fs.writeFileSync(`${dir}/run/rayos/plan/00.share0`, plan, { mode: 0o600 });
+      // The kernel lets a cgroup go with the files in it.
+      fs.rmSync(`${dir}/run/rayos/cg/rayos/guests/00/share0`, { recursive: true, force: true });
+      return root.run("share", "give", "0", "0");
+    };
+    work(root, give);
+  });
+}
+
+test("the launcher of shares makes no file that takes what RayOS Data keeps for everybody", () =>
+  written(8, "exit 7", ({ runWithin, dir }, give) => {
+    give();
+    const cgroup = `${dir}/run/rayos/cg/rayos/guests/00/share0`;
+    const within = (mib: number) => {
+      fs.rmSync(cgroup, { recursive: true, force: true });
+      return runWithin(mib, "share", "give", "0", "0").split("\n");
+    };
+    const small = within(23);
+    assert.equal(small[0], `fault share.no_room ${FILE}`);
+    assert.deepEqual(small.filter((line) => line.startsWith(FILE)), []);
+    assert.equal(within(25)[0], "fault share.failed mke2fs=7");
+  }));
+
+test("the launcher of shares leaves no unfinished file where it is killed, as soon as the share is taken", () =>
+  written(8, "kill -9 $PPID", (root, give) => {
+    const { dir, data } = root;
+    const unfinished = `${data}/${FILE}.new`;
+    assert.equal(give(), "");
+    assert.ok(fs.existsSync(unfinished));
+    fs.rmSync(`${dir}/run/rayos/cg/rayos/guests/00/share0`, { recursive: true });
+    assert.equal(root.run("share", "take", "0", "0"), "ok");
+    assert.ok(!fs.existsSync(unfinished));
+  }));
+
+test("the launcher of shares takes away no file that is finished", () =>
+  written(8, "exit 0", (root, give) => {
+    const { dir, data } = root;
+    give();
+    fs.rmSync(`${dir}/run/rayos/cg/rayos/guests/00/share0`, { recursive: true });
+    assert.equal(root.run("share", "take", "0", "0"), "ok");
+    assert.equal(fs.statSync(`${data}/${FILE}`).size, 8 * 1024 * 1024);
+    assert.deepEqual(fs.readdirSync(`${dir}/run/rayos/share`), []);
+  }));
