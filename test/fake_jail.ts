@@ -3,9 +3,11 @@
  * the matter. Real jails are read back in real boots.
  */
 
+import { cgroupFile, type FakeHost } from "./fake_host.ts";
 import type { ProcessFacts } from "../src/host/port.ts";
 import type { JailSpec } from "../src/jail/spec.ts";
 import { NAMESPACES } from "../src/jail/spec.ts";
+import type { LaunchPlan } from "../src/plan/launch_plan.ts";
 
 /** Device of the fake data root, as mountinfo writes it. */
 export const DATA_DEVICE = "254:0";
@@ -47,4 +49,24 @@ export function jailAsPlanned(spec: JailSpec, identify: Identify): ProcessFacts 
       ...identify(file.path),
     })),
   };
+}
+
+/** Puts QEMU's jail on a host, with what the kernel says of its files and limits. */
+export function putJail(
+  host: FakeHost,
+  { slot, files }: Pick<LaunchPlan, "slot" | "files">,
+  facts: ProcessFacts,
+  limits: Readonly<Record<"cpu_max" | "memory_max" | "pids_max", string | number>>,
+): void {
+  for (const { name, path } of files) {
+    const given = `/run/rayos/proc/${facts.pid}/root/g/${name}`;
+    host.seed(given, "");
+    host.facts.set(given, host.lstat(`/var/rayos/${path}`) ?? {});
+  }
+  host.processes.set(slot, [facts]);
+  host.seed(cgroupFile(slot, "cpu.max"), `${limits.cpu_max} 100000\n`);
+  host.seed(cgroupFile(slot, "memory.max"), `${limits.memory_max}\n`);
+  host.seed(cgroupFile(slot, "memory.oom.group"), "1\n");
+  host.seed(cgroupFile(slot, "pids.max"), `${limits.pids_max}\n`);
+  host.seed(cgroupFile(slot, "io.max"), "");
 }

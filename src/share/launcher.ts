@@ -23,7 +23,7 @@ export async function launchShare(
   verb: "give" | "take",
   slot: Slot,
   share: number,
-  writtenMib: number,
+  writtenMib = 0,
 ): Promise<Fault | null> {
   const args = [verb, String(slot), String(share)];
   const { code, words } = await host.launch("share", args, LEAST_MS + writtenMib * MIB_MS);

@@ -79,6 +79,7 @@ export class CutHost extends FakeHost {
       inode: node.inode,
       modifiedMs: node.modifiedMs,
       changedMs: node.changedMs,
+      ...this.facts.get(path),
     };
   }
 
@@ -86,6 +87,10 @@ export class CutHost extends FakeHost {
     const bytes = this.contentOf(path);
     assert.ok(bytes === null || bytes.length <= limit, `${path} is larger than ${limit}`);
     return bytes ?? super.read(path, limit);
+  }
+
+  override head(path: string, length: number): Uint8Array | null {
+    return this.contentOf(path)?.subarray(0, length) ?? super.head(path, length);
   }
 
   override list(path: string): string[] {

@@ -12,7 +12,7 @@ import { CutHost } from "./cut_host.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-type Status = "prelaunch" | "running" | "paused" | "postmigrate" | "inmigrate";
+type Status = "prelaunch" | "running" | "paused" | "postmigrate" | "inmigrate" | "io-error";
 
 /** What goes wrong, where a test wants it to. */
 export interface Wrongs {
@@ -67,6 +67,11 @@ export class FakeQemu {
 
   /** A client of it. */
   async qmp(): Promise<QmpClient> {
+    return await QmpClient.open(this.connection(), () => {}, QMP_MS);
+  }
+
+  /** Its side of a QMP socket. */
+  connection(): FakeConnection {
     const connection = new FakeConnection();
     connection.feed('{"QMP":{"version":{}}}\n');
     connection.onWrite = (text) => {
@@ -78,7 +83,7 @@ export class FakeQemu {
       connection.feed(`${JSON.stringify({ id, return: reply })}\n`);
       if (!this.alive) connection.feed(null);
     };
-    return await QmpClient.open(connection, () => {}, QMP_MS);
+    return connection;
   }
 
   #answer(command: string): unknown {
@@ -86,6 +91,10 @@ export class FakeQemu {
     switch (command) {
       case "query-status":
         return { running: this.status === "running", status: this.status };
+      case "query-uuid":
+        return { UUID: this.plan.uuid };
+      case "query-name":
+        return { name: this.plan.vm };
       case "query-version": {
         const micro = this.wrongs.version ?? 22;
         return { qemu: { major: 7, minor: 2, micro }, package: "Debian" };
@@ -148,6 +157,8 @@ const QMP_MS = 100;
 const READS = new Set([
   "qmp_capabilities",
   "query-status",
+  "query-uuid",
+  "query-name",
   "query-version",
   "query-cpu-model-expansion",
   "query-migrate",

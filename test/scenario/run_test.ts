@@ -17,8 +17,8 @@ import { type Slot, slotName } from "../../src/id.ts";
 import { knownOfBoot, knownOfStart } from "../../src/phase/last_known.ts";
 import { GUESTS_CGROUP } from "../../src/permissions.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
-import { cgroupFile, Exited, FakeHost } from "../fake_host.ts";
-import { DATA_DEVICE, jailAsPlanned } from "../fake_jail.ts";
+import { Exited, FakeHost } from "../fake_host.ts";
+import { DATA_DEVICE, jailAsPlanned, putJail } from "../fake_jail.ts";
 
 interface Scenario {
   /** Words of the kernel command line. */
@@ -250,19 +250,13 @@ function startJail(host: FakeHost, scenario: Scenario, slot: Slot): void {
     const { device = 0, inode = 0 } = host.lstat(`/var/rayos/${file}`) ?? {};
     return { device, inode };
   });
-  for (const { name, path } of plan.files) {
-    const given = `/run/rayos/proc/${facts.pid}/root/g/${name}`;
-    host.seed(given, "");
-    host.facts.set(given, host.lstat(`/var/rayos/${path}`) ?? {});
-  }
   const [from, to] = scenario.weaken ?? ["", ""];
   const tasks = facts.tasks.map((task) => ({ ...task, status: task.status.replace(from, to) }));
-  host.processes.set(slot, [{ ...facts, tasks }]);
-  host.seed(cgroupFile(slot, "cpu.max"), `${value("cpu_max")} 100000\n`);
-  host.seed(cgroupFile(slot, "memory.max"), `${value("memory_max")}\n`);
-  host.seed(cgroupFile(slot, "memory.oom.group"), "1\n");
-  host.seed(cgroupFile(slot, "pids.max"), `${value("pids_max")}\n`);
-  host.seed(cgroupFile(slot, "io.max"), "");
+  putJail(host, plan, { ...facts, tasks }, {
+    cpu_max: value("cpu_max"),
+    memory_max: value("memory_max"),
+    pids_max: value("pids_max"),
+  });
 }
 
 /** What a start that died leaves of a guest: its process and the record of its run. */
