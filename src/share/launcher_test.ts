@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Host } from "../host/port.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
 import { launchShare } from "./launcher.ts";
 
 /** How long the launcher is given, in ms. */
@@ -11,7 +12,7 @@ async function limitOf(verb: "give" | "take", madeMib: number): Promise<number> 
       return Promise.resolve({ code: 0, words: ["ok"] });
     },
   } as unknown as Host;
-  assert.equal(await launchShare(host, verb, 0, 0, madeMib), null);
+  assert.equal(await launchShare(host, verb, samplePlan().slot, 0, madeMib), null);
   return limit;
 }
 
