@@ -143,7 +143,7 @@ export function readShareBack(
     hostNamespaces: host.processFacts(1)?.namespaces ?? {},
     cgroup: {},
     files: {},
-    errors: host.lstat(`${PATHS.run}/err/${slotName(slot)}.share${of.share}`),
+    errors: host.lstat(`${PATHS.run}/err/${slotName(slot)}/share${of.share}`),
     dataDevice: mountedAt(own, PATHS.dataRoot)?.device ?? "none",
     partitions: "",
   });

@@ -21,8 +21,8 @@ import type { RunRecord } from "./record.ts";
 const LAUNCH_TIMEOUT_MS = 60_000;
 export const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_PAUSE_MS = 20;
-/** The size of the file system that QEMU's errors go to. */
-const ERRORS_LIMIT = 1024 * 1024;
+/** The size of the file system that a guest's errors go to. */
+const ERRORS_LIMIT = 64 * 1024;
 
 /**
  * Has the launcher start it, paused.
@@ -42,6 +42,7 @@ export async function launchMachine(host: Host, plan: LaunchPlan): Promise<void>
 /** What the launcher says where the host lacks something; every other code names a value of the plan's. */
 const LACKING: readonly string[] = [
   "jail.cgroup",
+  "jail.errors",
   "jail.exited",
   "jail.io",
   "jail.no_kvm",
@@ -139,7 +140,7 @@ export async function confineMachine(
 /** What QEMU wrote to its standard error last: shown to a person, never decided by. */
 export function lastWords(host: Host, slot: Slot): string {
   try {
-    const path = `${PATHS.run}/err/${slotName(slot)}`;
+    const path = `${PATHS.run}/err/${slotName(slot)}/qemu`;
     return host.readText(path, ERRORS_LIMIT)?.trim().split("\n").at(-1) ?? "";
   } catch {
     return "";

@@ -35,7 +35,7 @@ function readJail(
   const cgroup = guestCgroup(plan.slot);
   const read = (file: string) => host.readText(`${cgroup}/${file}`, 4096)?.trimEnd() ?? null;
   const given = { ...files, ...folderFiles(host, spec), ...imageFiles(host, spec, pids) };
-  const errors = `${PATHS.run}/err/${spec.slotName}${spec.prefix === "" ? "" : ".tpm"}`;
+  const errors = `${PATHS.run}/err/${spec.slotName}/${spec.prefix === "" ? "qemu" : "tpm"}`;
   const verdict = confinementOf(spec, {
     processes,
     hostNamespaces: host.processFacts(1)?.namespaces ?? {},

@@ -130,8 +130,7 @@ $bb mkdir -p ${TWIN_ROOT} ${TWIN_TMP.small} ${TWIN_TMP.large}
 name=$($bb hostname)
 
 is_empty() { $bb grep -q '^populated 0' $cgroup/cgroup.events; }
-run() { # $1 = number of the jail, $2 = rows, $3 = size of the log's file system
-  /usr/bin/mount -o remount,size=$3 /run/rayos/err
+run() { # $1 = number of the jail, $2 = rows
   /usr/bin/mount -t tmpfs -o mode=1777,size=16m t ${TWIN_TMP.small}
   /usr/bin/mount -t tmpfs -o mode=1777 t ${TWIN_TMP.large}
   $bb truncate -s ${DISK_BYTES} $folder/rootfs.ext4
@@ -168,10 +167,10 @@ export async function escapeOverlay(
   const inittab = await Deno.readTextFile(`${skeleton}/etc/inittab`);
   const launcher = await Deno.readTextFile(`${skeleton}/usr/lib/rayos/jail`);
   const places = HOST_PLACES.map((place) => `$jail${place}`).join(" ");
-  const runs = jails.flatMap(({ name, walls, rows }, number) => [
+  const runs = jails.flatMap(({ name, rows }, number) => [
     // The whole jail has seen the image as it is; a place for what a twin sees is needed only then.
     ...name === "none" ? [`$bb mkdir -p ${places}`] : [],
-    `run ${number} ${rows} ${walls.has("log_size") ? "1m" : "16m"}`,
+    `run ${number} ${rows}`,
   ]);
   const launchers = jails.map(({ name, walls }, number): [string, OverlayFile] => [
     `/usr/lib/escape/jail.${number}`,

@@ -32,7 +32,7 @@ export const WALLS = {
   pids: ["`pids.max`", "max"],
   tmp_size: ["/tmp of 16 MiB", "no size"],
   socket_space: ["the guest's socket folder: 256 KiB, 64 inodes", "16 MiB, 4096 inodes"],
-  log_size: ["the file system of QEMU's messages: 1 MiB", "16 MiB"],
+  log_size: ["the file system of its messages: 64 KiB", "16 MiB"],
   nosuid: ["root mounted nosuid", "a bare chroot without it"],
   no_new_privs: ["no_new_privs", "a bare chroot without it"],
 } as const satisfies Record<string, readonly [is: string, twin: string]>;

@@ -47,6 +47,7 @@ const CHANGES: { readonly [One in Wall]?: readonly Change[] } = {
   file_size: [[/ {2}\[ "\$grows" = 1 \] \|\| ulimit -f .*\n/, ""]],
   memory: [['echo "$memory_max" >', "echo max >"]],
   pids: [['echo "$pids_max" >', "echo max >"]],
+  log_size: [["size=64k,nr_inodes=32 err", "size=16m err"]],
   socket_space: [["size=256k,nr_inodes=64", "size=16m,nr_inodes=4096"]],
 };
 
@@ -79,7 +80,7 @@ function tmpChange(has: (wall: Wall) => boolean): Change[] {
 }
 
 /**
- * The launcher's text with these walls and no others. `log_size` is not the launcher's.
+ * The launcher's text with these walls and no others.
  *
  * @throws TypeError where a change finds nothing to change
  */

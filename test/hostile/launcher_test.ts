@@ -57,6 +57,31 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name: "launcher jail gives each guest's QEMU a file system of its own for what it says",
+  ignore,
+  fn: () =>
+    withRoot((root) => {
+      root.plan(GOOD);
+      // No file may be larger than its largest disk.
+      fs.truncateSync(`${root.data}/vm/linux/demo/rootfs.ext4`, 4 * 1024 * 1024);
+      // As bubblewrap it is who floods; its words are what QEMU's would be.
+      const flood = "/bin/busybox yes | /bin/busybox head -c 2000000 >&2";
+      const sizes =
+        "/bin/busybox find /run/rayos/err/00 -type f -exec /bin/busybox stat -c %s {} ';'";
+      const bwrap = `#!/bin/busybox sh\n${flood}\n${sizes} > /said\n`;
+      fs.writeFileSync(`${root.dir}/usr/bin/bwrap`, bwrap, { mode: 0o755 });
+      // The one of util-linux has one option more.
+      const mount =
+        '#!/bin/busybox sh\n[ "$1" = --bind ] || exec /bin/busybox mount "$1" "$2" "$3" ' +
+        '"$(echo "$4" | /bin/busybox sed s/nosymfollow,//)" "$5" "$6"\n';
+      fs.writeFileSync(`${root.dir}/usr/bin/mount`, mount, { mode: 0o755 });
+      assert.match(root.run("jail", "0"), /^fault jail\.exited /);
+      const bytes = Number(fs.readFileSync(`${root.dir}/said`, "utf8"));
+      assert.equal(bytes, 64 * 1024);
+    }),
+});
+
 /** The good plan of a guest with a TPM, whose state lies in that folder. */
 const withTpm = (folder: string, filter = FILTER_HASH): string =>
   change("rw vm/", `tpm ${filter} ${folder}\nrw vm/`);

@@ -33,6 +33,7 @@ async function asked(
     fs.mkdirSync(`${dir}/run/rayos/v/00/0`, { recursive: true });
     fs.chownSync(`${dir}/run/rayos/v/00/0`, 63000, 61000);
     fs.mkdirSync(`${dir}/run/rayos/share`);
+    fs.mkdirSync(`${dir}/run/rayos/err/00`);
     const docs = `${data}/vm/linux/demo/docs`;
     fs.mkdirSync(`${docs}/below`, { recursive: true });
     fs.writeFileSync(`${docs}/below/file`, "words");
@@ -152,6 +153,7 @@ function written(
     fs.mkdirSync(`${dir}/run/rayos/v/00/0`, { recursive: true });
     fs.chownSync(`${dir}/run/rayos/v/00/0`, 63000, 61000);
     fs.mkdirSync(`${dir}/run/rayos/share`);
+    fs.mkdirSync(`${dir}/run/rayos/err/00`);
     fs.writeFileSync(`${dir}/usr/bin/bwrap`, `#!/bin/busybox sh\n${bwrap}\n`, { mode: 0o755 });
     const give = () => {
       const plan = renderShare(samplePlan(), { ...WRITTEN, quotaMib });
