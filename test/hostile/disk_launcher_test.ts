@@ -135,6 +135,21 @@ for (const call of TAKEN) {
 }
 
 Deno.test({
+  name: "launcher disk gives an image that a dead one had lent to nobody but its owner",
+  ignore,
+  fn: () =>
+    withRoot((root) => {
+      prepare(root);
+      const disk = `${root.data}/${DISK}`;
+      fs.chownSync(disk, 61000, 60998);
+      fs.chmodSync(disk, 0o660);
+      assert.match(root.run("disk", ...RESIZE), /^fault disk\.failed /);
+      const { uid, gid, mode } = fs.statSync(disk);
+      assert.deepEqual([uid, gid, mode & 0o777], [61000, 61000, 0o600]);
+    }),
+});
+
+Deno.test({
   name: "launcher disk refuses a second piece of work beside one that is under way",
   ignore,
   fn: () =>
