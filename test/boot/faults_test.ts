@@ -1,14 +1,15 @@
 /**
  * What goes wrong with one guest, on a real machine: its QEMU killed, stopped, or out of memory, the
- * host's clock moved. Each ends in a named state and a line, and the guest beside it counts on.
+ * host's clock moved, its disk without room. Each ends in a named state and a line, and the guest beside it counts on.
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
-import { askInside, insideOverlay, rayInside } from "./inside.ts";
+import { askInside, insideOverlay, linesInside, rayDoes, rayInside } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
   finish,
+  fullTest,
   Home,
   showingLines,
   startMachine,
@@ -63,3 +64,52 @@ Deno.test("a guest's QEMU that is killed, stopped or out of memory fails alone a
     assert.equal(others.filter((line) => /:failed/u.test(line.event)).length, 0);
   });
 });
+
+fullTest(
+  "a guest whose disk finds no room on RayOS Data is paused by name, and goes on once there is room",
+  async () => {
+    await using home = await Home.make();
+    const disk = await severalDisk([VICTIM], home);
+    await using run = await startMachine({
+      disks: [{ path: disk }],
+      overlay: await insideOverlay(),
+      memoryMiB: 2048,
+    });
+    await showingLines(run, async () => {
+      await run.waitFor(`RAYOS_LINUX_VM_READY vm=${VICTIM}`, READY_MS);
+      await askInside(run, `attach ${VICTIM} ${VICTIM}`, /inside done/u);
+      // As somebody who may not take what the file system keeps for root, like a QEMU.
+      const user =
+        "/usr/bin/setpriv --reuid 61001 --regid 61001 --clear-groups --bounding-set=-all";
+      const fill = "/var/rayos/vm/linux/fill";
+      const from = run.lines.length;
+      await askInside(
+        run,
+        `do ${user} /bin/busybox dd if=/dev/zero bs=64k > ${fill} 2> /dev/null`,
+        /inside done/u,
+      );
+      // Its own disk is a file with holes.
+      await askInside(
+        run,
+        `type ${VICTIM} run dd if=/dev/zero of=/mnt/large bs=64k count=64`,
+        /inside done/u,
+      );
+      await run.waitFor(
+        `RAYOS_VM_STATE:running:paused vm=${VICTIM} kind=linux reason=io-error`,
+        READY_MS,
+        from,
+      );
+      await askInside(run, `do /bin/busybox rm ${fill}`, /inside done/u);
+      await rayDoes(run, `vm resume ${VICTIM}`);
+      const counted = `/var/rayos/vm/linux/${VICTIM}/logs/console.log`;
+      const before = await linesInside(run, counted, "^count");
+      const until = Date.now() + READY_MS;
+      while (await linesInside(run, counted, "^count") < before + 3) {
+        assert.ok(Date.now() < until, "it does not count any more");
+      }
+      assertEndedInOrder(await finish(run));
+    });
+    assertClean(disk);
+    assertCountedOn(countsOf(disk, VICTIM, home), VICTIM);
+  },
+);
