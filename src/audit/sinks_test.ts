@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { HostEvent } from "../event.ts";
 import type { AppendFile, Host } from "../host/port.ts";
 import { issue } from "../issue.ts";
+import type { VmId } from "../id.ts";
 import { BURST_LINES, LINE_CHARACTERS } from "./budget.ts";
 import { MAX_FILE_BYTES, MAX_FILES } from "./retention.ts";
 import { LogSinks, removableLogs } from "./sinks.ts";
@@ -241,7 +242,13 @@ Deno.test("LogSinks limits how much of the console one source has, not only how 
   const sinks = new LogSinks(sink.host);
   const message = "x".repeat(4 * LINE_CHARACTERS);
   for (let n = 0; n < 1500; n++) {
-    sinks.emit({ type: "fault", stage: "guest", code: "qmp.refused", message, vm: "hostile" });
+    sinks.emit({
+      type: "fault",
+      stage: "guest",
+      code: "qmp.refused",
+      message,
+      vm: "hostile" as VmId,
+    });
   }
   const written = sink.console.match(/ fault /g)?.length ?? 0;
   assert.ok(written > BURST_LINES / 8 && written < BURST_LINES / 4, `${written} lines`);
