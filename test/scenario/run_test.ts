@@ -17,8 +17,9 @@ import { type Slot, slotName } from "../../src/id.ts";
 import { knownOfBoot, knownOfStart } from "../../src/phase/last_known.ts";
 import { GUESTS_CGROUP } from "../../src/permissions.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
+import { guestSocket, startJail } from "../fake_guests.ts";
 import { Exited, FakeHost } from "../fake_host.ts";
-import { DATA_DEVICE, jailAsPlanned, putJail } from "../fake_jail.ts";
+import { DATA_DEVICE, jailAsPlanned } from "../fake_jail.ts";
 
 interface Scenario {
   /** Words of the kernel command line. */
@@ -212,7 +213,7 @@ function seed(host: FakeHost, folder: string, scenario: Scenario): void {
   });
   host.typed.push(...typed);
   host.launcher = (name, args) => answer(host, scenario, [name, ...args].join(" "));
-  host.socket = (file) => socket(host, file);
+  host.socket = (file) => guestSocket(host, file);
 }
 
 function answer(host: FakeHost, scenario: Scenario, call: string): LauncherResult {
@@ -232,31 +233,8 @@ function answer(host: FakeHost, scenario: Scenario, call: string): LauncherResul
     return { code: said.startsWith("ok") ? 0 : 1, words: said.split(" ") };
   }
   assert.match(call, /^jail \d+$/, `no scenario expects ${call}`);
-  startJail(host, scenario, Number(call.split(" ")[1]) as Slot);
+  startJail(host, Number(call.split(" ")[1]) as Slot, scenario.weaken);
   return { code: 0, words: ["ok"] };
-}
-
-/** The kernel's side of a launch: the values come from the plan file, as the real launcher's do. */
-function startJail(host: FakeHost, scenario: Scenario, slot: Slot): void {
-  const text = host.readText(`/run/rayos/plan/0${slot}`, 65536) ?? "";
-  const value = (key: string) => text.match(new RegExp(`^${key} (.*)$`, "m"))?.[1] ?? "";
-  const files = [...text.matchAll(/^(ro|rw) (\S+) (\S+)$/gm)].map(([, access, file, name]) => ({
-    access: access as "ro" | "rw",
-    path: file as never,
-    name: name ?? "",
-  }));
-  const plan = samplePlan({ slot, uid: 61000 + slot, files, emulated: value("kvm") === "0" });
-  const facts = jailAsPlanned(jailSpec(plan), (file) => {
-    const { device = 0, inode = 0 } = host.lstat(`/var/rayos/${file}`) ?? {};
-    return { device, inode };
-  });
-  const [from, to] = scenario.weaken ?? ["", ""];
-  const tasks = facts.tasks.map((task) => ({ ...task, status: task.status.replace(from, to) }));
-  putJail(host, plan, { ...facts, tasks }, {
-    cpu_max: value("cpu_max"),
-    memory_max: value("memory_max"),
-    pids_max: value("pids_max"),
-  });
 }
 
 /** What a start that died leaves of a guest: its process and the record of its run. */
@@ -268,32 +246,4 @@ function leaveRunning(host: FakeHost, number: string, vm: string): void {
   const process = { pid: facts.pid, startTicks: facts.startTicks };
   const record = { version: 0, step: "running", process, ran: true, ready: true, plan };
   host.seed(`/run/rayos/guest/${slotName(slot)}.json`, JSON.stringify(record));
-}
-
-/** QEMU's side of a guest's sockets. */
-function socket(host: FakeHost, file: string): FakeConnection {
-  const [, slot = "", kind = ""] = file.match(/\/g\/(\d\d)\/(\w+)\.sock$/) ?? [];
-  const connection = new FakeConnection();
-  if (kind === "agent") {
-    connection.onWrite = (text) => {
-      const { arguments: { id } } = JSON.parse(text.slice(1));
-      connection.feed(`{"return":${id}}\n`);
-    };
-  } else if (kind === "qmp") {
-    connection.feed('{"QMP":{"version":{},"capabilities":[]}}\n');
-    const plan = host.readText(`/run/rayos/plan/${slot}`, 65536) ?? "";
-    const uuid = plan.match(/^arg -uuid\narg (.*)$/m)?.[1] ?? "";
-    const name = plan.match(/^vm (.*)$/m)?.[1] ?? "";
-    connection.onWrite = (text) => {
-      const { execute, id } = JSON.parse(text);
-      const result = execute === "query-uuid"
-        ? { UUID: uuid }
-        : execute === "query-name"
-        ? { name }
-        : { running: true, status: "running" };
-      connection.feed(`${JSON.stringify({ id, return: result })}\n`);
-      if (execute === "system_powerdown") host.processes.delete(Number(slot) as Slot);
-    };
-  }
-  return connection;
 }
