@@ -1,6 +1,8 @@
 /**
  * Phase `launch`: takes up guests that already run, then starts those that the policy starts at boot.
- * Each start needs a permit of its own; a denied one is reported and hinders no other.
+ * Each start needs a permit of its own; a denied one is reported and hinders no other. A guest that goes on
+ * from its saved memory is decided on and begun here, and the phase does not wait for it: how long that takes
+ * is for the guest to say, which decides how much memory there is to read.
  */
 
 import { type ConsoleCopy, copyConsole, GuestConsoleLog } from "../audit/guest_console.ts";
@@ -10,6 +12,7 @@ import { allSlots, guestFolder, type VmId } from "../id.ts";
 import { issue } from "../issue.ts";
 import { PATHS } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
+import type { Allowed } from "../policy/authorize.ts";
 import { AT_REST } from "../policy/ops.ts";
 import type { Runtime } from "../runtime.ts";
 import { thawTakenUp } from "./backup_hold.ts";
@@ -18,7 +21,7 @@ import { noteKnown } from "./last_known.ts";
 import { hostKey } from "../saved/host_key.ts";
 import { hostCpu } from "../saved/present.ts";
 import { Guest } from "../supervisor/guest.ts";
-import type { Keeping } from "../supervisor/keeping.ts";
+import { type Keeping, leftSomething } from "../supervisor/keeping.ts";
 import { restartAfter } from "../supervisor/restart.ts";
 import type { GuestSurroundings } from "../supervisor/surroundings.ts";
 import { presentAtBoot } from "./presentation_commands.ts";
@@ -42,15 +45,47 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
   await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
   thawTakenUp(runtime);
   const waiting = [...runtime.guests.values()].filter((guest) => AT_REST.includes(guest.state));
-  const startAll = async () => {
-    for (let guest = waiting.shift(); guest !== undefined; guest = waiting.shift()) {
-      if (runtime.ending) return;
-      await startOne(runtime, guest);
-    }
-  };
-  // More at once than there are CPUs would only make each start slower, and its time limit shorter.
-  await Promise.all(Array.from({ length: host.cpus + 1 }, startAll));
+  const begun = waiting.flatMap((guest) => beginInTurn(runtime, guest) ?? []);
+  const inTurn = (starts: Begun[]) => takeTurns(starts, host.cpus + 1);
+  await inTurn(begun.filter((start) => !start.loads));
   await presentAtBoot(runtime);
+  const loads = begun.filter((start) => start.loads);
+  void inTurn(loads).catch((error) => {
+    const { stage, code, message } = asFault(error, "launch", "launch.loads");
+    runtime.emit({ type: "fault", stage, code, message });
+  });
+}
+
+/** A start that was decided on and waits for its turn; it counts as starting from then on. */
+interface Begun {
+  /** Whether it goes on from saved memory. */
+  readonly loads: boolean;
+  /** Gives it its turn; resolves when it came to its end. */
+  readonly run: () => Promise<void>;
+}
+
+function beginInTurn(runtime: Runtime, guest: Guest): Begun | null {
+  const permit = mayStart(runtime, guest);
+  if (permit === null) return null;
+  const loads = leftSomething(runtime.host, guest.plan);
+  const turn = Promise.withResolvers<void>();
+  const started = guest.start(permit, turn.promise);
+  const run = async () => {
+    // Nothing is begun any more.
+    if (runtime.ending) return;
+    turn.resolve();
+    await started;
+    if (loads) await presentAtBoot(runtime, [guest.plan.vm]);
+  };
+  return { loads, run };
+}
+
+/** More at once than there are CPUs would only make each start slower, and its time limit shorter. */
+async function takeTurns(starts: Begun[], atOnce: number): Promise<void> {
+  const work = async () => {
+    for (let next = starts.shift(); next !== undefined; next = starts.shift()) await next.run();
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
 }
 
 /** Ends guests that still run from before a restart though the policy does not let them any more. */
@@ -83,7 +118,8 @@ export function syncGuests(runtime: Runtime): VmId[] {
     runtime.presenter.moved(vm, from, to);
     noteKnown(runtime);
   };
-  const around = { host, emit, takeConsole, onCrash, onMove, keeping, networkOf, sharesOf };
+  const mayRun = () => runtime.mode === "normal";
+  const around = { host, emit, takeConsole, onCrash, onMove, mayRun, keeping, networkOf, sharesOf };
   const later: VmId[] = [];
   for (const plan of runtime.plans) {
     const guest = guests.get(plan.vm);
@@ -93,17 +129,19 @@ export function syncGuests(runtime: Runtime): VmId[] {
   return later;
 }
 
-async function startOne(runtime: Runtime, guest: Guest): Promise<void> {
-  const { vm } = guest.plan;
+/** The policy's own permit to start a guest; a denial that says something is reported. */
+function mayStart(runtime: Runtime, { plan: { vm } }: Guest): Allowed<"vm.start"> | null {
   const decision = runtime.decide("policy", { op: "vm.start", vm });
-  if (decision.allow) return await guest.start(decision.permit);
-  if (QUIET.has(decision.rule)) return;
-  const denied = issue(decision.rule, {
-    path: vm,
-    expected: "a start that the policy allows",
-    found: decision.detail,
-  });
-  runtime.violation(denied, vm);
+  if (decision.allow) return decision.permit;
+  if (!QUIET.has(decision.rule)) {
+    const denied = issue(decision.rule, {
+      path: vm,
+      expected: "a start that the policy allows",
+      found: decision.detail,
+    });
+    runtime.violation(denied, vm);
+  }
+  return null;
 }
 
 /** When each guest's QEMU ended by itself in this run of the program, in ms of the monotonic clock. */
@@ -127,11 +165,13 @@ function restartLater(runtime: Runtime, vm: VmId): void {
     return;
   }
   runtime.emit({ type: "vm_restart", subject, waitMs: decision.ms });
-  void clock.sleep(decision.ms).then(() => {
+  void clock.sleep(decision.ms).then(async () => {
     // Somebody may have begun or removed it meanwhile.
     const still = runtime.guests.get(vm) === guest && guest.state === "failed";
     const last = crashes.get(guest)?.length === ends.length;
-    return still && last && !runtime.ending ? startOne(runtime, guest) : undefined;
+    if (!still || !last || runtime.ending) return;
+    const permit = mayStart(runtime, guest);
+    if (permit !== null) await guest.start(permit);
   }).catch((error) => {
     const { stage, code, message } = asFault(error, "launch", "launch.restart");
     runtime.emit({ type: "fault", stage, code, message, vm });

@@ -51,10 +51,15 @@ const PRESENTED = `${PATHS.run}/presented`;
 /**
  * Shows the first running guest that the policy shows at boot, where nobody was shown in this boot. A program that
  * was started again presents nobody then: a person may be typing for whoever was shown, or have hidden all of them.
+ *
+ * @param among those that are asked about, e.g. one that runs only now since its saved memory took its time
  */
-export async function presentAtBoot(runtime: Runtime): Promise<void> {
+export async function presentAtBoot(
+  runtime: Runtime,
+  among: readonly VmId[] = [...runtime.guests.keys()],
+): Promise<void> {
   if (runtime.host.lstat(PRESENTED) !== null) return;
-  for (const vm of runtime.guests.keys()) {
+  for (const vm of among) {
     if (runtime.presenter.shown !== null) return;
     const decision = runtime.decide("policy", { op: "present", vm });
     if (decision.allow) await present(runtime, decision.permit);

@@ -32,6 +32,8 @@ export interface LoadRequest {
   readonly qmp: QmpClient;
   readonly plan: LaunchPlan;
   readonly saved: GoodState;
+  /** Whether the guest may still run once it is loaded; where not, the state stays as good as before. */
+  readonly mayRun?: () => boolean;
   readonly stallMs?: number;
 }
 
@@ -43,7 +45,7 @@ export type LoadResult =
 
 /** Loads and retires the state. Never throws. */
 export async function loadSaved(request: LoadRequest): Promise<LoadResult> {
-  const { host, qmp, plan, saved } = request;
+  const { host, qmp, plan, saved, mayRun = () => true } = request;
   const start = host.clock.monoMs();
   try {
     const others = qemuDifferences(saved.state, await qemuFacts(qmp, plan));
@@ -52,6 +54,7 @@ export async function loadSaved(request: LoadRequest): Promise<LoadResult> {
     const { stream } = saved.state;
     if (sent !== stream.sha256) return { ok: false, issues: [otherStream(stream.sha256, sent)] };
     await awaitLoaded(request);
+    if (!mayRun()) throw failure("the host has left normal mode");
     if (!retireSaved(host, plan)) throw failure("the state is gone from the disk");
     return { ok: true, bytes: stream.bytes, ms: Math.round(host.clock.monoMs() - start) };
   } catch (error) {

@@ -15,7 +15,7 @@ import { type Adoption, adoptionOf, LOADING } from "./adoption.ts";
 import { endGuest } from "./ending.ts";
 import { GuestMachine } from "./guest_machine.ts";
 import { hasSaved, leftSomething, putAside, unwanted, usableState } from "./keeping.ts";
-import { settle } from "./machine.ts";
+import { mayNotRun, settle } from "./machine.ts";
 import { believedRecord, dropRecord } from "./record.ts";
 
 type SuspendPermit = Allowed<"vm.suspend" | "power.off" | "power.reboot">;
@@ -52,17 +52,21 @@ export class Guest extends GuestMachine {
   /**
    * Starts it: files, plan, launcher, QMP, read-back, then `cont`; from its saved state where there is
    * one that holds. Never throws; the state tells.
+   *
+   * @param turn what it waits for before it does anything; it is beginning from now on
    */
-  async start(permit: Allowed<"vm.start">): Promise<void> {
+  async start(permit: Allowed<"vm.start">, turn?: Promise<void>): Promise<void> {
     if (permit.vm !== this.plan.vm || !this.progress.takes("start")) return;
     const reason = permit.caller === "policy" ? "autoboot" : "asked";
     // Whoever asks again while the saved state is looked at waits for the same start.
-    await (this.starting ??= this.#start(reason).finally(() => this.starting = null));
+    await (this.starting ??= this.#start(reason, turn).finally(() => this.starting = null));
   }
 
-  async #start(reason: string): Promise<void> {
+  async #start(reason: string, turn?: Promise<void>): Promise<void> {
     const wish = ++this.wish;
     try {
+      if (turn !== undefined) await turn;
+      if (wish !== this.wish || !this.progress.takes("start")) return;
       let saved: GoodState | null = null;
       do {
         this.usePlan(this.#next ?? this.plan);
@@ -73,6 +77,8 @@ export class Guest extends GuestMachine {
         // It may have been given up, or have got another plan, while its state was read.
         if (wish !== this.wish || !this.progress.takes("start")) return;
       } while (this.#next !== null);
+      // What was saved stays where it is.
+      if (!this.around.mayRun()) return void this.progress.denied([mayNotRun(this.plan)]);
       if (saved === null) return void await this.apply("start", reason);
       if (this.state !== "suspended") await this.apply("found_saved", "saved_state");
       await this.apply("load", reason, saved);
@@ -229,6 +235,7 @@ export class Guest extends GuestMachine {
         if (what === "cancel_save_release") await this.apply("resume", "save_interrupted");
         break;
       case "release":
+        if (!this.around.mayRun()) return void await this.deny([mayNotRun(this.plan)]);
         this.note("releasing", true);
         retireSaved(this.around.host, this.plan);
         await qmp.command("cont");

@@ -21,7 +21,7 @@ import { Given } from "./given.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
 import { type KeepingOf, putAside, unwanted } from "./keeping.ts";
 import { readyFiles } from "./lasting.ts";
-import { confineMachine, lastWords, launchMachine, refusedValue } from "./machine.ts";
+import { confineMachine, lastWords, launchMachine, mayNotRun, refusedValue } from "./machine.ts";
 import { Progress, type Refusal } from "./progress.ts";
 import { dropRecord, type RunRecord, type Step, writeRecord } from "./record.ts";
 import { saveMachine } from "./saving.ts";
@@ -251,6 +251,7 @@ export abstract class GuestMachine {
       emit({ type: "vm_confined", subject: this.subject, pid: process?.pid ?? 0, checks });
       if (saved !== null && !await this.#load(qmp, saved)) return;
       if (!this.progress.is("starting", "resuming")) return;
+      if (!this.around.mayRun()) return void await this.deny([mayNotRun(this.plan)]);
       this.note(saved === null ? "releasing" : "loaded", true);
       await qmp.command("cont");
       await this.apply("confined", "confined");
@@ -264,7 +265,8 @@ export abstract class GuestMachine {
   /** Gives QEMU the state; one that it does not take is set aside, and the guest begins without it. */
   async #load(qmp: QmpClient, saved: GoodState): Promise<boolean> {
     const { host, emit } = this.around;
-    const loaded = await loadSaved({ host, qmp, plan: this.plan, saved });
+    const { mayRun } = this.around;
+    const loaded = await loadSaved({ host, qmp, plan: this.plan, saved, mayRun });
     if (loaded.ok) {
       const { bytes, ms } = loaded;
       emit({ type: "vm_loaded", subject: this.subject, bytes, ms });
@@ -272,6 +274,8 @@ export abstract class GuestMachine {
     }
     // A stop that came meanwhile took QEMU away: the state has not been used.
     if (!this.progress.is("resuming")) return false;
+    // Nor has it where nothing may run any more.
+    if (!mayRun()) return !await this.deny([mayNotRun(this.plan)]);
     const { wish } = this;
     await this.#end("saved_state");
     putAside(this.of(), loaded.issues);

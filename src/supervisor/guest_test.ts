@@ -56,6 +56,7 @@ function guestOn(host: Host, emit: (event: HostEvent) => void = () => {}): Guest
     takeConsole: () => {},
     onCrash: () => {},
     onMove: () => {},
+    mayRun: () => true,
     keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
     networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
     sharesOf: () => ({ gives: () => false, permit: () => null }),

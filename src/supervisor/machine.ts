@@ -39,6 +39,16 @@ export async function launchMachine(host: Host, plan: LaunchPlan): Promise<void>
   throw new Fault("launch", code, message);
 }
 
+/** The denial of a guest that was begun in a mode in which guests run, which the host has left meanwhile. */
+export function mayNotRun(plan: LaunchPlan): Issue {
+  return issue("vm.safe_mode", {
+    path: plan.vm,
+    expected: "normal mode until the guest runs",
+    found: "another mode, which began meanwhile",
+    hint: "it ran no instruction; see why the host left normal mode",
+  });
+}
+
 /** What the launcher says where the host lacks something; every other code names a value of the plan's. */
 const LACKING: readonly string[] = [
   "jail.cgroup",

@@ -21,6 +21,8 @@ export interface GuestSurroundings {
   readonly onCrash: (vm: VmId) => void;
   /** Told of each change of a guest's state: one that runs no more is shown no more. */
   readonly onMove: (vm: VmId, from: GuestState, to: GuestState) => void;
+  /** Whether the host is in the mode in which guests run: asked again before one runs an instruction. */
+  readonly mayRun: () => boolean;
   readonly keeping: Keeping;
   readonly networkOf: (vm: VmId) => NetworkRights;
   readonly sharesOf: (vm: VmId) => ShareRights;

@@ -170,6 +170,7 @@ const ALONE = {
   takeConsole: (_: LaunchPlan, connection: Connection) => connection.close(),
   onCrash: () => {},
   onMove: () => {},
+  mayRun: () => true,
   keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
   networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
   sharesOf: () => ({ gives: () => false, permit: () => null }),

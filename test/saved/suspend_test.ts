@@ -9,6 +9,9 @@ import { hostKey } from "../../src/saved/host_key.ts";
 import { correctClock, loadSaved } from "../../src/saved/load.ts";
 import { suspendGuest, type SuspendRequest } from "../../src/saved/save.ts";
 import { parseTrailer, renderTrailer, type SavedState } from "../../src/saved/trailer.ts";
+import { Guest } from "../../src/supervisor/guest.ts";
+import { guestSocket, startJail } from "../fake_guests.ts";
+import { DATA_DEVICE } from "../fake_jail.ts";
 import type { CutHost } from "./cut_host.ts";
 import { cutHost, DISK, FakeQemu, KERNEL, STATE, UNFINISHED, type Wrongs } from "./fake_qemu.ts";
 
@@ -57,13 +60,14 @@ async function verdict(host: CutHost, of: LaunchPlan = plan, cpu = CPU): Promise
 const written = (name: string) =>
   ["modified_ms", "changed_ms"].map((field) => `vm.saved_disk:files.${name}.${field}`).join(" ");
 
-async function load(host: CutHost, wrongs: Wrongs = {}, of = plan) {
+async function load(host: CutHost, wrongs: Wrongs = {}, of = plan, mayRun = () => true) {
   const checked = await check(host);
   assert.equal(checked.kind, "good");
   if (checked.kind !== "good") throw new Error();
   const qemu = new FakeQemu(host, of, null, wrongs);
   const qmp = await qemu.qmp();
-  return { qemu, result: await loadSaved({ host, qmp, plan, saved: checked.saved, stallMs: 40 }) };
+  const { saved } = checked;
+  return { qemu, result: await loadSaved({ host, qmp, plan, saved, mayRun, stallMs: 40 }) };
 }
 
 Deno.test("suspendGuest leaves a good state and no QEMU, and loadSaved gives it to another, once", async () => {
@@ -77,6 +81,55 @@ Deno.test("suspendGuest leaves a good state and no QEMU, and loadSaved gives it 
   assert.equal(loaded.qemu.memory, "memory");
   assert.equal(loaded.qemu.status, "paused");
   assert.equal(await verdict(host), "none");
+});
+
+Deno.test("loadSaved leaves the state as it was where its guest may not run any more", async () => {
+  const host = cutHost();
+  await suspend(host);
+  const { result } = await load(host, {}, plan, () => false);
+  assert.equal(result.ok, false);
+  assert.equal(await verdict(host), "good");
+});
+
+Deno.test("a guest that is being loaded when the host leaves normal mode is ended, and its state is kept", async () => {
+  const host = cutHost();
+  await suspend(host);
+  let mode = "normal";
+  host.launcher = () => {
+    startJail(host, plan.slot);
+    return { code: 0, words: ["ok"] };
+  };
+  host.socket = (file) =>
+    guestSocket(host, file, (command) => {
+      if (command === "query-version") mode = "safe";
+      return undefined;
+    });
+  host.head = (path, length) => host.contentOf(path)?.subarray(0, length) ?? null;
+  const lstat = host.lstat.bind(host);
+  host.lstat = (path) => {
+    const given = plan.files.find((file) => path.endsWith(`/root/g/${file.name}`));
+    return lstat(given === undefined ? path : `/var/rayos/${given.path}`);
+  };
+  host.seed("/run/rayos/proc/1/mountinfo", `1 0 ${DATA_DEVICE} / /var/rayos rw - ext4 x rw\n`);
+  const states: string[] = [];
+  const guest = new Guest(plan, {
+    host,
+    emit: () => {},
+    takeConsole: () => {},
+    onCrash: () => assert.fail("a rule stands against it"),
+    onMove: (_, __, to) => void states.push(to),
+    mayRun: () => mode === "normal",
+    keeping: { key: () => hostKey(host), cpu: () => CPU, wall: () => null },
+    networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
+    sharesOf: () => ({ gives: () => false, permit: () => null }),
+  });
+  await guest.start({ op: "vm.start", vm: plan.vm, caller: "policy" } as never);
+  assert.deepEqual([states, guest.refusal?.rule], [
+    ["suspended", "resuming", "failed"],
+    "vm.safe_mode",
+  ]);
+  assert.deepEqual(host.processesOf(plan.slot), []);
+  assert.equal(await verdict(host), "good");
 });
 
 Deno.test("checkSaved refuses a state that was put back after it was used", async () => {

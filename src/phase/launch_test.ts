@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { FakeHost } from "../../test/fake_host.ts";
+import { type Answers, guestSocket, startJail } from "../../test/fake_guests.ts";
+import { fakeRuntime } from "../../test/fake_runtime.ts";
+import { DATA_DEVICE } from "../../test/fake_jail.ts";
+import type { FakeConnection } from "../guest/fake_connection.ts";
+import type { LauncherResult } from "../host/port.ts";
+import type { Slot, VmId } from "../id.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
+import type { Request } from "../policy/authorize.ts";
+import { deny } from "../policy/conditions.ts";
+import { phaseLaunch } from "./launch.ts";
+
+const permit = (op: string, vm: string) => ({ op, vm, caller: "policy" }) as never;
+const OK: LauncherResult = { code: 0, words: ["ok"] };
+
+/** A host with guests that its policy starts, in the order of their slots. */
+function desk(names: readonly string[] = ["demo"]) {
+  const host = new FakeHost();
+  const runtime = fakeRuntime(host);
+  runtime.dataDevice = "/dev/vda";
+  host.seed("/run/rayos/proc/1/mountinfo", `1 0 ${DATA_DEVICE} / /var/rayos rw - ext4 x rw\n`);
+  for (const file of ["rootfs.ext4", "vmlinuz"]) {
+    host.seed(`/var/rayos/vm/linux/demo/${file}`, file);
+  }
+  runtime.plans = names.map((name, slot) =>
+    samplePlan({ vm: name as VmId, slot: slot as Slot, uid: 61000 + slot })
+  );
+  runtime.profileOf = () => ({ enabled: true, autoboot: true, devices: {} }) as never;
+  runtime.decide = ((_: unknown, { op, vm }: Request) => {
+    if (runtime.mode !== "normal") return deny("vm.safe_mode", "not now");
+    return op === "vm.start"
+      ? { allow: true, permit: permit(op, vm ?? "") }
+      : deny("vm.no_present_on_boot", "not at boot");
+  }) as never;
+  const answers: { of: Answers } = { of: () => undefined };
+  /** The connection to each guest's QMP, the newest last. */
+  const monitors: FakeConnection[] = [];
+  host.socket = (file) => {
+    const connection = guestSocket(host, file, (command) => answers.of(command));
+    if (file.endsWith("/qmp.sock")) monitors.push(connection);
+    return connection;
+  };
+  host.launcher = (name, args) => {
+    if (name === "jail") startJail(host, Number(args[0]) as Slot);
+    return OK;
+  };
+  const said = () => host.consoleText.join("");
+  const stateOf = (vm: string) => runtime.guests.get(vm as VmId)?.state;
+  const sent = () => monitors.flatMap((one) => one.written.map((text) => JSON.parse(text).execute));
+  return { host, runtime, said, stateOf, answers, monitors, sent };
+}
+
+/** Lets everything go on that waits for nothing but its turn. */
+async function turns(count = 20): Promise<void> {
+  for (let n = 0; n < count; n++) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** @returns what was not true within many turns */
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let n = 0; n < 2000 && !isTrue(); n++) await turns(1);
+  assert.ok(isTrue(), String(isTrue));
+}
+
+/** A saved memory whose reading comes to no end before the test says so. */
+function slowMemory(host: FakeHost, vm: string): () => void {
+  const reading = Promise.withResolvers<void>();
+  host.seed(`/var/rayos/vm/linux/${vm}/state/saved`, "memory");
+  const open = host.open.bind(host);
+  host.open = (path) => {
+    const file = open(path);
+    if (file === null) return null;
+    return {
+      ...file,
+      read: async (at, length) => {
+        await reading.promise;
+        return await file.read(at, length);
+      },
+    };
+  };
+  return () => reading.resolve();
+}
+
+Deno.test("phaseLaunch waits for guests that start from their disks, and for no saved memory", async () => {
+  const { host, runtime, stateOf } = desk(["saved", "cold"]);
+  const go = slowMemory(host, "saved");
+  await phaseLaunch(runtime);
+  assert.equal(stateOf("cold"), "running");
+  assert.equal(runtime.state().guests.get("saved" as VmId)?.state, "starting", "it was begun");
+  assert.deepEqual(host.launches.filter((one) => one.startsWith("jail")), ["jail 1"]);
+  // What lies there is no memory of this guest's, so that it starts from its disks.
+  go();
+  await until(() => stateOf("saved") === "running");
+});
+
+Deno.test("phaseLaunch: a guest whose memory is read when safe mode begins is not started", async () => {
+  const { host, runtime, said, stateOf } = desk(["saved"]);
+  const go = slowMemory(host, "saved");
+  await phaseLaunch(runtime);
+  runtime.enterSafeMode("boot.not_ready");
+  go();
+  await turns();
+  assert.equal(stateOf("saved"), "suspended");
+  assert.deepEqual(host.launches.filter((one) => one.startsWith("jail")), []);
+  assert.match(said(), /RAYOS_POLICY_VIOLATION:vm\.safe_mode/u);
+});
+
+Deno.test("phaseLaunch: a start that is under way when safe mode begins is ended before its guest runs", async () => {
+  const { host, runtime, said, stateOf, sent, answers } = desk();
+  answers.of = (command) => {
+    if (command === "query-name") runtime.enterSafeMode("boot.not_ready");
+    return undefined;
+  };
+  await phaseLaunch(runtime);
+  assert.equal(stateOf("demo"), "failed");
+  assert.deepEqual(host.processesOf(0 as Slot), []);
+  assert.ok(!sent().includes("cont"), sent().join());
+  assert.match(said(), /RAYOS_VM_STATE:starting:failed .*reason=vm\.safe_mode/u);
+  await turns();
+  assert.doesNotMatch(said(), /vm_restart/u, "a rule stands against it");
+});
