@@ -176,9 +176,15 @@ export class Runtime {
     this.troubles.push({ code, text, hint: LOST_HINT });
   }
 
-  /** What was wrong and is not any more, by its code; the log still says that it was. */
-  forget(codes: RegExp): void {
-    const others = this.troubles.filter((one) => !codes.test(one.code));
+  /**
+   * What was wrong and is not any more, by its code; the log still says that it was.
+   *
+   * @param text how it begins, where only one of several is meant
+   */
+  forget(codes: RegExp, text = ""): void {
+    const others = this.troubles.filter((one) =>
+      !codes.test(one.code) || !one.text.startsWith(text)
+    );
     this.troubles.splice(0, Infinity, ...others);
   }
 

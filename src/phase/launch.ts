@@ -116,6 +116,7 @@ export function syncGuests(runtime: Runtime): VmId[] {
   const sharesOf = (vm: VmId) => shareRights(runtime, vm);
   const onMove: GuestSurroundings["onMove"] = (vm, from, to) => {
     runtime.presenter.moved(vm, from, to);
+    if (to === "running") runtime.forget(GIVEN_UP, givenUp(vm));
     noteKnown(runtime);
   };
   const mayRun = () => runtime.mode === "normal";
@@ -147,6 +148,10 @@ function mayStart(runtime: Runtime, { plan: { vm } }: Guest): Allowed<"vm.start"
 /** When each guest's QEMU ended by itself in this run of the program, in ms of the monotonic clock. */
 const crashes = new WeakMap<Guest, number[]>();
 
+const GIVEN_UP = /^vm\.given_up$/u;
+/** How that trouble begins, by which it is one guest's. */
+const givenUp = (vm: VmId) => `${vm}: its QEMU ended`;
+
 /** Begins a guest again that starts at boot and whose QEMU ended by itself, after a while or not at all. */
 function restartLater(runtime: Runtime, vm: VmId): void {
   const { clock } = runtime.host;
@@ -158,9 +163,10 @@ function restartLater(runtime: Runtime, vm: VmId): void {
   const { subject } = guest;
   if (decision.kind === "give_up") {
     runtime.emit({ type: "vm_given_up", subject, ends: decision.ends });
-    const text = `${vm}: its QEMU ended ${decision.ends} times in ten minutes`;
+    const text = `${givenUp(vm)} ${decision.ends} times in ten minutes`;
     const hint =
       `see \`ray vm log ${vm}\` and \`ray logs\`; \`ray vm start ${vm}\` begins it again`;
+    runtime.forget(GIVEN_UP, givenUp(vm));
     runtime.troubles.push({ code: "vm.given_up", text, hint });
     return;
   }

@@ -11,12 +11,17 @@ import type { Request } from "../policy/authorize.ts";
 import { deny } from "../policy/conditions.ts";
 import { phaseLaunch } from "./launch.ts";
 
+/** Milliseconds before each further start of a guest that ends by itself. */
+const RESTARTS = [1_000, 4_000, 16_000, 60_000];
 const permit = (op: string, vm: string) => ({ op, vm, caller: "policy" }) as never;
 const OK: LauncherResult = { code: 0, words: ["ok"] };
 
 /** A host with guests that its policy starts, in the order of their slots. */
 function desk(names: readonly string[] = ["demo"]) {
   const host = new FakeHost();
+  const { sleep } = host.clock;
+  // Between two starts a guest waits longer than what only watches.
+  host.clock.sleep = (ms) => sleep(RESTARTS.includes(ms) ? 1_000 : ms);
   const runtime = fakeRuntime(host);
   runtime.dataDevice = "/dev/vda";
   host.seed("/run/rayos/proc/1/mountinfo", `1 0 ${DATA_DEVICE} / /var/rayos rw - ext4 x rw\n`);
@@ -118,4 +123,103 @@ Deno.test("phaseLaunch: a start that is under way when safe mode begins is ended
   assert.match(said(), /RAYOS_VM_STATE:starting:failed .*reason=vm\.safe_mode/u);
   await turns();
   assert.doesNotMatch(said(), /vm_restart/u, "a rule stands against it");
+});
+
+const EXITED: LauncherResult = { code: 1, words: ["fault", "jail.exited", "it", "ended"] };
+const start = permit("vm.start", "demo");
+
+/** A desk whose guest's QEMU ended by itself, and whose launcher brings no other up until `mended`. */
+async function broken(names: readonly string[] = ["demo"]) {
+  const seat = desk(names);
+  const { host, runtime, monitors } = seat;
+  const healthy = host.launcher;
+  await phaseLaunch(runtime);
+  host.launcher = (name, args) => name === "jail" && args[0] === "0" ? EXITED : healthy(name, args);
+  host.processes.delete(0 as Slot);
+  monitors[0]?.feed(null);
+  const mended = () => host.launcher = healthy;
+  const guest = runtime.guests.get("demo" as VmId);
+  assert.ok(guest !== undefined);
+  return { ...seat, mended, guest };
+}
+
+Deno.test("a start that fails is begun again like a guest that ended by itself, and given up at the fifth end", async () => {
+  const { said, stateOf, runtime } = await broken();
+  await until(() => said().includes("vm_given_up"));
+  assert.deepEqual(
+    [...said().matchAll(/vm_restart .*wait_ms=(\d+)/gu)].map((one) => Number(one[1])),
+    RESTARTS,
+  );
+  assert.match(said(), /vm_given_up vm=demo .*ends=5/u);
+  assert.equal(stateOf("demo"), "failed");
+  assert.deepEqual(runtime.troubles.map((one) => one.code), ["vm.given_up"]);
+});
+
+Deno.test("a guest that was given up is a trouble once, and none once it runs", async () => {
+  const { said, runtime, guest, mended } = await broken();
+  await until(() => said().includes("vm_given_up"));
+  const other = { code: "vm.given_up", text: "other: its QEMU ended 5 times", hint: "" };
+  runtime.troubles.push(other);
+  await guest.start(start);
+  await turns();
+  assert.equal(said().match(/vm_given_up/gu)?.length, 2);
+  assert.equal(runtime.troubles.length, 2, "once for each guest");
+  mended();
+  await guest.start(start);
+  assert.equal(guest.state, "running");
+  assert.deepEqual(runtime.troubles, [other]);
+});
+
+Deno.test("a guest that ends again and again keeps no other from its start, nor from running", async () => {
+  const others = ["a", "b", "c", "d", "e", "f"];
+  const { host, runtime, said, stateOf } = desk(["demo", ...others]);
+  const healthy = host.launcher;
+  host.launcher = (name, args) => name === "jail" && args[0] === "0" ? EXITED : healthy(name, args);
+  await phaseLaunch(runtime);
+  for (const vm of others) assert.equal(stateOf(vm), "running", vm);
+  await until(() => said().includes("vm_given_up"));
+  for (const vm of others) assert.equal(stateOf(vm), "running", vm);
+  assert.doesNotMatch(said(), /vm_(restart|given_up) vm=(?!demo)/u);
+});
+
+Deno.test("a guest that a rule stands against is not begun again", async () => {
+  const { host, runtime, said } = desk();
+  host.launcher = () => ({ code: 1, words: ["fault", "jail.hardlink", "x"] });
+  await phaseLaunch(runtime);
+  await turns();
+  assert.doesNotMatch(said(), /vm_restart/u);
+});
+
+Deno.test("a QEMU that ends while its jail is read back, and one that is silent when it is paused, are begun again", async () => {
+  const seat = desk();
+  const { host, runtime, said, answers, stateOf } = seat;
+  let ends = 1;
+  answers.of = (command) => {
+    if (command === "query-name" && ends-- > 0) throw new Error("closed");
+    return undefined;
+  };
+  const socket = host.socket;
+  host.socket = (file) => {
+    const connection = socket(file);
+    const { onWrite } = connection;
+    connection.onWrite = (text) => {
+      try {
+        onWrite(text);
+      } catch {
+        host.processes.delete(0 as Slot);
+        connection.feed(null);
+      }
+    };
+    return connection;
+  };
+  await phaseLaunch(runtime);
+  assert.match(said(), /RAYOS_VM_STATE:starting:failed .*reason=qmp\.closed/u);
+  await until(() => stateOf("demo") === "running");
+  answers.of = (command) => {
+    if (command === "stop") throw new Error("closed");
+    return undefined;
+  };
+  await runtime.guests.get("demo" as VmId)?.pause(permit("vm.pause", "demo"));
+  assert.equal(said().match(/vm_restart/gu)?.length, 2);
+  await until(() => stateOf("demo") === "running");
 });

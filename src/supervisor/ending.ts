@@ -26,6 +26,8 @@ export const ENDING: EndingLimits = {
 };
 
 const POLL_MS = 50;
+/** Between two looks at what was killed long ago. */
+const LINGER_MS = 500;
 const EVENTS_LIMIT = 4096;
 
 export type Ending = "powered_down" | "quit" | "killed" | "still_there";
@@ -108,7 +110,12 @@ export function isInhabited(host: Host, slot: Slot): boolean {
   return /^populated 1$/m.test(events);
 }
 
-/** Waits until nothing is left in the slot's cgroup. */
+/** Waits until nothing is left in the slot's cgroup, however long that takes. */
+export async function untilGone(host: Host, slot: Slot): Promise<void> {
+  while (isInhabited(host, slot)) await host.clock.sleep(LINGER_MS);
+}
+
+/** Waits until nothing is left in the slot's cgroup. @returns whether it came to that in time */
 async function isGone(host: Host, slot: Slot, timeoutMs: number): Promise<boolean> {
   const end = host.clock.monoMs() + timeoutMs;
   while (isInhabited(host, slot)) {

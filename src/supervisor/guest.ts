@@ -138,6 +138,8 @@ export class Guest extends GuestMachine {
   async kill(permit: Allowed<"vm.kill">): Promise<void> {
     if (permit.vm !== this.plan.vm) return;
     this.wish++;
+    // It is killed anew, and what comes of that is reported here.
+    this.lingering = null;
     if (!await this.apply("kill", "killed")) return;
     await (this.#stopping ??= this.#finishKill().finally(() => this.#stopping = null));
   }
@@ -206,6 +208,7 @@ export class Guest extends GuestMachine {
     const status = await qmp.command("query-status");
     if (status.status === "inmigrate") return await this.#endLoading();
     this.answered = ready;
+    this.told = ready;
     emit({ type: "vm_adopted", subject: this.subject, pid: process?.pid ?? 0 });
     await this.#takeUp(qmp, adoptionOf(step, ran, status));
     return true;

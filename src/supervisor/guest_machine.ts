@@ -16,9 +16,10 @@ import { retireSaved } from "../saved/generation.ts";
 import { correctClock, loadSaved } from "../saved/load.ts";
 import { incomingPlan } from "../saved/plan_hash.ts";
 import { attendGuest } from "./attending.ts";
-import { killGuest } from "./ending.ts";
+import { ENDING, isInhabited, killGuest, untilGone } from "./ending.ts";
 import { Given } from "./given.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
+import { HeldByItself } from "./held.ts";
 import { type KeepingOf, putAside, unwanted } from "./keeping.ts";
 import { readyFiles } from "./lasting.ts";
 import { confineMachine, lastWords, launchMachine, mayNotRun, refusedValue } from "./machine.ts";
@@ -28,21 +29,25 @@ import { saveMachine } from "./saving.ts";
 import type { GuestSurroundings } from "./surroundings.ts";
 import { watchTpm } from "./tpm.ts";
 
-/** Milliseconds. */
-const KILL_TIMEOUT_MS = 5_000;
-
 export abstract class GuestMachine {
   readonly subject: Subject;
   protected readonly progress: Progress;
   readonly given: Given;
   protected qmp: QmpClient | null = null;
   #sawShutdown = false;
+  #held = this.#watchHeld();
   /** It is being saved, and its vCPUs were held before. */
   #savedPaused = false;
   /** How often its vCPUs were let go on. */
   resumes = 0;
   /** Whether the agent answered since the machine began. */
   protected answered = false;
+  /** Whether that was said, which it is not while its vCPUs are held. */
+  protected told = false;
+  /** Counts its QEMUs, so that what comes late of one does not end the next. */
+  #run = 0;
+  /** The wait for processes that did not end when they were killed; whoever kills it anew takes it over. */
+  protected lingering: object | null = null;
   /** A command of ours that QEMU's next word of its vCPUs answers. */
   #asked: string | null = null;
 
@@ -106,7 +111,7 @@ export abstract class GuestMachine {
   protected note(step: Step, ran = this.state === "running"): void {
     const process = this.#process;
     const plan = this.#launched;
-    writeRecord(this.around.host, { plan, step, process, ran, ready: this.answered });
+    writeRecord(this.around.host, { plan, step, process, ran, ready: this.told });
   }
 
   /** As `#note`; an end is carried out even where it cannot be written down. */
@@ -149,6 +154,7 @@ export abstract class GuestMachine {
         await this.killAll();
         return;
       case "tell_ready":
+        this.told = true;
         this.around.emit({ type: "vm_ready", subject: this.subject });
         return this.note("running");
       // The end is waited for by whoever began it.
@@ -171,6 +177,10 @@ export abstract class GuestMachine {
       if (command === "cont") retireSaved(this.around.host, this.plan);
       await this.qmp?.command(command);
       if (await this.apply(done, reason) && done === "held") this.note("paused");
+      // What its agent answered while it was held.
+      if (done === "let_go" && this.answered && !this.told) {
+        await this.apply("agent_ready", "agent");
+      }
     } catch (error) {
       await this.fail(asFault(error, "guest", "guest.vcpus"));
     } finally {
@@ -230,7 +240,10 @@ export abstract class GuestMachine {
     const { host, emit } = this.around;
     this.#launched = saved === null ? this.plan : incomingPlan(this.plan);
     this.answered = false;
+    this.told = false;
     this.#sawShutdown = false;
+    this.#held = this.#watchHeld();
+    this.#run++;
     this.#process = null;
     try {
       const checked = readyFiles(host, this.plan);
@@ -294,36 +307,65 @@ export abstract class GuestMachine {
 
   /** Kills whatever is in the guest's cgroup. @returns whether nothing is left */
   protected killAll(): Promise<boolean> {
-    return killGuest(this.around.host, this.plan.slot, KILL_TIMEOUT_MS);
+    return killGuest(this.around.host, this.plan.slot, ENDING.killMs);
   }
 
   /** Reports the end of a machine that was being ended. */
   protected async ended(how: string, event: GuestEvent = "exited"): Promise<void> {
-    const { host } = this.around;
-    if (host.processesOf(this.plan.slot).length > 0) {
-      const why = `${this.plan.vm}: its process does not end; see the kernel's log`;
-      this.progress.failed(new Fault("guest", "guest.unkillable", why), "");
-      await this.apply("timeout", "unkillable");
-      return;
-    }
+    if (isInhabited(this.around.host, this.plan.slot)) return this.#linger(event, how);
     this.qmp?.close();
-    await this.given.gone();
-    dropRecord(host, this.plan.slot);
+    await this.#gone();
     await this.apply(event, how);
+  }
+
+  /** No process of it is left: nothing is to be taken up, and what it was given goes. */
+  async #gone(): Promise<void> {
+    await this.given.gone();
+    dropRecord(this.around.host, this.plan.slot);
+  }
+
+  /**
+   * It was killed and a process of it is still there: it is ending until that is gone, whenever that is, and
+   * what was to follow its end follows then.
+   */
+  #linger(event: GuestEvent, reason: string, then: () => void = () => {}): void {
+    const { host } = this.around;
+    const { vm, slot } = this.plan;
+    this.qmp?.close();
+    this.qmp = null;
+    if (!this.progress.is("stopping")) {
+      // One that was found in no state of a machine is in the middle of its end all the same.
+      const moved = this.progress.move("kill", "unkillable");
+      if (moved === null) this.progress.move("adopt_stopping", "unkillable");
+    }
+    const why = `${vm}: its process does not end; see the kernel's log`;
+    this.progress.failed(new Fault("guest", "guest.unkillable", why), "");
+    const mine = this.lingering = {};
+    void untilGone(host, slot).then(async () => {
+      if (this.lingering !== mine) return;
+      this.lingering = null;
+      await this.#gone();
+      // While it was ending, a crash is an end like any other; this one is to be told.
+      if (await this.apply(event === "crashed" ? "fault" : event, reason)) then();
+      else await this.apply("exited", reason);
+    }).catch((error) => this.progress.noticed(asFault(error, "guest", "guest.record")));
   }
 
   #onQmpEvent(event: QmpEvent): void {
     if (event.name === "SHUTDOWN") this.#sawShutdown = true;
     if (event.name === "RESUME") this.resumes++;
-    // Held by QEMU itself, e.g. since a disk is full; what was asked is followed by its reply.
-    if (event.name === "STOP" && this.#asked === null && this.progress.is("running")) {
-      void this.#heldByItself().catch((error) => this.#lost("status", error));
+    // What was asked is followed by its reply.
+    const { qmp } = this;
+    if (event.name === "STOP" && this.#asked === null && qmp !== null) {
+      void this.#held.ask(qmp, () => this.qmp === qmp && this.progress.is("running"));
     }
   }
 
-  async #heldByItself(): Promise<void> {
-    const { running = true, status = "" } = await this.qmp?.command("query-status") ?? {};
-    if (!running && status !== "shutdown") await this.apply("held", status);
+  #watchHeld(): HeldByItself {
+    return new HeldByItself({
+      onHeld: (status) => this.apply("held", status),
+      onLost: (error) => this.#lost("status", error),
+    });
   }
 
   /** Watches for the end, copies the console, asks the agent; none of them holds anything up. */
@@ -334,8 +376,9 @@ export abstract class GuestMachine {
     void qmp.closed.then((how) => this.#onQmpClosed(qmp, how));
     if (!adopted) this.given.begin(qmp);
     else void this.given.adopt(qmp).catch((error) => this.#lost("given", error));
-    const wanted = () => this.qmp === qmp && this.progress.is("running", "paused");
-    void watchTpm(this.around, this.plan, wanted, (fault) => this.fail(fault));
+    // One that is being saved may have to go on.
+    const wanted = () => this.qmp === qmp && this.progress.is("running", "paused", "suspending");
+    void watchTpm(host, this.plan, wanted, (fault) => this.fail(fault));
     attendGuest({
       host,
       qmp,
@@ -355,25 +398,14 @@ export abstract class GuestMachine {
 
   /** A QEMU that answers nothing any more cannot be told to do anything: it is ended. */
   async endSilent(): Promise<void> {
-    if (await this.#end("qmp_silent", "timeout")) this.around.onCrash(this.plan.vm);
+    await this.#end("qmp_silent", "timeout", () => this.around.onCrash(this.plan.vm));
   }
 
   async #onQmpClosed(qmp: QmpClient, how: QmpEnd): Promise<void> {
     // A stop that is under way reports the end itself.
     if (this.qmp !== qmp || !this.progress.is("running", "paused")) return;
-    if (!await this.#killed()) await this.apply("timeout", "unkillable");
-    else if (this.#sawShutdown) await this.apply("exited", "guest_shutdown");
-    else if (await this.apply("crashed", how)) {
-      this.around.onCrash(this.plan.vm);
-    }
-  }
-
-  /** Kills it; where nothing is left, nothing is to be taken up. @returns whether nothing is left */
-  async #killed(): Promise<boolean> {
-    const gone = await this.killAll();
-    if (gone) await this.given.gone();
-    if (gone) dropRecord(this.around.host, this.plan.slot);
-    return gone;
+    if (this.#sawShutdown) await this.#endBy("exited", "guest_shutdown");
+    else await this.#endBy("crashed", how, () => this.around.onCrash(this.plan.vm));
   }
 
   /** A stream of the guest's that could not be had: it runs on, and a person is told. */
@@ -395,7 +427,7 @@ export abstract class GuestMachine {
     const refused = refusedValue(this.plan, fault);
     if (refused !== null) return void await this.deny([refused]);
     this.progress.failed(fault, lastWords(this.around.host, this.plan.slot));
-    await this.#end(fault.code);
+    await this.#end(fault.code, "fault", () => this.around.onCrash(this.plan.vm));
   }
 
   /** A stop has this guest in hand and reports its end. */
@@ -403,19 +435,30 @@ export abstract class GuestMachine {
     return this.progress.is("stopping") || (this.progress.is("stopped") && this.starting === null);
   }
 
-  /** @returns whether it was this that ended it */
+  /** @param then what follows once it is over, where it was this that ended it */
   async #end(
     reason: string,
     event: "fault" | "denied" | "timeout" = "fault",
-  ): Promise<boolean> {
-    if (this.#isEnding()) return false;
-    const before = this.state;
+    then?: () => void,
+  ): Promise<void> {
+    if (this.#isEnding()) return;
     const { qmp } = this;
     // Its closing is no news.
     this.qmp = null;
     qmp?.close();
-    await this.#killed();
-    // A stop that came meanwhile reports the end itself.
-    return this.state === before && await this.apply(event, reason);
+    await this.#endBy(event, reason, then);
+  }
+
+  /** Kills what is left, and moves on by that event once nothing is. */
+  async #endBy(event: GuestEvent, reason: string, then: () => void = () => {}): Promise<void> {
+    const run = this.#run;
+    // A start that failed before it came to anything leaves it failed as it was.
+    const failedBefore = this.progress.is("failed");
+    const gone = await this.killAll();
+    if (gone) await this.#gone();
+    // A stop that came meanwhile reports the end itself, and another start has nothing to do with it.
+    if (this.#isEnding() || run !== this.#run) return;
+    if (!gone) this.#linger(event, reason, then);
+    else if (await this.apply(event, reason) || failedBefore) then();
   }
 }

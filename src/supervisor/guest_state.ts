@@ -6,7 +6,7 @@
  * - `starting`: the launcher was asked; QEMU, if it is there, is paused and has run no instruction.
  * - `running`: it was read back as confined and let go.
  * - `paused`: QEMU holds its vCPUs, because it was told to or because it could not go on.
- * - `stopping`: it was asked to end; a clock runs.
+ * - `stopping`: it was asked to end and a clock runs, or it was killed and the kernel is not done with it.
  * - `stopped`: no process, ended as it should.
  * - `suspending`: its vCPUs are held and its memory is being written to a file of the host's.
  * - `suspended`: no process; a saved state is there.
@@ -74,39 +74,84 @@ export interface Transition {
 
 const to = (state: GuestState, ...actions: GuestAction[]): Transition => ({ to: state, actions });
 
-type Row = Partial<Record<GuestEvent, Transition>>;
+/** What each event means in one state; null: it cannot happen there, or changes nothing. */
+type Row = Record<GuestEvent, Transition | null>;
 
-/** Where there is no process, one may be found, and one may be begun. */
-const atRest: Row = {
-  start: to("starting", "launch"),
+/** What nobody says where there is no process. */
+const NO_MACHINE = {
+  stop: null,
+  kill: null,
+  pause: null,
+  resume: null,
+  suspend: null,
+  confined: null,
+  held: null,
+  let_go: null,
+  saved: null,
+  save_failed: null,
+  agent_ready: null,
+  exited: null,
+  crashed: null,
+  timeout: null,
+} as const;
+/** A process that is found where none was known of. */
+const found = {
   found_saved: to("suspended"),
   adopt_running: to("running"),
   adopt_paused: to("paused"),
   adopt_stopping: to("stopping", "power_down"),
+} as const;
+/** Where there is no process, one may be found, and one may be begun. */
+const atRest = {
+  ...NO_MACHINE,
+  ...found,
+  start: to("starting", "launch"),
+  load: null,
+  reset: null,
   denied: to("failed"),
   fault: to("failed"),
-};
+} satisfies Row;
+/** What is asked for or found only where there is no process. */
+const THERE = {
+  start: null,
+  load: null,
+  reset: null,
+  found_saved: null,
+  adopt_running: null,
+  adopt_paused: null,
+  adopt_stopping: null,
+} as const;
 /** What ends any machine at once. */
-const broken: Row = {
+const broken = {
   kill: to("stopping", "kill"),
   crashed: to("failed", "kill"),
   timeout: to("failed", "kill"),
   denied: to("failed", "kill"),
   fault: to("failed", "kill"),
-};
+} as const;
 /** A machine that has run no instruction since it is there. */
-const beginning: Row = {
+const beginning = {
+  ...THERE,
   ...broken,
   confined: to("running"),
   stop: to("stopping", "kill"),
   exited: to("failed", "kill"),
-};
+  pause: null,
+  resume: null,
+  suspend: null,
+  held: null,
+  let_go: null,
+  saved: null,
+  save_failed: null,
+  agent_ready: null,
+} satisfies Row;
 
-/** State × event; what is not named cannot happen there, or changes nothing. */
+/** State × event: no pair is left out. */
 const KNOWN = {
   defined: atRest,
   starting: beginning,
   running: {
+    ...THERE,
     ...broken,
     stop: to("stopping", "power_down"),
     pause: to("running", "hold"),
@@ -114,48 +159,83 @@ const KNOWN = {
     suspend: to("suspending", "save"),
     agent_ready: to("running", "tell_ready"),
     exited: to("stopped"),
+    resume: null,
+    confined: null,
+    let_go: null,
+    saved: null,
+    save_failed: null,
   },
   paused: {
+    ...THERE,
     ...broken,
     // A guest whose vCPUs are held sees no power button.
     stop: to("stopping", "release", "power_down"),
     resume: to("paused", "release"),
     let_go: to("running"),
     suspend: to("suspending", "save"),
+    // It is up and cannot show it: that is said once it goes on.
+    agent_ready: to("paused"),
     exited: to("stopped"),
+    pause: null,
+    confined: null,
+    held: null,
+    saved: null,
+    save_failed: null,
   },
   stopping: {
+    ...THERE,
     kill: to("stopping", "kill"),
     exited: to("stopped"),
     crashed: to("stopped"),
     timeout: to("failed", "kill"),
     denied: to("failed", "kill"),
     fault: to("failed", "kill"),
+    stop: null,
+    pause: null,
+    resume: null,
+    suspend: null,
+    confined: null,
+    held: null,
+    let_go: null,
+    saved: null,
+    save_failed: null,
+    agent_ready: null,
   },
   stopped: atRest,
   suspending: {
+    ...THERE,
     ...broken,
     saved: to("suspended"),
     save_failed: to("paused"),
+    // As while it is paused, which it is where it is not saved.
+    agent_ready: to("suspending"),
     exited: to("failed", "kill"),
+    stop: null,
+    pause: null,
+    resume: null,
+    suspend: null,
+    confined: null,
+    held: null,
+    let_go: null,
   },
   suspended: { ...atRest, load: to("resuming", "load"), reset: to("stopped") },
   resuming: beginning,
-  // A refusal was said already; another start may find it gone.
   failed: {
+    ...NO_MACHINE,
+    ...found,
     start: to("starting", "launch"),
-    found_saved: to("suspended"),
-    adopt_running: to("running"),
-    adopt_paused: to("paused"),
-    adopt_stopping: to("stopping", "power_down"),
+    load: null,
     reset: to("stopped"),
+    // A refusal was said already; another start may find it gone.
+    denied: null,
+    fault: null,
   },
 } as const satisfies Record<GuestState, Row>;
 
 /** What the event means in that state; null: nothing. */
 export function transition(state: GuestState, event: GuestEvent): Transition | null {
   const row: Row = KNOWN[state];
-  return row[event] ?? null;
+  return row[event];
 }
 
 /** The table as Markdown, for the documentation. */

@@ -6,8 +6,11 @@
 
 /** Milliseconds. */
 export interface RestartLimits {
-  /** Before the first time; each further one waits twice as long. */
+  /** Before the first time. */
   readonly firstMs: number;
+  /** Each further one waits so many times as long, */
+  readonly factor: number;
+  /** and none longer than this. */
   readonly mostMs: number;
   /** Ends within this time count. */
   readonly windowMs: number;
@@ -16,6 +19,7 @@ export interface RestartLimits {
 }
 export const RESTART: RestartLimits = {
   firstMs: 1_000,
+  factor: 4,
   mostMs: 60_000,
   windowMs: 600_000,
   most: 5,
@@ -37,6 +41,6 @@ export function restartAfter(
   const now = ends.at(-1) ?? 0;
   const recent = ends.filter((at) => now - at < limits.windowMs).length;
   if (recent >= limits.most) return { kind: "give_up", ends: recent };
-  const doubled = limits.firstMs * 2 ** Math.max(0, recent - 1);
-  return { kind: "wait", ms: Math.min(limits.mostMs, doubled) };
+  const longer = limits.firstMs * limits.factor ** Math.max(0, recent - 1);
+  return { kind: "wait", ms: Math.min(limits.mostMs, longer) };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RESTART, restartAfter } from "./restart.ts";
 
-Deno.test("restartAfter waits twice as long each time, and gives up at the fifth end", () => {
+Deno.test("restartAfter waits four times as long each time, no longer than a minute, and gives up at the fifth end", () => {
   const ends: number[] = [];
   const decisions = [0, 5_000, 10_000, 20_000, 40_000].map((at) => {
     ends.push(at);
@@ -10,9 +10,9 @@ Deno.test("restartAfter waits twice as long each time, and gives up at the fifth
   });
   assert.deepEqual(decisions, [
     { kind: "wait", ms: 1_000 },
-    { kind: "wait", ms: 2_000 },
     { kind: "wait", ms: 4_000 },
-    { kind: "wait", ms: 8_000 },
+    { kind: "wait", ms: 16_000 },
+    { kind: "wait", ms: 60_000 },
     { kind: "give_up", ends: 5 },
   ]);
 });

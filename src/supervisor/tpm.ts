@@ -6,7 +6,7 @@
 import { isStopped, processesIn } from "../jail/processes.ts";
 import { Fault } from "../fault.ts";
 import type { Host } from "../host/port.ts";
-import type { Slot, VmId } from "../id.ts";
+import type { Slot } from "../id.ts";
 import { guestCgroup } from "../permissions.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
 
@@ -24,10 +24,10 @@ export function tpmProcesses(host: Host, slot: Slot): number[] {
  * Waits until the guest's TPM is gone, or stopped; a guest cannot go on without it, nor be given another one.
  *
  * @param wanted whether it still matters
- * @param end ends the guest for that fault; then whoever begins guests again is told
+ * @param end ends the guest for that fault
  */
 export async function watchTpm(
-  { host, onCrash }: { readonly host: Host; readonly onCrash: (vm: VmId) => void },
+  host: Host,
   plan: LaunchPlan,
   wanted: () => boolean,
   end: (fault: Fault) => Promise<void>,
@@ -48,5 +48,4 @@ export async function watchTpm(
     `its process is ${stopped ? "stopped" : "gone"} while the guest runs; the guest is ended, ` +
     "and has it again when it is started";
   await end(new Fault("guest", stopped ? "tpm.stopped" : "tpm.gone", `TPM of ${plan.vm}: ${why}`));
-  onCrash(plan.vm);
 }
