@@ -159,7 +159,8 @@ export class Guest extends GuestMachine {
    *
    * @returns whether there was anything to end
    */
-  stop(_permit: StopPermit, reason: string): Promise<boolean> {
+  stop(permit: StopPermit, reason: string): Promise<boolean> {
+    if (permit.vm !== null && permit.vm !== this.plan.vm) return Promise.resolve(false);
     this.wish++;
     // Whoever asks again waits for the same end.
     return this.#stopping ??= this.#stop("stop", reason).finally(() => this.#stopping = null);

@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { type Answers, guestSocket, startJail } from "../../test/fake_guests.ts";
+import { FakeHost } from "../../test/fake_host.ts";
+import { DATA_DEVICE } from "../../test/fake_jail.ts";
+import type { HostEvent } from "../event.ts";
+import type { FakeConnection } from "../guest/fake_connection.ts";
+import type { ProcessFacts } from "../host/port.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
+import { Guest } from "./guest.ts";
+import type { GuestSurroundings } from "./surroundings.ts";
+
+const plan = samplePlan();
+const { slot } = plan;
+const RECORD = "/run/rayos/guest/00.json";
+const permit = (op: string, vm: string | null = plan.vm) => ({ op, vm, caller: "socket" }) as never;
+
+/** A guest on the fake host, with all that is said of it. */
+function desk(around: Partial<GuestSurroundings> = {}) {
+  const host = new FakeHost();
+  host.seed("/run/rayos/proc/1/mountinfo", `1 0 ${DATA_DEVICE} / /var/rayos rw - ext4 x rw\n`);
+  for (const { path } of plan.files) host.seed(`/var/rayos/${path}`, path);
+  const answers: { of: Answers } = { of: () => undefined };
+  const sockets: Record<string, FakeConnection> = {};
+  host.socket = (file) => {
+    const kind = file.match(/(\w+)\.sock$/)?.[1] ?? "";
+    return sockets[kind] = guestSocket(host, file, (command) => answers.of(command));
+  };
+  host.launcher = () => {
+    startJail(host, slot);
+    return { code: 0, words: ["ok"] };
+  };
+  const events: HostEvent[] = [];
+  const crashed: string[] = [];
+  const guest = new Guest(plan, {
+    host,
+    emit: (event) => void events.push(event),
+    takeConsole: () => {},
+    onCrash: (vm) => void crashed.push(vm),
+    onMove: () => {},
+    mayRun: () => true,
+    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
+    networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
+    sharesOf: () => ({ gives: () => false, permit: () => null }),
+    ...around,
+  });
+  const states = () =>
+    events.flatMap((one) => one.type === "vm_state" ? [`${one.to} ${one.reason}`] : []);
+  const faults = () => events.flatMap((one) => one.type === "fault" ? [one.code] : []);
+  const asked = (command: string) =>
+    sockets.qmp?.written.filter((text) => JSON.parse(text).execute === command).length;
+  /** From now on the kernel takes its time with killed processes, until it is told. */
+  const slowKernel = () => {
+    let there: ProcessFacts[] | undefined;
+    const put = host.put.bind(host);
+    host.put = (path, text) => {
+      if (path.endsWith("cgroup.kill")) there = host.processes.get(slot);
+      put(path, text);
+      if (there !== undefined) host.processes.set(slot, there);
+    };
+    return () => {
+      host.put = put;
+      host.processes.delete(slot);
+    };
+  };
+  return { host, guest, answers, sockets, events, states, faults, asked, crashed, slowKernel };
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let n = 0; n < 3000 && !isTrue(); n++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert.ok(isTrue(), String(isTrue));
+}
+
+Deno.test("a crashed guest whose process lingers is ending until it is gone, then failed and told of, with nothing left", async () => {
+  const { host, guest, sockets, states, faults, crashed, slowKernel } = desk();
+  await guest.start(permit("vm.start"));
+  const gone = slowKernel();
+  let taken = 0;
+  const end = guest.given.gone.bind(guest.given);
+  guest.given.gone = () => {
+    taken++;
+    return end();
+  };
+  sockets.qmp?.feed(null);
+  await until(() => faults().includes("guest.unkillable"));
+  assert.equal(guest.state, "stopping", "a process is there");
+  assert.deepEqual([taken, crashed], [0, []]);
+  assert.notEqual(host.lstat(RECORD), null);
+  await guest.start(permit("vm.start"));
+  assert.equal(guest.state, "stopping", "there is no second one beside it");
+  gone();
+  await until(() => guest.state === "failed");
+  assert.deepEqual([taken, crashed], [1, ["demo"]]);
+  assert.equal(host.lstat(RECORD), null);
+  assert.deepEqual(states().slice(2), ["stopping unkillable", "failed qemu_gone"]);
+});
+
+Deno.test("a guest whose process is gone some seconds after it was killed is no unkillable one", async () => {
+  const { host, guest, faults, slowKernel } = desk();
+  await guest.start(permit("vm.start"));
+  const gone = slowKernel();
+  const killed = host.clock.monoMs();
+  const { sleep } = host.clock;
+  host.clock.sleep = async (ms) => {
+    await sleep(ms);
+    if (host.clock.monoMs() - killed > 15_000) gone();
+  };
+  await guest.kill(permit("vm.kill"));
+  assert.equal(guest.state, "stopped");
+  assert.deepEqual(faults(), []);
+});
+
+Deno.test("a guest that does not end when it is told to is killed anew by command, and stays stopped then", async () => {
+  const { host, guest, sockets, states, faults, crashed, slowKernel } = desk();
+  await guest.start(permit("vm.start"));
+  const gone = slowKernel();
+  sockets.qmp?.feed(null);
+  await until(() => faults().includes("guest.unkillable"));
+  assert.deepEqual([guest.state, guest.refusal?.rule], ["stopping", "guest.unkillable"]);
+  const again = guest.kill(permit("vm.kill"));
+  gone();
+  await again;
+  assert.deepEqual([guest.state, guest.refusal], ["stopped", null]);
+  assert.equal(host.lstat(RECORD), null);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual([states().at(-1), crashed], ["stopped killed", []]);
+  assert.deepEqual(faults(), ["guest.unkillable"]);
+});
+
+Deno.test("Guest.stop and Guest.kill do nothing by another guest's permit", async () => {
+  const { guest } = desk();
+  await guest.start(permit("vm.start"));
+  assert.equal(await guest.stop(permit("vm.stop", "other"), "asked"), false);
+  await guest.kill(permit("vm.kill", "other"));
+  assert.equal(guest.state, "running");
+  assert.equal(await guest.stop(permit("power.off", null), "poweroff"), true);
+});
+
+const STOP = '{"event":"STOP"}\n';
+
+Deno.test("however often QEMU says that it holds the vCPUs, one question is under way", async () => {
+  const { guest, sockets, asked, answers } = desk();
+  await guest.start(permit("vm.start"));
+  const before = asked("query-status") ?? 0;
+  const since = () => (asked("query-status") ?? 0) - before;
+  const qmp = sockets.qmp;
+  assert.ok(qmp !== undefined);
+  const { onWrite } = qmp;
+  const held: string[] = [];
+  qmp.onWrite = (text) => void held.push(text);
+  qmp.feed(STOP.repeat(1000));
+  await until(() => since() > 0);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(since(), 1);
+  // One that came after the question may be another: it is asked about once.
+  for (const text of held) onWrite(text);
+  await until(() => since() === 2);
+  qmp.onWrite = onWrite;
+  answers.of = (command) =>
+    command === "query-status" ? { running: false, status: "io-error" } : undefined;
+  onWrite(held.at(-1) ?? "");
+  await until(() => guest.state === "paused");
+  assert.equal(since(), 2);
+  await guest.kill(permit("vm.kill"));
+});
+
+Deno.test("that QEMU does not say why it holds the vCPUs is told once", async () => {
+  const { guest, sockets, faults, answers } = desk();
+  await guest.start(permit("vm.start"));
+  answers.of = (command) => command === "query-status" ? { nothing: 1 } : undefined;
+  for (let n = 0; n < 5; n++) {
+    sockets.qmp?.feed(STOP);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.deepEqual(faults(), ["qmp.form"]);
+  await guest.kill(permit("vm.kill"));
+});
+
+Deno.test("a guest whose agent answers while it is paused is told of once, when it goes on", async () => {
+  const { guest, host, sockets, events, answers } = desk();
+  const socket = host.socket;
+  const asked: string[] = [];
+  host.socket = (file) => {
+    const connection = socket(file);
+    if (file.endsWith("/agent.sock")) connection.onWrite = (text) => void asked.push(text);
+    return connection;
+  };
+  const ready = () => events.filter((one) => one.type === "vm_ready").length;
+  await guest.start(permit("vm.start"));
+  await until(() => asked.length > 0);
+  await guest.pause(permit("vm.pause"));
+  sockets.agent?.feed(`{"return":${JSON.parse(asked[0]?.slice(1) ?? "").arguments.id}}\n`);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual([guest.state, ready()], ["paused", 0]);
+  const recorded: boolean[] = [];
+  answers.of = (command) => {
+    if (command === "cont") recorded.push(JSON.parse(host.readText(RECORD, 1 << 18) ?? "").ready);
+    return undefined;
+  };
+  await guest.resume(permit("vm.resume"));
+  assert.deepEqual(recorded, [false], "a program that dies before it has said so says it then");
+  assert.deepEqual([guest.state, ready()], ["running", 1]);
+  assert.equal(JSON.parse(host.readText(RECORD, 1 << 18) ?? "").ready, true);
+  await guest.pause(permit("vm.pause"));
+  await guest.resume(permit("vm.resume"));
+  assert.equal(ready(), 1);
+  await guest.kill(permit("vm.kill"));
+});
