@@ -1,69 +1,8 @@
 import assert from "node:assert/strict";
-import { type Answers, guestSocket, startJail } from "../../test/fake_guests.ts";
-import { FakeHost } from "../../test/fake_host.ts";
-import { DATA_DEVICE } from "../../test/fake_jail.ts";
-import type { HostEvent } from "../event.ts";
-import type { FakeConnection } from "../guest/fake_connection.ts";
-import type { ProcessFacts } from "../host/port.ts";
-import { samplePlan } from "../plan/sample_plan.ts";
-import { Guest } from "./guest.ts";
-import type { GuestSurroundings } from "./surroundings.ts";
+import { guestDesk as desk } from "../../test/guest_desk.ts";
 
-const plan = samplePlan();
-const { slot } = plan;
 const RECORD = "/run/rayos/guest/00.json";
-const permit = (op: string, vm: string | null = plan.vm) => ({ op, vm, caller: "socket" }) as never;
-
-/** A guest on the fake host, with all that is said of it. */
-function desk(around: Partial<GuestSurroundings> = {}) {
-  const host = new FakeHost();
-  host.seed("/run/rayos/proc/1/mountinfo", `1 0 ${DATA_DEVICE} / /var/rayos rw - ext4 x rw\n`);
-  for (const { path } of plan.files) host.seed(`/var/rayos/${path}`, path);
-  const answers: { of: Answers } = { of: () => undefined };
-  const sockets: Record<string, FakeConnection> = {};
-  host.socket = (file) => {
-    const kind = file.match(/(\w+)\.sock$/)?.[1] ?? "";
-    return sockets[kind] = guestSocket(host, file, (command) => answers.of(command));
-  };
-  host.launcher = () => {
-    startJail(host, slot);
-    return { code: 0, words: ["ok"] };
-  };
-  const events: HostEvent[] = [];
-  const crashed: string[] = [];
-  const guest = new Guest(plan, {
-    host,
-    emit: (event) => void events.push(event),
-    takeConsole: () => {},
-    onCrash: (vm) => void crashed.push(vm),
-    onMove: () => {},
-    mayRun: () => true,
-    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
-    networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
-    sharesOf: () => ({ gives: () => false, permit: () => null }),
-    ...around,
-  });
-  const states = () =>
-    events.flatMap((one) => one.type === "vm_state" ? [`${one.to} ${one.reason}`] : []);
-  const faults = () => events.flatMap((one) => one.type === "fault" ? [one.code] : []);
-  const asked = (command: string) =>
-    sockets.qmp?.written.filter((text) => JSON.parse(text).execute === command).length;
-  /** From now on the kernel takes its time with killed processes, until it is told. */
-  const slowKernel = () => {
-    let there: ProcessFacts[] | undefined;
-    const put = host.put.bind(host);
-    host.put = (path, text) => {
-      if (path.endsWith("cgroup.kill")) there = host.processes.get(slot);
-      put(path, text);
-      if (there !== undefined) host.processes.set(slot, there);
-    };
-    return () => {
-      host.put = put;
-      host.processes.delete(slot);
-    };
-  };
-  return { host, guest, answers, sockets, events, states, faults, asked, crashed, slowKernel };
-}
+const permit = (op: string, vm: string | null = "demo") => ({ op, vm, caller: "socket" }) as never;
 
 async function until(isTrue: () => boolean): Promise<void> {
   for (let n = 0; n < 3000 && !isTrue(); n++) {

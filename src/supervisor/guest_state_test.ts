@@ -41,6 +41,30 @@ Deno.test("guest states: no sequence of events launches a second process beside 
   );
 });
 
+/** Events after which a guest has what its policy gives it: a lease, shares. */
+const GIVEN: readonly GuestEvent[] = ["confined", "adopt_running", "adopt_paused", "let_go"];
+
+Deno.test("guest states: no sequence of events leaves a lease with a guest that has no process, nor while it is saved", () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...EVENTS), { maxLength: 60, size: "max" }), (events) => {
+      let state: GuestState = "defined";
+      let lease = false;
+      for (const event of events) {
+        const next = transition(state, event);
+        if (next === null) continue;
+        if (GIVEN.includes(event)) lease = true;
+        // What kills a machine takes what it was given, before the state says so; so does an end that is told.
+        const ends = next.actions.includes("kill") || GONE.includes(event);
+        if (ends || next.actions.includes("save")) lease = false;
+        state = next.to;
+        const without = !HAS_PROCESS.includes(state) || state === "suspending";
+        assert.ok(!lease || !without, `${state} after ${event}`);
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 Deno.test("guest states: every state has a way out, and can lead back to rest", () => {
   for (const state of MACHINE_STATES) {
     const ways = EVENTS.flatMap((event) => transition(state, event) ?? []);
