@@ -146,3 +146,44 @@ Deno.test("a guest whose agent answers while it is paused is told of once, when 
   assert.equal(ready(), 1);
   await guest.kill(permit("vm.kill"));
 });
+
+/** What is given to the guest takes its time to go, each time until the test lets it. */
+function slowGoing(guest: ReturnType<typeof desk>["guest"]): (() => void)[] {
+  const going: (() => void)[] = [];
+  guest.given.gone = () => new Promise((resolve) => going.push(resolve));
+  return going;
+}
+
+Deno.test("an end that a kill overtakes is the kill's to report", async () => {
+  const { guest, crashed } = desk();
+  await guest.start(permit("vm.start"));
+  const going = slowGoing(guest);
+  const silent = guest.endSilent();
+  await until(() => going.length === 1);
+  const killed = guest.kill(permit("vm.kill"));
+  await until(() => going.length === 2);
+  going[0]?.();
+  await silent;
+  assert.equal(guest.state, "stopping");
+  going[1]?.();
+  await killed;
+  assert.deepEqual([guest.state, crashed], ["stopped", []]);
+});
+
+Deno.test("an end that comes late has nothing to do with the start after it", async () => {
+  const { guest, sockets, crashed } = desk();
+  await guest.start(permit("vm.start"));
+  const going = slowGoing(guest);
+  sockets.qmp?.feed(null);
+  await until(() => going.length === 1);
+  const killed = guest.kill(permit("vm.kill"));
+  await until(() => going.length === 2);
+  going[1]?.();
+  await killed;
+  await guest.start(permit("vm.start"));
+  going[0]?.();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual([guest.state, crashed], ["running", []]);
+  guest.given.gone = () => Promise.resolve();
+  await guest.kill(permit("vm.kill"));
+});

@@ -82,10 +82,13 @@ const settle = async () => {
 };
 
 Deno.test("Guest: whatever is asked and happens at once, there is one QEMU, no lease at rest, and nobody presented who does not run", async () => {
-  const steps = fc.array(fc.array(fc.constantFrom(...STEPS, ...OFTEN), { minLength: 1, maxLength: 3 }), {
-    minLength: 1,
-    maxLength: 8,
-  });
+  const steps = fc.array(
+    fc.array(fc.constantFrom(...STEPS, ...OFTEN), { minLength: 1, maxLength: 3 }),
+    {
+      minLength: 1,
+      maxLength: 8,
+    },
+  );
   let shown = 0;
   let leases = 0;
   await fc.assert(
