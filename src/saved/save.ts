@@ -83,6 +83,9 @@ export interface SuspendRequest {
   readonly limits?: SaveLimits;
 }
 
+/** A QEMU that is sending its memory. */
+type Sending = Pick<SuspendRequest, "host" | "qmp" | "limits">;
+
 export type SuspendResult =
   | { readonly ok: true; readonly bytes: number; readonly ms: number }
   | { readonly ok: false; readonly fault: Fault; readonly guest: "paused" | "gone" };
@@ -241,7 +244,7 @@ async function unless<T>(
 }
 
 /** How the migration ended, in QEMU's words. */
-async function settled({ host, qmp, limits = SAVE_LIMITS }: SuspendRequest): Promise<string> {
+async function settled({ host, qmp, limits = SAVE_LIMITS }: Sending): Promise<string> {
   const late = host.clock.monoMs() + limits.stallMs;
   while (true) {
     const { status = "none", "error-desc": why } = await qmp.command("query-migrate");
@@ -269,13 +272,21 @@ async function end(request: SuspendRequest, state: SavedState): Promise<void> {
   throw failure("saved.disk", `${changed[0]?.path} changed after QEMU had let go of it`);
 }
 
+/**
+ * Has QEMU send no more of its memory, and waits until it has let go of it: a `cont` before that could come in
+ * the middle of a send.
+ */
+export async function cancelSave(sending: Sending): Promise<void> {
+  await sending.qmp.command("migrate_cancel");
+  await settled(sending);
+}
+
 /** Leaves a guest that `cont` brings back, and no file of this try. */
 async function giveUp(request: SuspendRequest): Promise<void> {
-  const { host, plan, qmp } = request;
+  const { host, plan } = request;
   const { unfinished } = savedPlaces(plan);
   try {
-    await qmp.command("migrate_cancel");
-    await settled(request);
+    await cancelSave(request);
   } catch {
     // Nobody answers: the result says so.
   }

@@ -10,6 +10,7 @@ import type { Allowed } from "../policy/authorize.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { GoodState } from "../saved/check.ts";
 import { retireSaved } from "../saved/generation.ts";
+import { cancelSave } from "../saved/save.ts";
 import { coldPlan } from "../saved/plan_hash.ts";
 import { type Adoption, adoptionOf, LOADING } from "./adoption.ts";
 import { endGuest } from "./ending.ts";
@@ -233,7 +234,7 @@ export class Guest extends GuestMachine {
         break;
       case "cancel_save":
       case "cancel_save_release":
-        await qmp.command("migrate_cancel");
+        await cancelSave({ host: this.around.host, qmp });
         retireSaved(this.around.host, this.plan);
         await this.apply("adopt_paused", "save_interrupted");
         if (what === "cancel_save_release") await this.apply("resume", "save_interrupted");

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { startJail } from "../../test/fake_guests.ts";
+import { guestDesk } from "../../test/guest_desk.ts";
+import { renderPlan } from "../jail/render.ts";
+import { samplePlan } from "../plan/sample_plan.ts";
+import { type Step, writeRecord } from "./record.ts";
+import type { GuestSurroundings } from "./surroundings.ts";
+
+const plan = samplePlan();
+const { slot } = plan;
+const RECORD = "/run/rayos/guest/00.json";
+
+/** A guest that a program which died in that step left running. */
+function left(step: Step, around: Partial<GuestSurroundings> = {}) {
+  const desk = guestDesk(around);
+  const { host, sockets } = desk;
+  host.seed("/run/rayos/plan/00", renderPlan(plan));
+  startJail(host, slot);
+  const [facts] = host.processes.get(slot) ?? [];
+  assert.ok(facts !== undefined);
+  const { pid, startTicks } = facts;
+  writeRecord(host, { plan, step, process: { pid, startTicks }, ran: true, ready: true });
+  const sent = () => sockets.qmp?.written.map((text) => JSON.parse(text).execute) ?? [];
+  return { ...desk, sent };
+}
+
+Deno.test("a guest whose save was interrupted is let go only once QEMU has let go of the save", async () => {
+  const { guest, answers, sent } = left("saving");
+  let looks = 0;
+  answers.of = (command) => {
+    if (command === "query-status") return { running: false, status: "finish-migrate" };
+    if (command !== "query-migrate") return undefined;
+    return { status: ++looks < 3 ? "cancelling" : "cancelled" };
+  };
+  assert.equal(await guest.adopt(), true);
+  assert.equal(guest.state, "running");
+  const steps = sent().slice(sent().indexOf("migrate_cancel"), sent().indexOf("cont") + 1);
+  assert.deepEqual(steps, [
+    "migrate_cancel",
+    ...Array.from({ length: 3 }, () => "query-migrate"),
+    "cont",
+  ]);
+  await guest.kill({ op: "vm.kill", vm: plan.vm } as never);
+});
+
+Deno.test("a guest that was about to be let go is not, where the host has left normal mode meanwhile", async () => {
+  const { host, guest, answers, sent } = left("releasing", { mayRun: () => false });
+  answers.of = (command) =>
+    command === "query-status" ? { running: false, status: "prelaunch" } : undefined;
+  await guest.adopt();
+  assert.deepEqual([guest.state, guest.refusal?.rule], ["failed", "vm.safe_mode"]);
+  assert.ok(!sent().includes("cont"), sent().join());
+  assert.deepEqual(host.processesOf(slot), []);
+});
+
+Deno.test("a record that is not to be believed is set aside and told of, and the guest is held against the plan of now", async () => {
+  const forged: Record<string, (text: string) => string> = {
+    "it has another form": (text) => text.replace('"version":0', '"version":1'),
+    "another process": (text) => text.replace(/"startTicks":\d+/u, '"startTicks":1'),
+    "it cannot be read": () => "{",
+    "the launcher was given another plan": (text) => text.replaceAll("rootfs.ext4", "another.ext4"),
+  };
+  for (const [why, forge] of Object.entries(forged)) {
+    const { host, guest, events } = left("stopping");
+    const text = forge(host.readText(RECORD, 1 << 18) ?? "");
+    host.seed(RECORD, text);
+    assert.equal(await guest.adopt(), true, why);
+    // By the record it would have been ended.
+    assert.equal(guest.state, "running", why);
+    const aside = host.list("/run/rayos/guest").filter((name) => name.includes(".aside."));
+    assert.equal(aside.length, 1, why);
+    assert.equal(host.readText(`/run/rayos/guest/${aside[0]}`, 1 << 18), text, why);
+    const told = events.flatMap((one) =>
+      one.type === "fault" && one.code === "launch.record" ? [one.message] : []
+    );
+    assert.equal(told.length, 1, why);
+    assert.match(told[0] ?? "", new RegExp(`record of demo: .*${why}.*${aside[0]}`, "u"));
+    await guest.kill({ op: "vm.kill", vm: plan.vm } as never);
+  }
+});
+
+Deno.test("a guest that a record names and the plan of now does not fit is killed where that record is not believed", async () => {
+  const { host, guest } = left("running");
+  host.seed(RECORD, "{");
+  host.seed("/run/rayos/proc/61100/root/g/disk0", "swapped");
+  host.facts.delete("/run/rayos/proc/61100/root/g/disk0");
+  await guest.adopt();
+  assert.equal(guest.state, "failed");
+  assert.deepEqual(host.processesOf(slot), []);
+});
