@@ -45,45 +45,41 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
   await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
   thawTakenUp(runtime);
   const waiting = [...runtime.guests.values()].filter((guest) => AT_REST.includes(guest.state));
-  const begun = waiting.flatMap((guest) => beginInTurn(runtime, guest) ?? []);
-  const inTurn = (starts: Begun[]) => takeTurns(starts, host.cpus + 1);
-  await inTurn(begun.filter((start) => !start.loads));
+  const atOnce = host.cpus + 1;
+  const loads: (() => Promise<void>)[] = [];
+  await takeTurns(waiting, atOnce, async (guest) => {
+    const permit = runtime.ending ? null : mayStart(runtime, guest);
+    if (permit === null) return;
+    if (!leftSomething(host, guest.plan)) return await guest.start(permit);
+    loads.push(beginLoad(runtime, guest, permit));
+  });
   await presentAtBoot(runtime);
-  const loads = begun.filter((start) => start.loads);
-  void inTurn(loads).catch((error) => {
+  void takeTurns(loads, atOnce, (load) => load()).catch((error) => {
     const { stage, code, message } = asFault(error, "launch", "launch.loads");
     runtime.emit({ type: "fault", stage, code, message });
   });
 }
 
-/** A start that was decided on and waits for its turn; it counts as starting from then on. */
-interface Begun {
-  /** Whether it goes on from saved memory. */
-  readonly loads: boolean;
-  /** Gives it its turn; resolves when it came to its end. */
-  readonly run: () => Promise<void>;
-}
-
-function beginInTurn(runtime: Runtime, guest: Guest): Begun | null {
-  const permit = mayStart(runtime, guest);
-  if (permit === null) return null;
-  const loads = leftSomething(runtime.host, guest.plan);
+/**
+ * Begins a guest that goes on from its saved memory: it counts as starting from now on.
+ *
+ * @returns what gives it its turn, and resolves when its start came to its end
+ */
+function beginLoad(runtime: Runtime, guest: Guest, permit: Allowed<"vm.start">) {
   const turn = Promise.withResolvers<void>();
   const started = guest.start(permit, turn.promise);
-  const run = async () => {
-    // Nothing is begun any more.
+  return async () => {
     if (runtime.ending) return;
     turn.resolve();
     await started;
-    if (loads) await presentAtBoot(runtime, [guest.plan.vm]);
+    await presentAtBoot(runtime, [guest.plan.vm]);
   };
-  return { loads, run };
 }
 
 /** More at once than there are CPUs would only make each start slower, and its time limit shorter. */
-async function takeTurns(starts: Begun[], atOnce: number): Promise<void> {
+async function takeTurns<T>(all: T[], atOnce: number, run: (one: T) => Promise<void>) {
   const work = async () => {
-    for (let next = starts.shift(); next !== undefined; next = starts.shift()) await next.run();
+    for (let one = all.shift(); one !== undefined; one = all.shift()) await run(one);
   };
   await Promise.all(Array.from({ length: atOnce }, work));
 }

@@ -98,6 +98,21 @@ Deno.test("phaseLaunch waits for guests that start from their disks, and for no 
   await until(() => stateOf("saved") === "running");
 });
 
+Deno.test("phaseLaunch: a guest that is stopped before its turn came is not started", async () => {
+  const { host, runtime, stateOf } = desk(["first", "second", "third", "late"]);
+  // As many as are read at once.
+  const gos = ["first", "second", "third"].map((vm) => slowMemory(host, vm));
+  host.seed("/var/rayos/vm/linux/late/state/saved", "memory");
+  await phaseLaunch(runtime);
+  assert.equal(runtime.state().guests.get("late" as VmId)?.state, "starting");
+  await runtime.guests.get("late" as VmId)?.stop(permit("vm.stop", "late"), "asked");
+  for (const go of gos) go();
+  await until(() => stateOf("third") === "running");
+  await turns();
+  assert.equal(stateOf("late"), "suspended");
+  assert.notEqual(host.lstat("/var/rayos/vm/linux/late/state/saved"), null, "it was not looked at");
+});
+
 Deno.test("phaseLaunch: a guest whose memory is read when safe mode begins is not started", async () => {
   const { host, runtime, said, stateOf } = desk(["saved"]);
   const go = slowMemory(host, "saved");

@@ -66,8 +66,11 @@ export class Guest extends GuestMachine {
   async #start(reason: string, turn?: Promise<void>): Promise<void> {
     const wish = ++this.wish;
     try {
-      if (turn !== undefined) await turn;
-      if (wish !== this.wish || !this.progress.takes("start")) return;
+      if (turn !== undefined) {
+        await turn;
+        // It may have been given up meanwhile.
+        if (wish !== this.wish || !this.progress.takes("start")) return;
+      }
       let saved: GoodState | null = null;
       do {
         this.usePlan(this.#next ?? this.plan);
