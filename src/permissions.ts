@@ -133,7 +133,9 @@ export function permissionFlags(unixNet: boolean): string[] {
 export function renderGrants(): string {
   const rows = GRANTS.map((grant) => {
     const what = grant.what.length > 6
-      ? `${grant.what.length} sockets, \`${grant.what[0]}\` to \`${grant.what.at(-1)}\``
+      ? `${grant.what.length} ${grant.kind === "run" ? "programs" : "sockets"}, \`${
+        grant.what[0]
+      }\` to \`${grant.what.at(-1)}\``
       : grant.what.map((one) => `\`${one}\``).join(", ");
     return `| ${grant.kind} | ${what} | ${grant.why} |`;
   });

@@ -51,4 +51,6 @@ Deno.test("no grant reaches the kernel's own file systems or the whole root", ()
     }
   }
   assert.equal(renderGrants().split("\n").length, GRANTS.length + 2);
+  assert.match(renderGrants(), /\| run \| 10 programs, /);
+  assert.match(renderGrants(), /\| net \| \d+ sockets, /);
 });

@@ -34,11 +34,12 @@ export const PICTURES: readonly (readonly [mode: string, code: string])[] = [
   ["vnc-half", "rfb.late"],
 ];
 
-/** What it says over QMP once its guest runs, or instead of a greeting, and how that ends. */
+/** What it says over QMP once its guest runs, instead of a greeting, or when it is asked who it is, and how that ends. */
 export const MONITORS: readonly (readonly [mode: string, ending: string])[] = [
   ["qmp-flood", "RAYOS_VM_STATE:running:failed reason=qmp_flood"],
   ["qmp-long", "RAYOS_VM_STATE:running:failed reason=qmp_oversized"],
   ["qmp-mute", "RAYOS_VM_STATE:starting:failed reason=qmp.no_greeting"],
+  ["qmp-other-uuid", "RAYOS_VM_STATE:starting:failed reason=launch.impostor"],
   ["qmp-input", "RAYOS_VM_STATE:running:failed reason=qmp_silent"],
   ["qmp-silent", "RAYOS_VM_STATE:running:failed reason=qmp_silent"],
 ];

@@ -124,7 +124,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "QmpClient gives up a hostile QEMU that floods, never ends a line, or says nothing",
+  name:
+    "QmpClient gives up a hostile QEMU that floods, never ends a line, or says nothing, and hears one that is another guest's",
   ignore,
   fn: async () => {
     for (const mode of ["qmp-flood", "qmp-long"]) {
@@ -137,6 +138,10 @@ Deno.test({
       await assert.rejects(client.command("query-status"), { code: "qmp.closed" }, mode);
     }
     await using hostile = await Hostile.start(PROGRAM);
+    hostile.say("qmp-other-uuid");
+    const other = await QmpClient.open(await hostile.connect("qmp"), () => {});
+    assert.notEqual((await other.command("query-uuid")).UUID, UUID);
+    other.close();
     hostile.say("qmp-silent");
     const client = await QmpClient.open(await hostile.connect("qmp"), () => {});
     await client.command("cont");

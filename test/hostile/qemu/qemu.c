@@ -99,7 +99,8 @@ static void answer(int host, const char *line) {
   const char *value = "{}";
   char made[256];
   if (IS("query-uuid")) {
-    snprintf(made, sizeof made, "{\"UUID\":\"%s\"}", uuid);
+    const char *own = mode_is("qmp-other-uuid") ? "5d0a3c6e-0000-4000-8000-0000000000ff" : uuid;
+    snprintf(made, sizeof made, "{\"UUID\":\"%s\"}", own);
     value = made;
   } else if (IS("query-name")) {
     snprintf(made, sizeof made, "{\"name\":\"%s\"}", name);
