@@ -15,6 +15,7 @@ function given(ends: { readonly network: boolean; readonly shares: boolean }) {
     takeConsole: () => {},
     onCrash: () => {},
     onMove: () => {},
+    mayRun: () => true,
     keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
     networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
     sharesOf: () => ({ gives: () => false, permit: () => null }),

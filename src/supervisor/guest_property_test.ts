@@ -7,7 +7,7 @@ import { AT_REST } from "../policy/ops.ts";
 import { Presenter } from "../presentation/presenter.ts";
 
 const plan = samplePlan();
-const screen = samplePlan({ devices: [...plan.devices, { device: "gpu" }] });
+const screen = samplePlan({ devices: [...plan.devices, { device: "gpu", model: "virtio" }] });
 const permit = (op: string) => ({ op, vm: plan.vm, caller: "socket" }) as never;
 
 const STEPS = [

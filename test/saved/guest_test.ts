@@ -61,6 +61,7 @@ async function running(): Promise<World> {
     takeConsole: () => {},
     onCrash: () => {},
     onMove: () => {},
+    mayRun: () => true,
     keeping: { key: () => hostKey(host), cpu: () => "c".repeat(64), wall: () => null },
     networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
     sharesOf: () => ({ gives: () => false, permit: () => null }),
