@@ -82,7 +82,11 @@ fullTest(
             `vm suspend ${VICTIM}`,
             /file\.unwritable.*No space left/u,
           );
-          assert.deepEqual(states, ["running:suspending", "suspending:paused", "paused:running"]);
+          assert.deepEqual(states.slice(0, 3), [
+            "running:suspending",
+            "suspending:paused",
+            "paused:running",
+          ]);
           const listed = await seenOnHost(run, `$bb ls ${DATA}/fill ${place}`);
           assert.match(listed, /^\/var\/rayos\/fill$/mu, "it was full");
           assert.doesNotMatch(listed, /^saved/mu);

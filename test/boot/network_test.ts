@@ -71,8 +71,9 @@ const INWARD: Readonly<Record<string, string>> = {
 };
 
 /**
- * A port of UDP that the guest uses: the resolver answers at it, and somebody else speaks to it, whom passt
- * itself would let through.
+ * A port of UDP that the guest uses: the resolver answers at it, and somebody else speaks to it. That the
+ * resolver is heard is what the other is held against: what keeps the latter out is the kernel's memory of who
+ * was spoken to, which does not go with the rules that the control takes away.
  */
 const PORT = 40_000;
 const HEARD = { in_udp_answer: true, in_udp: false } as const;
@@ -101,7 +102,7 @@ async function tryAll(run: BootRun, mark: string): Promise<Map<string, boolean>>
     `${nsenter("/run/internet", `/usr/lib/probe try 6 ${words(INWARD)}`)} > /run/inward`,
   );
   const inward = new TextDecoder().decode(await fileInside(run, "/run/inward"));
-  return new Map([...reached(out), ...reached(inward), ...FULL ? await heard(run, mark) : []]);
+  return new Map([...reached(out), ...reached(inward)]);
 }
 
 /** Whom the guest hears at its port while it speaks to the resolver from there. */
@@ -111,7 +112,14 @@ async function heard(run: BootRun, mark: string): Promise<Map<string, boolean>> 
   const says =
     `/usr/lib/probe say 6 ${ANYBODY} udp:${UPLINK_ADDRESS}:${PORT} udp:198.18.0.2:${PORT}`;
   await inside(run, nsenter("/run/internet", says));
-  return reached(await inGuest(run, GUEST, "sleep 30; cat /run/heard", `${mark}heard`));
+  return reached(
+    await inGuest(
+      run,
+      GUEST,
+      "until [ -s /run/heard ]; do sleep 1; done; sleep 1; cat /run/heard",
+      `${mark}heard`,
+    ),
+  );
 }
 
 Deno.test("a guest reaches what the policy names and nothing else, and one without a network has none", async (t) => {
@@ -146,6 +154,7 @@ Deno.test("a guest reaches what the policy names and nothing else, and one witho
 
     await t.step("each of them is tried against the walls", async () => {
       const found = await tryAll(run, "walled");
+      if (FULL) { for (const [name, open] of await heard(run, "walled")) found.set(name, open); }
       const expected = Object.fromEntries([
         ...Object.keys(OPEN).map((name) => [name, true]),
         ...Object.keys({ ...SHUT, ...INWARD }).map((name) => [name, false]),
