@@ -4,60 +4,44 @@
  * an instruction before its jail was read back. What is wanted of it comes from `guest.ts`.
  */
 
-import type { GuestState, Subject } from "../event.ts";
-import { asFault, Fault } from "../fault.ts";
+import { asFault } from "../fault.ts";
 import type { QmpClient, QmpEnd, QmpEvent } from "../guest/qmp.ts";
 import type { FileFacts } from "../host/port.ts";
-import type { Issue } from "../issue.ts";
 import { DEVICES } from "../plan/device.ts";
-import { type LaunchPlan, subjectOf } from "../plan/launch_plan.ts";
+import type { LaunchPlan } from "../plan/launch_plan.ts";
 import type { GoodState } from "../saved/check.ts";
 import { retireSaved } from "../saved/generation.ts";
 import { correctClock, loadSaved } from "../saved/load.ts";
 import { incomingPlan } from "../saved/plan_hash.ts";
 import { attendGuest } from "./attending.ts";
-import { ENDING, isInhabited, killGuest, untilGone } from "./ending.ts";
-import { Given } from "./given.ts";
+import { GuestEnd } from "./guest_end.ts";
 import type { GuestAction, GuestEvent } from "./guest_state.ts";
 import { HeldByItself } from "./held.ts";
 import { type KeepingOf, putAside, unwanted } from "./keeping.ts";
 import { readyFiles } from "./lasting.ts";
-import { confineMachine, lastWords, launchMachine, mayNotRun, refusedValue } from "./machine.ts";
-import { Progress, type Refusal } from "./progress.ts";
-import { dropRecord, type RunRecord, type Step, writeRecord } from "./record.ts";
+import { confineMachine, launchMachine, mayNotRun } from "./machine.ts";
+import { type RunRecord, type Step, writeRecord } from "./record.ts";
 import { saveMachine } from "./saving.ts";
 import type { GuestSurroundings } from "./surroundings.ts";
 import { watchTpm } from "./tpm.ts";
 
-export abstract class GuestMachine {
-  readonly subject: Subject;
-  protected readonly progress: Progress;
-  readonly given: Given;
-  protected qmp: QmpClient | null = null;
+export abstract class GuestMachine extends GuestEnd {
   #sawShutdown = false;
   #held = this.#watchHeld();
   /** It is being saved, and its vCPUs were held before. */
   #savedPaused = false;
   /** How often its vCPUs were let go on. */
   resumes = 0;
-  /** Whether the agent answered since the machine began. */
-  protected answered = false;
-  /** Whether that was said, which it is not while its vCPUs are held. */
+  /** Whether it was said that its agent answered, which it is not while its vCPUs are held. */
   protected told = false;
-  /** Counts its QEMUs, so that what comes late of one does not end the next. */
-  #run = 0;
-  /** The wait for processes that did not end when they were killed; whoever kills it anew takes it over. */
-  protected lingering: object | null = null;
   /** A command of ours that QEMU's next word of its vCPUs answers. */
   #asked: string | null = null;
 
-  #plan: LaunchPlan;
-  /** The plan as the launcher was given it: `#plan`, or the form of it that waits for saved state. */
+  /** The plan as the launcher was given it: `plan`, or the form of it that waits for saved state. */
   #launched: LaunchPlan;
   #process: RunRecord["process"] = null;
   /** The launcher's work, so that a stop in the middle of it can wait for what comes of it. */
   protected launching: Promise<void> = Promise.resolve();
-  protected starting: Promise<void> | null = null;
   protected saving: Promise<void> = Promise.resolve();
   protected saveAbort: AbortController | null = null;
   /** About how much of its memory is written, while it is saved; null otherwise. */
@@ -65,46 +49,23 @@ export abstract class GuestMachine {
   /** Counts what was wished of the machine, so that a start that waits sees that it is outdated. */
   protected wish = 0;
 
-  constructor(plan: LaunchPlan, protected readonly around: GuestSurroundings) {
-    this.#plan = plan;
+  constructor(plan: LaunchPlan, around: GuestSurroundings) {
+    super(plan, around);
     this.#launched = plan;
-    this.subject = subjectOf(plan);
-    this.progress = new Progress(this.subject, around.emit, around.onMove);
-    this.given = new Given(around, {
-      subject: this.subject,
-      plan: () => this.#plan,
-      held: () => this.state === "paused" || this.#savedPaused,
-      answered: () => this.answered,
-      kill: () => this.killAll(),
-    });
-  }
-
-  /** The plan by which it runs, or would start. */
-  get plan(): LaunchPlan {
-    return this.#plan;
   }
 
   /** Gives it that plan, and the form of it that the launcher was given. */
-  protected usePlan(plan: LaunchPlan, launched = plan): void {
-    this.#plan = plan;
+  protected override usePlan(plan: LaunchPlan, launched = plan): void {
+    super.usePlan(plan);
     this.#launched = launched;
   }
 
-  get state(): GuestState {
-    return this.progress.state;
+  protected get held(): boolean {
+    return this.state === "paused" || this.#savedPaused;
   }
 
   get agentReady(): boolean {
     return this.answered && this.state === "running";
-  }
-
-  get violations(): readonly Issue[] {
-    return this.progress.violations;
-  }
-
-  /** Why the last command did not come to its end; null where it did. */
-  get refusal(): Refusal | null {
-    return this.progress.refusal;
   }
 
   /** Writes the step that is begun now. */
@@ -243,7 +204,7 @@ export abstract class GuestMachine {
     this.told = false;
     this.#sawShutdown = false;
     this.#held = this.#watchHeld();
-    this.#run++;
+    this.run++;
     this.#process = null;
     try {
       const checked = readyFiles(host, this.plan);
@@ -290,7 +251,7 @@ export abstract class GuestMachine {
     // Nor has it where nothing may run any more.
     if (!mayRun()) return !await this.deny([mayNotRun(this.plan)]);
     const { wish } = this;
-    await this.#end("saved_state");
+    await this.end("saved_state");
     putAside(this.of(), loaded.issues);
     // A stop that came while QEMU was ended is the last word.
     if (wish === this.wish) await this.apply("start", "saved_state_refused");
@@ -303,52 +264,6 @@ export abstract class GuestMachine {
     this.qmp = confined.qmp;
     this.#process = confined.process;
     return confined;
-  }
-
-  /** Kills whatever is in the guest's cgroup. @returns whether nothing is left */
-  protected killAll(): Promise<boolean> {
-    return killGuest(this.around.host, this.plan.slot, ENDING.killMs);
-  }
-
-  /** Reports the end of a machine that was being ended. */
-  protected async ended(how: string, event: GuestEvent = "exited"): Promise<void> {
-    if (isInhabited(this.around.host, this.plan.slot)) return this.#linger(event, how);
-    this.qmp?.close();
-    await this.#gone();
-    await this.apply(event, how);
-  }
-
-  /** No process of it is left: nothing is to be taken up, and what it was given goes. */
-  async #gone(): Promise<void> {
-    await this.given.gone();
-    dropRecord(this.around.host, this.plan.slot);
-  }
-
-  /**
-   * It was killed and a process of it is still there: it is ending until that is gone, whenever that is, and
-   * what was to follow its end follows then.
-   */
-  #linger(event: GuestEvent, reason: string, then: () => void = () => {}): void {
-    const { host } = this.around;
-    const { vm, slot } = this.plan;
-    this.qmp?.close();
-    this.qmp = null;
-    if (!this.progress.is("stopping")) {
-      // One that was found in no state of a machine is in the middle of its end all the same.
-      const moved = this.progress.move("kill", "unkillable");
-      if (moved === null) this.progress.move("adopt_stopping", "unkillable");
-    }
-    const why = `${vm}: its process does not end; see the kernel's log`;
-    this.progress.failed(new Fault("guest", "guest.unkillable", why), "");
-    const mine = this.lingering = {};
-    void untilGone(host, slot).then(async () => {
-      if (this.lingering !== mine) return;
-      this.lingering = null;
-      await this.#gone();
-      // While it was ending, a crash is an end like any other; this one is to be told.
-      if (await this.apply(event === "crashed" ? "fault" : event, reason)) then();
-      else await this.apply("exited", reason);
-    }).catch((error) => this.progress.noticed(asFault(error, "guest", "guest.record")));
   }
 
   #onQmpEvent(event: QmpEvent): void {
@@ -396,16 +311,11 @@ export abstract class GuestMachine {
     });
   }
 
-  /** A QEMU that answers nothing any more cannot be told to do anything: it is ended. */
-  async endSilent(): Promise<void> {
-    await this.#end("qmp_silent", "timeout", () => this.around.onCrash(this.plan.vm));
-  }
-
   async #onQmpClosed(qmp: QmpClient, how: QmpEnd): Promise<void> {
     // A stop that is under way reports the end itself.
     if (this.qmp !== qmp || !this.progress.is("running", "paused")) return;
-    if (this.#sawShutdown) await this.#endBy("exited", "guest_shutdown");
-    else await this.#endBy("crashed", how, () => this.around.onCrash(this.plan.vm));
+    if (this.#sawShutdown) await this.endBy("exited", "guest_shutdown");
+    else await this.endBy("crashed", how, () => this.around.onCrash(this.plan.vm));
   }
 
   /** A stream of the guest's that could not be had: it runs on, and a person is told. */
@@ -413,52 +323,5 @@ export abstract class GuestMachine {
     if (this.progress.is("running", "paused")) {
       this.progress.noticed(asFault(error, "guest", `guest.${what}`));
     }
-  }
-
-  /** @returns true, for those who found a guest and ended it so */
-  protected async deny(issues: readonly Issue[]): Promise<true> {
-    await this.#end(this.progress.denied(issues), "denied");
-    return true;
-  }
-
-  protected async fail(fault: Fault): Promise<void> {
-    // What a stop took away under the start is no fault.
-    if (this.#isEnding()) return;
-    const refused = refusedValue(this.plan, fault);
-    if (refused !== null) return void await this.deny([refused]);
-    this.progress.failed(fault, lastWords(this.around.host, this.plan.slot));
-    await this.#end(fault.code, "fault", () => this.around.onCrash(this.plan.vm));
-  }
-
-  /** A stop has this guest in hand and reports its end. */
-  #isEnding(): boolean {
-    return this.progress.is("stopping") || (this.progress.is("stopped") && this.starting === null);
-  }
-
-  /** @param then what follows once it is over, where it was this that ended it */
-  async #end(
-    reason: string,
-    event: "fault" | "denied" | "timeout" = "fault",
-    then?: () => void,
-  ): Promise<void> {
-    if (this.#isEnding()) return;
-    const { qmp } = this;
-    // Its closing is no news.
-    this.qmp = null;
-    qmp?.close();
-    await this.#endBy(event, reason, then);
-  }
-
-  /** Kills what is left, and moves on by that event once nothing is. */
-  async #endBy(event: GuestEvent, reason: string, then: () => void = () => {}): Promise<void> {
-    const run = this.#run;
-    // A start that failed before it came to anything leaves it failed as it was.
-    const failedBefore = this.progress.is("failed");
-    const gone = await this.killAll();
-    if (gone) await this.#gone();
-    // A stop that came meanwhile reports the end itself, and another start has nothing to do with it.
-    if (this.#isEnding() || run !== this.#run) return;
-    if (!gone) this.#linger(event, reason, then);
-    else if (await this.apply(event, reason) || failedBefore) then();
   }
 }
