@@ -117,7 +117,7 @@ const WEAKENINGS: readonly Weakening[] = [
       ["--no-new-privs ", ""],
       ["--terminate", "--terminate --seccomp action=none"],
       // Here the launcher's own child is swtpm.
-      ['await "$tpm_sockets/tpm.sock" "$errors.tpm"', "$bb sleep 2"],
+      ['await "$tpm_sockets/tpm.sock" "$errors/tpm"', "$bb sleep 2"],
     ],
   },
 ];
