@@ -185,7 +185,6 @@ async function applyToGuests(
   const stopped: string[] = [];
   const later: string[] = [];
   if (registry === null) return { mode, stopped, later };
-  limitAll(runtime, policy);
   const effective = effectiveGuests(policy, registry);
   runtime.plans = [...effective.guests.values()].map((guest) => launchPlan(policy, guest, facts));
   // A record that cannot be read at all is no matter of this policy's.
@@ -203,6 +202,8 @@ async function applyToGuests(
     // It has no plan any more, and by the old one it does not start again.
     if (!effective.guests.has(vm)) runtime.guests.delete(vm);
   }));
+  // What may no longer run ends first, whatever the kernel says to this.
+  limitAll(runtime, policy);
   for (const vm of syncGuests(runtime)) later.push(vm);
   await settleUplinks(runtime);
   return { mode, stopped, later };

@@ -88,24 +88,26 @@ type Sending = Pick<SuspendRequest, "host" | "qmp" | "limits">;
 
 export type SuspendResult =
   | { readonly ok: true; readonly bytes: number; readonly ms: number }
-  | { readonly ok: false; readonly fault: Fault; readonly guest: "paused" | "gone" };
+  | { readonly ok: false; readonly fault: Fault; readonly guest: "paused" | "gone" | "ended" };
 
 /**
  * Saves the guest and ends its QEMU. Never throws. Where it fails, `paused` says that QEMU answers and
- * `cont` (after `retireSaved`) lets the guest go on; `gone` that no QEMU answers: what is left of it is
- * to be killed, and the guest starts from its disks.
+ * `cont` (after `retireSaved`) lets the guest go on; `gone` that no QEMU answers, and `ended` that it was told
+ * to end before: what is left of it is to be killed, and the guest starts from its disks.
  */
 export async function suspendGuest(request: SuspendRequest): Promise<SuspendResult> {
   const { host, qmp } = request;
   const start = host.clock.monoMs();
+  let byHost = false;
   try {
     const state = await save(request);
+    byHost = true;
     await end(request, state);
     return { ok: true, bytes: state.stream.bytes, ms: Math.round(host.clock.monoMs() - start) };
   } catch (error) {
     await giveUp(request);
     const fault = asFault(error, "guest", "saved.failed");
-    return { ok: false, fault, guest: await answers(qmp) ? "paused" : "gone" };
+    return { ok: false, fault, guest: await answers(qmp) ? "paused" : byHost ? "ended" : "gone" };
   }
 }
 

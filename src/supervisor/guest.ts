@@ -23,7 +23,6 @@ type SuspendPermit = Allowed<"vm.suspend" | "power.off" | "power.reboot">;
 type StopPermit = Allowed<"vm.stop" | "power.off" | "power.reboot" | "policy.install">;
 
 export class Guest extends GuestMachine {
-  #stopping: Promise<boolean> | null = null;
   /** The plan of the next start, where it is another one. */
   #next: LaunchPlan | null = null;
   /** What QEMU was told of its vCPUs, so that an end does not overtake it. */
@@ -145,7 +144,7 @@ export class Guest extends GuestMachine {
     // It is killed anew, and what comes of that is reported here.
     this.lingering = null;
     if (!await this.apply("kill", "killed")) return;
-    await (this.#stopping ??= this.#finishKill().finally(() => this.#stopping = null));
+    await (this.stopping ??= this.#finishKill().finally(() => this.stopping = null));
   }
 
   async #finishKill(): Promise<boolean> {
@@ -167,7 +166,7 @@ export class Guest extends GuestMachine {
     if (permit.vm !== null && permit.vm !== this.plan.vm) return Promise.resolve(false);
     this.wish++;
     // Whoever asks again waits for the same end.
-    return this.#stopping ??= this.#stop("stop", reason).finally(() => this.#stopping = null);
+    return this.stopping ??= this.#stop("stop", reason).finally(() => this.stopping = null);
   }
 
   /**
@@ -250,8 +249,8 @@ export class Guest extends GuestMachine {
         await this.apply("adopt_running", "adopted");
         break;
       case "stop":
-        this.#stopping = this.#stop("adopt_stopping", "adopted")
-          .finally(() => this.#stopping = null);
+        this.stopping = this.#stop("adopt_stopping", "adopted")
+          .finally(() => this.stopping = null);
         break;
     }
     if (this.progress.is("running")) this.note("running");

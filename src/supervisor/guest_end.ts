@@ -30,6 +30,8 @@ export abstract class GuestEnd {
   /** The wait for processes that did not end when they were killed; whoever kills it anew takes it over. */
   protected lingering: object | null = null;
   protected starting: Promise<void> | null = null;
+  /** A stop or kill that was asked for and is not over. */
+  protected stopping: Promise<boolean> | null = null;
 
   constructor(plan: LaunchPlan, protected readonly around: GuestSurroundings) {
     this.#plan = plan;
@@ -109,10 +111,12 @@ export abstract class GuestEnd {
     const mine = this.lingering = {};
     void untilGone(host, slot).then(async () => {
       if (this.lingering !== mine) return;
-      this.lingering = null;
       await this.#gone();
+      // It may have been killed anew while what it was given went.
+      if (this.lingering !== mine) return;
+      this.lingering = null;
       // While it was ending, a crash is an end like any other; this one is to be told.
-      if (await this.apply(event === "crashed" ? "fault" : event, reason)) then();
+      if (await this.apply(event === "crashed" ? "fault" : event, reason)) this.#follow(then);
       else await this.apply("exited", reason);
     }).catch((error) => this.progress.noticed(asFault(error, "guest", "guest.record")));
   }
@@ -170,6 +174,11 @@ export abstract class GuestEnd {
     // A stop that came meanwhile reports the end itself, and another start has nothing to do with it.
     if (this.#isEnding() || run !== this.run) return;
     if (!gone) this.#linger(event, reason, then);
-    else if (await this.apply(event, reason) || failedBefore) then();
+    else if (await this.apply(event, reason) || failedBefore) this.#follow(then);
+  }
+
+  /** What follows an end that nobody asked for: a stop that only waited for a command is one who did. */
+  #follow(then: () => void): void {
+    if (this.stopping === null) then();
   }
 }

@@ -67,6 +67,39 @@ Deno.test("a guest that does not end when it is told to is killed anew by comman
   assert.deepEqual(faults(), ["guest.unkillable"]);
 });
 
+Deno.test("a guest that is killed anew while what it was given goes stays stopped, and is not told of", async () => {
+  const { guest, sockets, faults, crashed, slowKernel } = desk();
+  await guest.start(permit("vm.start"));
+  const gone = slowKernel();
+  sockets.qmp?.feed(null);
+  await until(() => faults().includes("guest.unkillable"));
+  const going: (() => void)[] = [];
+  guest.given.gone = () => new Promise((resolve) => void going.push(() => resolve()));
+  gone();
+  await until(() => going.length === 1);
+  const again = guest.kill(permit("vm.kill"));
+  await until(() => going.length === 2);
+  for (const one of going) one();
+  await again;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual([guest.state, crashed], ["stopped", []]);
+});
+
+Deno.test("a guest that was asked to stop while it obeyed another command is not begun again for how that ended", async () => {
+  const { guest, sockets, crashed } = desk();
+  await guest.start(permit("vm.start"));
+  const { qmp } = sockets;
+  assert.ok(qmp !== undefined);
+  let asked = false;
+  qmp.onWrite = (text) => void (asked ||= text.includes('"stop"'));
+  const paused = guest.pause(permit("vm.pause"));
+  await until(() => asked);
+  const stopped = guest.stop(permit("vm.stop"), "asked");
+  qmp.feed(null);
+  await Promise.all([paused, stopped]);
+  assert.deepEqual([guest.state, crashed], ["failed", []]);
+});
+
 Deno.test("Guest.stop and Guest.kill do nothing by another guest's permit", async () => {
   const { guest } = desk();
   await guest.start(permit("vm.start"));

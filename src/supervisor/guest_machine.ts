@@ -184,6 +184,11 @@ export abstract class GuestMachine extends GuestEnd {
         return await this.ended(reason, "saved");
       }
       if (done.guest === "gone") return await this.fail(done.fault);
+      if (done.guest === "ended") {
+        // It did not end by itself, and does not begin again by itself.
+        this.progress.failed(done.fault, "");
+        return await this.end(done.fault.code);
+      }
       await this.apply("save_failed", done.fault.code);
       if (ran) await this.apply("resume", "save_failed");
       if (qmp !== null && this.progress.is("running")) given.begin(qmp);
@@ -314,6 +319,8 @@ export abstract class GuestMachine extends GuestEnd {
   async #onQmpClosed(qmp: QmpClient, how: QmpEnd): Promise<void> {
     // A stop that is under way reports the end itself.
     if (this.qmp !== qmp || !this.progress.is("running", "paused")) return;
+    // A command that is still under way gives it nothing any more.
+    this.qmp = null;
     if (this.#sawShutdown) await this.endBy("exited", "guest_shutdown");
     else await this.endBy("crashed", how, () => this.around.onCrash(this.plan.vm));
   }

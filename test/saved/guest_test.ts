@@ -14,7 +14,7 @@ import { hostKey } from "../../src/saved/host_key.ts";
 import { Guest } from "../../src/supervisor/guest.ts";
 import { DATA_DEVICE, jailAsPlanned, putJail } from "../fake_jail.ts";
 import type { CutHost } from "./cut_host.ts";
-import { cutHost, FakeQemu, STATE } from "./fake_qemu.ts";
+import { cutHost, FakeQemu, STATE, type Wrongs } from "./fake_qemu.ts";
 
 const plan = samplePlan();
 const permit = (op: string) => ({ op, vm: plan.vm, caller: "console" }) as never;
@@ -30,18 +30,21 @@ interface World {
   readonly monitor: () => FakeConnection;
   /** Changes of its state, with their reasons. */
   readonly states: () => string[];
+  /** Who was told of as having ended by itself. */
+  readonly crashed: readonly string[];
   /** Rules by which saved states were set aside. */
   readonly asides: () => string[];
 }
 
 /** A guest that was started and runs. */
-async function running(): Promise<World> {
+async function running(wrongs: Wrongs = {}): Promise<World> {
   const host = cutHost();
+  const crashed: string[] = [];
   const events: HostEvent[] = [];
   let [qemu, monitor]: [FakeQemu | null, FakeConnection | null] = [null, null];
   host.seed("/run/rayos/proc/1/mountinfo", `1 0 ${DATA_DEVICE} / /var/rayos rw - ext4 /dev/vda rw`);
   host.launcher = () => {
-    qemu = new FakeQemu(host, plan, "what it knows");
+    qemu = new FakeQemu(host, plan, "what it knows", wrongs);
     host.socket = (path) => {
       if (path !== socketPath(plan.slot, "qmp")) return new Connection();
       return monitor ??= qemu!.connection();
@@ -59,7 +62,7 @@ async function running(): Promise<World> {
     host,
     emit: (event) => events.push(event),
     takeConsole: () => {},
-    onCrash: () => {},
+    onCrash: (vm) => void crashed.push(vm),
     onMove: () => {},
     mayRun: () => true,
     keeping: { key: () => hostKey(host), cpu: () => "c".repeat(64), wall: () => null },
@@ -73,6 +76,7 @@ async function running(): Promise<World> {
     guest,
     qemu: () => qemu!,
     monitor: () => monitor!,
+    crashed,
     states: () =>
       events.flatMap((one) =>
         one.type === "vm_state" ? [`${one.from}:${one.to} ${one.reason}`] : []
@@ -121,4 +125,22 @@ Deno.test("Guest that is killed while it is saved does not come back from that, 
   assert.equal(guest.state, "stopped");
   assert.equal(host.lstat(STATE), null);
   assert.deepEqual(asides(), ["vm.saved_unused"]);
+});
+
+Deno.test("Guest whose QEMU the host ended for its save is not begun again for what went wrong at the end", async () => {
+  const { guest, states, crashed } = await running({ writesAtEnd: true });
+  await guest.suspend(permit("vm.suspend"));
+  assert.equal(states().at(-1), "suspending:failed saved.disk");
+  assert.equal(guest.refusal?.rule, "saved.disk");
+  assert.deepEqual(crashed, []);
+});
+
+Deno.test("Guest whose QEMU ends by itself while it is saved is told of, to be begun again", async () => {
+  const { guest, qemu, monitor, crashed } = await running({ silent: ["query-migrate"] });
+  const suspended = guest.suspend(permit("vm.suspend"));
+  await turns();
+  qemu().kill();
+  monitor().feed(null);
+  await suspended;
+  assert.deepEqual([guest.state, crashed], ["failed", [plan.vm]]);
 });

@@ -424,7 +424,7 @@ Deno.test("suspendGuest kills a QEMU that does not end, and trusts none that wri
   assert.ok(!stays.qemu.alive);
   const writes = await suspend(cutHost(), { writesAtEnd: true });
   assert.ok(!writes.result.ok && writes.result.fault.code === "saved.disk");
-  assert.ok(!writes.result.ok && writes.result.guest === "gone");
+  assert.ok(!writes.result.ok && writes.result.guest === "ended");
 });
 
 Deno.test("suspendGuest whose QEMU cannot be ended leaves no state that could be loaded", async () => {
