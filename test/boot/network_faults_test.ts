@@ -268,7 +268,8 @@ fullTest(
         const before = await bystander(run, OTHER, "01");
         const panic = "echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger";
         await askInside(run, `type ${DEAD} run ${panic}`, /inside done/u);
-        await new Promise((resolve) => setTimeout(resolve, 5_000));
+        // One whose shell has not come to it yet would let go of its card as it is asked to.
+        await new Promise((resolve) => setTimeout(resolve, 30_000));
         const from = run.lines.length;
         const took = await disabled(run, DEAD);
         console.log(`panicked guest: taken after ${took.toFixed(0)} ms`);
