@@ -143,6 +143,7 @@ export async function showingLines(run: BootRun, body: () => Promise<void>): Pro
     await body();
   } catch (error) {
     console.error(`the host's last lines:\n${run.tail(40)}`);
+    console.error(`its console's:\n${run.console.slice(-4000)}`);
     throw error;
   }
 }
