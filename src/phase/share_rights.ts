@@ -10,7 +10,7 @@ import type { LiveOp } from "../policy/ops.ts";
 import { fillPath } from "../policy/policy.ts";
 import { noPlan } from "./guest_work.ts";
 import type { Operation, Runtime } from "../runtime.ts";
-import type { ShareRights } from "../share/guest_shares.ts";
+import type { ShareRights } from "../share/around.ts";
 import { launchShare } from "../share/launcher.ts";
 import { sharesThere } from "../share/virtiofsd.ts";
 import type { Guest } from "../supervisor/guest.ts";

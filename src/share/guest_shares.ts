@@ -1,23 +1,25 @@
 /**
- * One guest's shared folders: given and taken, one step after the other, with each step written down
- * before it is taken. Nothing is reported as gone before it is proved: the device is not in QEMU's tree,
- * virtiofsd has ended, its cgroup and its mount are away. What a guest does with a share is never the
- * guest's end: where one cannot be given, or ends, the guest goes on without it.
+ * One guest's shared folders: given and taken. Each one's steps come one after the other and are written
+ * down before they are taken; no share waits for another one, and whoever takes one away does not wait for it
+ * to be given. Nothing is reported as gone before it is proved: the device is not in QEMU's tree, virtiofsd
+ * has ended, its cgroup and its mount are away. What a guest does with a share is never the guest's end:
+ * where one cannot be given, or ends, the guest goes on without it.
  */
 
-import type { Emit, ShareReason, Subject } from "../event.ts";
+import type { ShareReason } from "../event.ts";
 import { asFault } from "../fault.ts";
 import { HOT_DEVICES } from "../guest/hotplug.ts";
 import type { QmpClient } from "../guest/qmp.ts";
-import type { FileFacts, Host } from "../host/port.ts";
-import { slotName, uidOf } from "../id.ts";
+import { slotName } from "../id.ts";
 import { isStopped } from "../jail/processes.ts";
 import { PATHS } from "../permissions.ts";
-import { checkGuestFile, checkGuestFolder } from "../plan/file_check.ts";
-import type { LaunchPlan, PlannedShare } from "../plan/launch_plan.ts";
+import type { PlannedShare } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
+import type { SharesAround } from "./around.ts";
+import { checkServer, checkShared } from "./checks.ts";
 import { launchShare, shareFault } from "./launcher.ts";
 import { dropShares, readShares, type ShareRecord, writeShares } from "./record.ts";
+import { ShareSteps } from "./share_steps.ts";
 import { hasShare, unplugShare } from "./unplug.ts";
 import { renderShare } from "./values.ts";
 import { isServing, leftOfShare, readShareBack, shareProcesses } from "./virtiofsd.ts";
@@ -26,32 +28,13 @@ import { isServing, leftOfShare, readShareBack, shareProcesses } from "./virtiof
 const SERVE_TIMEOUT_MS = 20_000;
 const SERVE_POLL_MS = 50;
 const WATCH_MS = 1_000;
-/** The uid of the host's root. */
-const ROOT = 0;
-
-/** What the policy says of one guest's shares, asked anew each time. */
-export interface ShareRights {
-  /** Whether the policy gives it that share now, as it stands in the plan. */
-  readonly gives: (share: PlannedShare) => boolean;
-  /** The policy's own right to give it at a start, if there is one now. */
-  readonly permit: (tag: string) => Allowed<"share.attach"> | null;
-}
-
-/** What a guest's shares need of whoever holds the guest. */
-export interface SharesAround extends ShareRights {
-  readonly host: Host;
-  readonly emit: Emit;
-  readonly subject: Subject;
-  readonly plan: () => LaunchPlan;
-  readonly held: () => boolean;
-}
 
 export class GuestShares {
   /** What there is, by the share's number. */
   readonly #there = new Map<number, ShareRecord>();
   #qmp: QmpClient | null = null;
-  /** One step after the other. */
-  #work: Promise<unknown> = Promise.resolve();
+  /** What is done with each of them, by its number. */
+  readonly #steps = new Map<number, ShareSteps>();
   /** Counts what was wished, so that who waits sees that it is outdated. */
   #wish = 0;
 
@@ -75,17 +58,21 @@ export class GuestShares {
     this.#attend();
   }
 
-  /** Gives what is still to be given, then watches over all of it. */
+  /** Gives what is still to be given, and watches over each of them meanwhile. */
   #attend(): void {
     const wish = ++this.#wish;
-    const work = async () => {
-      for (const { step, tag } of [...this.#there.values()]) {
-        const permit = step === "wanted" ? this.around.permit(tag) : null;
-        if (wish === this.#wish && permit !== null) await this.#attach(permit, "policy");
-      }
-      await this.#watch(wish);
-    };
-    void work().catch((error) => this.#notice(error));
+    const failed = (error: unknown) => this.#notice(error);
+    for (const share of this.#planned.keys()) void this.#watch(share, wish).catch(failed);
+    void this.#giveWanted(wish).catch(failed);
+  }
+
+  async #giveWanted(wish: number): Promise<void> {
+    for (const [share, { tag }] of this.#planned.entries()) {
+      // It may have been taken away while another one was given.
+      if (wish !== this.#wish || this.#there.get(share)?.step !== "wanted") continue;
+      const permit = this.around.permit(tag);
+      if (permit !== null) await this.#attach(permit, "policy");
+    }
   }
 
   /** Takes up what was there before the program was started again. */
@@ -99,7 +86,7 @@ export class GuestShares {
       const left = leftOfShare(host, slot, share).length > 0;
       const found = left || (record !== undefined && record.step !== "off");
       if (!found || await this.#holds(share)) continue;
-      const gone = await this.#next(() => this.#take(share, "stopped", false));
+      const gone = await this.#stepsOf(share).next(() => this.#take(share, "stopped", false));
       // What the dead program was giving is given; what it was taking is not.
       if (gone && record !== undefined && record.step !== "taking") {
         this.#note({ share, tag, step: "wanted", told: false });
@@ -118,7 +105,8 @@ export class GuestShares {
   async detach(permit: Allowed<"share.detach">): Promise<boolean> {
     const share = this.#numberOf(permit);
     if (share < 0) return false;
-    return await this.#next(async () => {
+    this.#endGive(share);
+    return await this.#stepsOf(share).next(async () => {
       const gone = await this.#take(share, "asked", false);
       if (gone) this.#note({ share, tag: permit.share ?? "", step: "off", told: false });
       return gone;
@@ -133,9 +121,10 @@ export class GuestShares {
    */
   async end(reason: ShareReason, keep = false): Promise<boolean> {
     this.#wish++;
+    for (const share of this.#planned.keys()) this.#endGive(share);
     let gone = true;
     for (const share of this.#planned.keys()) {
-      gone = await this.#next(() => this.#take(share, reason, keep)) && gone;
+      gone = await this.#takeAway(share, reason, keep) && gone;
     }
     return gone;
   }
@@ -169,33 +158,54 @@ export class GuestShares {
     return read !== null;
   }
 
-  #next<T>(step: () => Promise<T>): Promise<T> {
-    const done = this.#work.then(step);
-    this.#work = done.catch(() => {});
-    return done;
+  #stepsOf(share: number): ShareSteps {
+    const steps = this.#steps.get(share) ?? new ShareSteps();
+    this.#steps.set(share, steps);
+    return steps;
+  }
+
+  /** Has the launcher take what is being given: it ends the one that gives, which may be far from its end. */
+  #endGive(share: number): void {
+    const giving = this.#there.get(share)?.step === "giving";
+    const end = () => this.#launch("take", share).catch((error) => this.#notice(error));
+    this.#stepsOf(share).outdate(giving ? end : null);
+  }
+
+  /** Ends what gives it, then takes it away. @returns whether nothing is left of it */
+  async #takeAway(share: number, reason: ShareReason, keep: boolean): Promise<boolean> {
+    this.#endGive(share);
+    return await this.#stepsOf(share).next(() => this.#take(share, reason, keep));
   }
 
   async #attach(permit: Allowed<"share.attach">, reason: ShareReason): Promise<boolean> {
     const share = this.#numberOf(permit);
     if (share < 0) return false;
-    return await this.#next(async () => {
+    const steps = this.#stepsOf(share);
+    const wanted = steps.wanted();
+    return await steps.next(async () => {
+      if (!wanted()) return false;
       try {
         const qmp = this.#qmp;
         const { step } = this.#there.get(share) ?? { step: "wanted" };
         if (step === "on" && qmp !== null && await hasShare(qmp, share)) return true;
         // What was begun before comes to its end first.
         if (step !== "wanted" && step !== "off") await this.#take(share, "stopped", false);
-        await this.#give(share, reason);
+        await this.#give(share, reason, wanted);
         return true;
       } catch (error) {
-        this.#notice(error);
+        // One that was ended on the way has no fault, whatever it met then.
+        if (wanted()) this.#notice(error);
+        await steps.ended();
         await this.#take(share, "stopped", false);
         return false;
       }
     });
   }
 
-  async #give(share: number, reason: ShareReason): Promise<void> {
+  async #give(share: number, reason: ShareReason, wanted: () => boolean): Promise<void> {
+    const goOn = () => {
+      if (!wanted()) throw shareFault("share.outdated", "it is taken away", "give it again");
+    };
     const { host, emit, subject } = this.around;
     const plan = this.around.plan();
     const qmp = this.#qmp;
@@ -214,7 +224,8 @@ export class GuestShares {
         "start it anew",
       );
     }
-    const folder = this.#check(planned);
+    goOn();
+    const folder = checkShared(this.around, planned);
     const { tag } = planned;
     this.#note({ share, tag, step: "giving", told: false });
     const { exposes } = HOT_DEVICES.share;
@@ -224,46 +235,20 @@ export class GuestShares {
       renderShare(plan, planned),
     );
     await this.#launch("give", share);
-    this.#readBack(share, planned, "started", folder);
+    goOn();
+    checkServer(this.around, share, planned, "started", folder);
     await qmp.command("chardev-add", undefined, share);
     // QEMU has come: virtiofsd shuts itself in before it serves.
     const end = host.clock.monoMs() + SERVE_TIMEOUT_MS;
-    while (!isServing(host, plan.slot, share) && host.clock.monoMs() < end) {
+    while (wanted() && !isServing(host, plan.slot, share) && host.clock.monoMs() < end) {
       await host.clock.sleep(SERVE_POLL_MS);
     }
-    this.#readBack(share, planned, "serving", folder);
+    goOn();
+    checkServer(this.around, share, planned, "serving", folder);
     await qmp.command("device_add", undefined, { kind: "share", share, tag });
+    goOn();
     this.#note({ share, tag, step: "on", told: true });
     emit({ type: "share", subject, tag, on: true, reason });
-  }
-
-  /** The folder as it is now, or the file of a share that is written, which the launcher may have to make. */
-  #check({ path, readOnly }: PlannedShare): FileFacts | null {
-    const { host } = this.around;
-    const { slot, vm } = this.around.plan();
-    if (!readOnly && host.lstat(`${PATHS.dataRoot}/${path}`) === null) return null;
-    const facts = readOnly
-      ? checkGuestFolder(host, path, uidOf("virtiofsd", slot))
-      : checkGuestFile(host, path, ROOT);
-    // The guest's root is another one: that of the file system in the file.
-    if (!("rule" in facts)) return readOnly ? facts : null;
-    this.around.emit({ type: "violation", issue: facts, vm });
-    throw shareFault(facts.rule, `${path}: ${facts.found}`, "the guest goes on without it");
-  }
-
-  #readBack(
-    share: number,
-    planned: PlannedShare,
-    when: "started" | "serving",
-    folder: FileFacts | null,
-  ): void {
-    const { host, emit } = this.around;
-    const plan = this.around.plan();
-    const { issues } = readShareBack(host, { plan, share, planned }, when, folder);
-    for (const one of issues) emit({ type: "violation", issue: one, vm: plan.vm });
-    if (issues.length > 0) {
-      throw shareFault("share.jail", "virtiofsd's jail is another than planned", "see above");
-    }
   }
 
   /** Whether what was found is a share that the policy gives, whole and in its jail. */
@@ -277,14 +262,11 @@ export class GuestShares {
     return issues.length === 0 && this.#qmp !== null && await hasShare(this.#qmp, share);
   }
 
-  async #watch(wish: number): Promise<void> {
+  async #watch(share: number, wish: number): Promise<void> {
     const { clock } = this.around.host;
     while (wish === this.#wish) {
-      for (const [share, { step }] of [...this.#there]) {
-        const reason = step === "on" ? this.#reasonToEnd(share) : null;
-        if (reason === null || wish !== this.#wish) continue;
-        await this.#next(() => this.#take(share, reason, false));
-      }
+      const reason = this.#reasonToEnd(share);
+      if (reason !== null) await this.#takeAway(share, reason, false);
       await clock.sleep(WATCH_MS);
     }
   }
@@ -292,7 +274,10 @@ export class GuestShares {
   #reasonToEnd(share: number): ShareReason | null {
     const { host, gives, plan } = this.around;
     const planned = this.#planned[share];
+    const step = this.#there.get(share)?.step;
+    if (step !== "on" && step !== "giving") return null;
     if (planned === undefined || !gives(planned)) return "policy";
+    if (step === "giving") return null;
     const pids = shareProcesses(host, plan().slot, share);
     // Whoever takes it says so.
     if (pids.some((pid) => isStopped(host, pid))) return "died";

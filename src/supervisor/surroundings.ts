@@ -8,7 +8,7 @@ import type { Connection, Host } from "../host/port.ts";
 import type { VmId } from "../id.ts";
 import type { NetworkRights } from "../network/guest_network.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
-import type { ShareRights } from "../share/guest_shares.ts";
+import type { ShareRights } from "../share/around.ts";
 import type { Keeping } from "./keeping.ts";
 
 /** What a guest needs from whoever holds it. */
