@@ -86,11 +86,13 @@ export class GuestShares {
       const left = leftOfShare(host, slot, share).length > 0;
       const found = left || (record !== undefined && record.step !== "off");
       if (!found || await this.#holds(share)) continue;
-      const gone = await this.#stepsOf(share).next(() => this.#take(share, "stopped", false));
-      // What the dead program was giving is given; what it was taking is not.
-      if (gone && record !== undefined && record.step !== "taking") {
-        this.#note({ share, tag, step: "wanted", told: false });
-      }
+      await this.#stepsOf(share).next(async () => {
+        const gone = await this.#take(share, "stopped", false);
+        // What the dead program was giving is given; what it was taking is not.
+        if (gone && record !== undefined && record.step !== "taking") {
+          this.#note({ share, tag, step: "wanted", told: false });
+        }
+      });
     }
     if (decided) this.#attend();
     else this.begin(qmp);
@@ -183,10 +185,11 @@ export class GuestShares {
     const steps = this.#stepsOf(share);
     const wanted = steps.wanted();
     return await steps.next(async () => {
-      if (!wanted()) return false;
+      const { step } = this.#there.get(share) ?? { step: "wanted" };
+      // What was taken away by hand meanwhile is given by hand.
+      if (!wanted() || (reason === "policy" && step === "off")) return false;
       try {
         const qmp = this.#qmp;
-        const { step } = this.#there.get(share) ?? { step: "wanted" };
         if (step === "on" && qmp !== null && await hasShare(qmp, share)) return true;
         // What was begun before comes to its end first.
         if (step !== "wanted" && step !== "off") await this.#take(share, "stopped", false);

@@ -9,7 +9,7 @@ import { PATHS } from "../permissions.ts";
 import { subjectOf } from "../plan/launch_plan.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import { GuestShares } from "./guest_shares.ts";
-import { servingSpec } from "./virtiofsd.ts";
+import { servingSpec, startedSpec } from "./virtiofsd.ts";
 
 const READ = {
   tag: "docs",
@@ -23,25 +23,42 @@ const WRITTEN = {
   readOnly: false,
   quotaMib: 2 ** 20,
 };
+const WRITTEN_FILE = `${PATHS.dataRoot}/${WRITTEN.path}`;
 const PLAN = samplePlan({ shares: [READ, WRITTEN] });
 const [SLOW_GIVE, SLOW_TAKE] = ["share give 0 1", "share take 0 1"];
 
-/** The one that is read serves when the program is started; nothing is known of the other one. */
-const RECORD = JSON.stringify({
-  version: 0,
-  uuid: PLAN.uuid,
-  shares: [
-    { share: 0, tag: "docs", step: "on", told: true },
-    { share: 1, tag: "work", step: "wanted", told: false },
-  ],
-});
+/** What a dead program has left: how far it was with the one that is read, and with the other one. */
+const recordOf = (docs: string, work: string) =>
+  JSON.stringify({
+    version: 0,
+    uuid: PLAN.uuid,
+    shares: [
+      { share: 0, tag: "docs", step: docs, told: docs === "on" },
+      { share: 1, tag: "work", step: work, told: false },
+    ],
+  });
+const OF = { plan: PLAN, share: 0, planned: READ };
+const noFile = () => {
+  throw new Error("it has no file of the guest's");
+};
+const INERT = "ro,nosuid,nodev,noexec,relatime,nosymfollow - ext4 /dev/vda rw";
+const serving = jailAsPlanned(servingSpec(OF), noFile);
 const SERVING = {
-  ...jailAsPlanned(servingSpec({ plan: PLAN, share: 0, planned: READ }), () => {
-    throw new Error("it has no file of the guest's");
-  }),
+  ...serving,
   pid: 77,
-  mountinfo: `9 1 ${DATA_DEVICE} /${READ.path} / ` +
-    "ro,nosuid,nodev,noexec,relatime,nosymfollow - ext4 /dev/vda rw",
+  tasks: serving.tasks.map(({ status }) => ({ tid: 77, status })),
+  mountinfo: `9 1 ${DATA_DEVICE} /${READ.path} / ${INERT}`,
+};
+const begun = jailAsPlanned(startedSpec(OF), noFile);
+const STARTED = {
+  ...begun,
+  pid: 77,
+  mountinfo: begun.mountinfo.replace(/ \/share .*/, ` /share ${INERT}`)
+    .replaceAll(/( \/proc.* - )any/g, "$1proc"),
+  tasks: begun.tasks.map(({ status }) => ({
+    tid: 77,
+    status: status.replaceAll(/(Cap...:\t).*/g, "$10000000000040100"),
+  })),
 };
 
 /** Lets everything go on that waits for nothing but its turn. */
@@ -50,20 +67,28 @@ const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 /**
  * A guest with both.
  *
+ * @param record how far a dead program was
  * @param says what the launcher says that was making the one that is written, when it is taken away
+ * @param at called before QEMU takes that command
  */
-function world(says: readonly string[] = []) {
+function world(
+  record: string,
+  says: readonly string[] = [],
+  at: (command: string, shares: GuestShares) => void = () => {},
+) {
   const events: HostEvent[] = [];
   const launched: string[] = [];
   const said: string[] = [];
   const sleeping: (() => void)[] = [];
   const forbidden = new Set<string>();
   const files = new Map([
-    ["/run/rayos/share/00.json", RECORD],
+    ["/run/rayos/share/00.json", record],
     [`${PATHS.proc}/1/mountinfo`, `8 1 ${DATA_DEVICE} / /var/rayos rw - ext4 /dev/vda rw`],
   ]);
-  let serves = true;
-  let plugged = true;
+  let serves = record.includes('"on"');
+  let plugged = serves;
+  let started = false;
+  const taking = new Set<string>();
   let taken = () => {};
   const facts = (type: string) => ({ type, uid: 0, links: 1, device: 1, inode: 2, size: 0 });
   const host = {
@@ -77,10 +102,12 @@ function world(says: readonly string[] = []) {
       return files.get(path) ?? null;
     },
     lstat: (path: string) => {
-      if (path.endsWith("/docs")) return facts("directory");
+      if (path.endsWith("/docs") || path.endsWith("/root/share")) return facts("directory");
+      if (path === WRITTEN_FILE) return null;
+      if (path.startsWith(PATHS.dataRoot)) return facts("directory");
       return files.has(path) ? facts("file") : null;
     },
-    processFacts: (pid: number) => pid === 77 ? SERVING : { namespaces: {} },
+    processFacts: (pid: number) => pid === 77 ? (started ? STARTED : SERVING) : { namespaces: {} },
     list: () => [],
     put: () => {},
     makeDirectory: () => {},
@@ -93,14 +120,24 @@ function world(says: readonly string[] = []) {
         await new Promise<void>((resolve) => taken = resolve);
         return { code: says[0] === "ok" ? 0 : 137, words: says };
       }
-      if (line === SLOW_TAKE) taken();
-      else if (args[0] === "take") serves = false;
+      if (args[0] === "give") serves = started = true;
+      if (args[0] === "take") {
+        assert.ok(!taking.has(line), `${line} twice at once`);
+        taking.add(line);
+        if (line === SLOW_TAKE) taken();
+        else serves = false;
+        for (let turns = 0; turns < 3; turns++) await settle();
+        taking.delete(line);
+      }
       return { code: 0, words: ["ok"] };
     },
   } as unknown as Host;
   const qmp = {
     command: (name: string, _ms: unknown, device?: { share: number }) => {
       said.push(`${name} ${device?.share ?? ""}`.trim());
+      at(name, shares);
+      if (name === "chardev-add") started = false;
+      if (name === "device_add") plugged = true;
       if (name === "device_del" && device?.share === 0) plugged = false;
       return Promise.resolve(name === "qom-list" ? (plugged ? [{ name: "share0" }] : []) : {});
     },
@@ -125,7 +162,7 @@ function world(says: readonly string[] = []) {
 
 /** The same, when that one is being made. */
 async function making(says?: readonly string[]) {
-  const all = world(says);
+  const all = world(recordOf("on", "wanted"), says);
   await all.shares.adopt(all.qmp);
   await settle();
   assert.deepEqual(all.launched, [SLOW_GIVE]);
@@ -197,4 +234,40 @@ Deno.test("GuestShares goes on with no share that was taken away, though its lau
   assert.equal(await outcome(shares.end("suspending", true)), true);
   assert.deepEqual(said.filter((line) => /^(chardev-add|device_add)/.test(line)), []);
   assert.deepEqual(issues(), []);
+});
+
+Deno.test("GuestShares gives no share that is taken away between two steps of its give", async () => {
+  const full = world(recordOf("wanted", "off"));
+  await full.shares.adopt(full.qmp);
+  await full.second();
+  assert.deepEqual([full.shares.tags, full.issues()], [["docs"], []]);
+  // When it is taken: before QEMU takes that command for the n-th time. The first one is the adoption's.
+  const steps: readonly [command: string, nth: number, given: readonly string[]][] = [
+    ["qom-list", 1, []],
+    ["qom-list", 2, []],
+    ["chardev-add", 1, ["share give 0 0"]],
+    ["device_add", 1, ["share give 0 0"]],
+  ];
+  for (const [step, nth, given] of steps) {
+    let gone: Promise<boolean> | null = null;
+    let seen = 0;
+    const { shares, qmp, launched, issues, events, second } = world(
+      recordOf("wanted", "off"),
+      [],
+      (command, of) => {
+        if (command !== step || ++seen !== nth) return;
+        gone = of.detach(asked("share.detach", "docs"));
+      },
+    );
+    await shares.adopt(qmp);
+    await second();
+    assert.equal(await gone, true, step);
+    assert.deepEqual(
+      launched.filter((line) => line.startsWith("share give")),
+      given,
+      `${step} ${nth}`,
+    );
+    assert.deepEqual([issues(), events.filter(({ type }) => type === "share")], [[], []], step);
+    assert.deepEqual(shares.tags, [], step);
+  }
 });
