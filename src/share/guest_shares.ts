@@ -187,7 +187,7 @@ export class GuestShares {
     return await steps.next(async () => {
       const { step } = this.#there.get(share) ?? { step: "wanted" };
       // What was taken away by hand meanwhile is given by hand.
-      if (!wanted() || (reason === "policy" && step === "off")) return false;
+      if (reason === "policy" && step === "off") return false;
       try {
         const qmp = this.#qmp;
         if (step === "on" && qmp !== null && await hasShare(qmp, share)) return true;
