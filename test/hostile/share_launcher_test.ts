@@ -200,3 +200,24 @@ test("the launcher of shares takes away no file that is finished", () =>
     assert.equal(fs.statSync(`${data}/${FILE}`).size, 8 * 1024 * 1024);
     assert.deepEqual(fs.readdirSync(`${dir}/run/rayos/share`), []);
   }));
+
+/** Files of another uid below the share's mount, too many for one chown. */
+const MOVED = `case "$*" in *e2fsck*)
+  for one in $(/bin/busybox seq 5000); do
+    : > "/run/rayos/share/00.0/a-file-whose-name-is-long-so-that-one-chown-has-no-room-for-all-$one"
+  done
+esac`;
+
+test("the launcher of shares makes a moved guest's files its own before the root that says that they are", () =>
+  written(8, MOVED, ({ dir }, give) => {
+    give();
+    const place = `${dir}/run/rayos/share/00.0`;
+    const changed = (path: string) => {
+      const { uid, ctimeNs } = fs.lstatSync(path, { bigint: true });
+      assert.equal(uid, 63000n);
+      return ctimeNs;
+    };
+    const root = changed(place);
+    const later = fs.readdirSync(place).filter((name) => changed(`${place}/${name}`) > root);
+    assert.equal(later.length, 0);
+  }));
