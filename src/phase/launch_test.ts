@@ -113,6 +113,33 @@ Deno.test("phaseLaunch: a guest that is stopped before its turn came is not star
   assert.notEqual(host.lstat("/var/rayos/vm/linux/late/state/saved"), null, "it was not looked at");
 });
 
+Deno.test("phaseLaunch: a guest that runs late takes no screen from a person who is at the host itself", async () => {
+  for (const [view, shown] of [["asked", null], ["shell", null], ["status", "saved"]] as const) {
+    const { host, runtime, stateOf } = desk(["saved"]);
+    runtime.plans = runtime.plans.map((plan) => ({
+      ...plan,
+      devices: [...plan.devices, { device: "gpu" }],
+    }));
+    runtime.profileOf = () =>
+      ({ enabled: true, autoboot: true, devices: { gpu: "virtio", input: true } }) as never;
+    runtime.decide = ((_: unknown, { op, vm }: Request) => ({
+      allow: op === "vm.start" || stateOf(vm ?? "") === "running",
+      permit: permit(op, vm ?? ""),
+    })) as never;
+    const go = slowMemory(host, "saved");
+    await phaseLaunch(runtime);
+    const { presenter } = runtime;
+    presenter.seat = { sees: () => true, unasked: () => true, turned() {}, typed() {} };
+    if (view === "asked") await presenter.ask({ type: "attention" });
+    if (view === "shell") await presenter.ask({ type: "open_shell" });
+    assert.equal(presenter.host, view);
+    go();
+    await until(() => stateOf("saved") === "running");
+    await turns();
+    assert.deepEqual([presenter.shown, presenter.host], [shown, view]);
+  }
+});
+
 Deno.test("phaseLaunch: a guest whose memory is read when safe mode begins is not started", async () => {
   const { host, runtime, said, stateOf } = desk(["saved"]);
   const go = slowMemory(host, "saved");

@@ -51,6 +51,7 @@ const PRESENTED = `${PATHS.run}/presented`;
 /**
  * Shows the first running guest that the policy shows at boot, where nobody was shown in this boot. A program that
  * was started again presents nobody then: a person may be typing for whoever was shown, or have hidden all of them.
+ * Nor does it where a person is at the host's own screen: what they type there would go to the guest.
  *
  * @param among those that are asked about, e.g. one that runs only now since its saved memory took its time
  */
@@ -60,7 +61,8 @@ export async function presentAtBoot(
 ): Promise<void> {
   if (runtime.host.lstat(PRESENTED) !== null) return;
   for (const vm of among) {
-    if (runtime.presenter.shown !== null) return;
+    const { shown, host: view } = runtime.presenter;
+    if (shown !== null || (view !== null && view !== "status")) return;
     const decision = runtime.decide("policy", { op: "present", vm });
     if (decision.allow) await present(runtime, decision.permit);
   }

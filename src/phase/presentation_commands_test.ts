@@ -143,6 +143,7 @@ Deno.test("presentAtBoot shows the first that the policy shows, until somebody w
     const asked: Turn[] = [];
     const presenter = {
       shown: null,
+      host: null,
       ask: (turn: Turn) => {
         asked.push(turn);
         return Promise.resolve("done");
