@@ -66,6 +66,8 @@ const COMMANDS: Partial<Record<LiveOp, Command>> = {
   },
 };
 
+/** These give a start up that has begun no machine yet, and leave the guest where it was. */
+const GIVE_UP: readonly LiveOp[] = ["vm.stop", "vm.kill"];
 /** After these a guest runs no more, and each of them leaves it the time to be told. */
 const LEAVES: readonly LiveOp[] = ["vm.stop", "vm.pause", "vm.suspend"];
 
@@ -96,8 +98,10 @@ async function carryOut(runtime: Runtime, permit: Allowed, command: Command): Pr
   if (LEAVES.includes(permit.op)) {
     await runtime.presenter.ask({ type: "hide", vm: guest.plan.vm });
   }
+  const gaveUp = GIVE_UP.includes(permit.op) && guest.beginning && AT_REST.includes(guest.state);
   await command.run(guest, permit, runtime.host);
   const { refusal, state } = guest;
+  if (gaveUp && AT_REST.includes(state)) return { ok: true, result: { state } };
   if (refusal !== null) return { ok: false, ...refusal };
   if (command.to.includes(state)) return { ok: true, result: { state } };
   const detail = `${permit.vm} is ${state}: it ended, or another command came between`;

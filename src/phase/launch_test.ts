@@ -9,6 +9,9 @@ import type { Slot, VmId } from "../id.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import type { Request } from "../policy/authorize.ts";
 import { deny } from "../policy/conditions.ts";
+import { AT_REST } from "../policy/ops.ts";
+import type { Operation } from "../runtime.ts";
+import { guestOperations } from "./guest_commands.ts";
 import { phaseLaunch } from "./launch.ts";
 
 /** Milliseconds before each further start of a guest that ends by itself. */
@@ -74,7 +77,7 @@ function slowMemory(host: FakeHost, vm: string): () => void {
   const open = host.open.bind(host);
   host.open = (path) => {
     const file = open(path);
-    if (file === null) return null;
+    if (file === null || !path.includes(`/${vm}/`)) return file;
     return {
       ...file,
       read: async (at, length) => {
@@ -112,6 +115,51 @@ Deno.test("phaseLaunch: a guest that is stopped before its turn came is not star
   assert.equal(stateOf("late"), "suspended");
   assert.notEqual(host.lstat("/var/rayos/vm/linux/late/state/saved"), null, "it was not looked at");
 });
+
+/** A desk with one guest, `late`, that waits until one of those before it was read. */
+async function queued() {
+  const seat = desk(["first", "second", "third", "late"]);
+  const { host, runtime } = seat;
+  // As many as are read at once.
+  const gos = ["first", "second", "third"].map((vm) => slowMemory(host, vm));
+  host.seed("/var/rayos/vm/linux/late/state/saved", "memory");
+  await phaseLaunch(runtime);
+  const { decide } = runtime;
+  // As the real one: what counts as starting is not begun again.
+  runtime.decide = ((caller: never, request: Request) => {
+    if (request.op !== "vm.start") return decide(caller, request);
+    const { state = "stopped" } = runtime.state().guests.get(request.vm as VmId) ?? {};
+    return AT_REST.includes(state) ? decide(caller, request) : deny("vm.state", state);
+  }) as never;
+  const guest = runtime.guests.get("late" as VmId);
+  assert.ok(guest !== undefined);
+  const listed = () => runtime.state().guests.get("late" as VmId)?.state;
+  assert.equal(listed(), "starting");
+  const go = async () => {
+    for (const each of gos) each();
+    await until(() => seat.stateOf("third") === "running");
+    await turns();
+  };
+  return { ...seat, guest, listed, go };
+}
+
+for (const op of ["vm.stop", "vm.kill"]) {
+  Deno.test(`${op} of a guest before its turn came gives its start up at once, and is answered with where it is`, async () => {
+    const { runtime, guest, listed, go, stateOf, said } = await queued();
+    const answer = await new Map<string, Operation>(guestOperations(runtime)).get(op)?.(
+      permit(op, "late"),
+      {},
+      "socket",
+    );
+    assert.deepEqual(answer, { ok: true, result: { state: "suspended" } });
+    assert.equal(listed(), "suspended", "its room is free, and a person may begin it");
+    // The turn that it had is not the one of what a person begins.
+    await guest.start({ ...permit("vm.start", "late") as object, caller: "socket" } as never);
+    assert.equal(stateOf("late"), "running");
+    await go();
+    assert.equal(said().match(/:starting .*vm=late/gu)?.length, 1, said());
+  });
+}
 
 Deno.test("phaseLaunch: a guest that runs late takes no screen from a person who is at the host itself", async () => {
   for (const [view, shown] of [["asked", null], ["shell", null], ["status", "saved"]] as const) {

@@ -28,6 +28,8 @@ export class Guest extends GuestMachine {
   /** What QEMU was told of its vCPUs, so that an end does not overtake it. */
   #commanding: Promise<unknown> = Promise.resolve();
   #adopting: Promise<unknown> = Promise.resolve();
+  /** A start that waits for its turn. */
+  #queued: { readonly turn: Promise<void>; readonly giveUp: () => void } | null = null;
 
   /**
    * Gives it another plan.
@@ -59,21 +61,61 @@ export class Guest extends GuestMachine {
     if (permit.vm !== this.plan.vm || !this.progress.takes("start")) return;
     const reason = permit.caller === "policy" ? "autoboot" : "asked";
     // Whoever asks again while the saved state is looked at waits for the same start.
-    await (this.starting ??= this.#start(reason, turn).finally(() => this.starting = null));
+    await (this.starting ??= this.#begin(reason, turn));
+  }
+
+  #begin(reason: string, turn?: Promise<void>): Promise<void> {
+    const starting = this.#start(reason, turn).finally(() => {
+      // Where it was given up, another one may be under way.
+      if (this.starting === starting) this.starting = null;
+    });
+    return starting;
+  }
+
+  /**
+   * Gives a start up that waits for that turn: it is not beginning any more from now on.
+   *
+   * @returns whether it still waited
+   */
+  giveUp(turn: Promise<void>): boolean {
+    if (this.#queued?.turn !== turn) return false;
+    this.#giveUp();
+    return true;
+  }
+
+  /** What is under way of a start ends at its next step; one that waits for its turn ends at once. */
+  #giveUp(): void {
+    this.wish++;
+    if (this.#queued === null) return;
+    this.#queued.giveUp();
+    this.#queued = null;
+    this.starting = null;
+    this.#takeNext();
+  }
+
+  #takeNext(): void {
+    this.usePlan(this.#next ?? this.plan);
+    this.#next = null;
+  }
+
+  async #untilTurn(turn: Promise<void>): Promise<void> {
+    const given = Promise.withResolvers<void>();
+    const queued = this.#queued = { turn, giveUp: given.resolve };
+    await Promise.race([turn, given.promise]);
+    if (this.#queued === queued) this.#queued = null;
   }
 
   async #start(reason: string, turn?: Promise<void>): Promise<void> {
     const wish = ++this.wish;
     try {
       if (turn !== undefined) {
-        await turn;
+        await this.#untilTurn(turn);
         // It may have been given up meanwhile.
         if (wish !== this.wish || !this.progress.takes("start")) return;
       }
       let saved: GoodState | null = null;
       do {
-        this.usePlan(this.#next ?? this.plan);
-        this.#next = null;
+        this.#takeNext();
         // The host's key is not asked for where nothing is to be checked.
         if (!leftSomething(this.around.host, this.plan)) break;
         saved = await usableState(this.of(), this.around.keeping);
@@ -140,7 +182,7 @@ export class Guest extends GuestMachine {
   /** Ends it at once; resolves when no process is left. */
   async kill(permit: Allowed<"vm.kill">): Promise<void> {
     if (permit.vm !== this.plan.vm) return;
-    this.wish++;
+    this.#giveUp();
     // It is killed anew, and what comes of that is reported here.
     this.lingering = null;
     if (!await this.apply("kill", "killed")) return;
@@ -164,7 +206,7 @@ export class Guest extends GuestMachine {
    */
   stop(permit: StopPermit, reason: string): Promise<boolean> {
     if (permit.vm !== null && permit.vm !== this.plan.vm) return Promise.resolve(false);
-    this.wish++;
+    this.#giveUp();
     // Whoever asks again waits for the same end.
     return this.stopping ??= this.#stop("stop", reason).finally(() => this.stopping = null);
   }
