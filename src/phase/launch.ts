@@ -61,17 +61,26 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
 }
 
 /**
- * Begins a guest that goes on from its saved memory: it counts as starting from now on.
+ * Begins a guest that goes on from its saved memory: it counts as starting from now on. Where its turn comes under
+ * another policy than the one that allowed it, it is given up, and the policy of then decides.
  *
  * @returns what gives it its turn, and resolves when its start came to its end
  */
 function beginLoad(runtime: Runtime, guest: Guest, permit: Allowed<"vm.start">) {
+  const { inForce } = runtime;
   const turn = Promise.withResolvers<void>();
   const started = guest.start(permit, turn.promise);
   return async () => {
     if (runtime.ending) return;
-    turn.resolve();
-    await started;
+    if (runtime.inForce === inForce) {
+      turn.resolve();
+      await started;
+    } else {
+      // One that counts as starting is not allowed to start. One that a person gave up stays so.
+      const again = guest.giveUp(turn.promise) ? mayStart(runtime, guest) : null;
+      if (again === null) return;
+      await guest.start(again);
+    }
     await presentAtBoot(runtime, [guest.plan.vm]);
   };
 }

@@ -161,6 +161,33 @@ for (const op of ["vm.stop", "vm.kill"]) {
   });
 }
 
+Deno.test("phaseLaunch: a start whose turn comes under another policy is decided on anew, as one that has not begun", async () => {
+  for (const rule of [null, "vm.no_autoboot", "vm.room_vms"] as const) {
+    const { host, runtime, listed, go, said } = await queued();
+    const { decide } = runtime;
+    runtime.inForce = {} as never;
+    runtime.decide = ((caller: never, request: Request) => {
+      const decision = decide(caller, request);
+      return decision.allow && rule !== null && request.op === "vm.start"
+        ? deny(rule, "not by this policy")
+        : decision;
+    }) as never;
+    await go();
+    assert.equal(listed(), rule === null ? "running" : "suspended");
+    assert.equal(host.launches.includes("jail 3"), rule === null);
+    const told = [...said().matchAll(/RAYOS_POLICY_VIOLATION:([^:]+)/gu)].map((one) => one[1]);
+    assert.deepEqual(told, rule === "vm.room_vms" ? [rule] : []);
+  }
+});
+
+Deno.test("phaseLaunch: a guest that was stopped before its turn came is not started by another policy either", async () => {
+  const { runtime, guest, listed, go } = await queued();
+  await guest.stop(permit("vm.stop", "late"), "asked");
+  runtime.inForce = {} as never;
+  await go();
+  assert.equal(listed(), "suspended");
+});
+
 Deno.test("phaseLaunch: a guest that runs late takes no screen from a person who is at the host itself", async () => {
   for (const [view, shown] of [["asked", null], ["shell", null], ["status", "saved"]] as const) {
     const { host, runtime, stateOf } = desk(["saved"]);

@@ -119,3 +119,27 @@ Deno.test("Guest.replan: the last plan that was given is the one of the next sta
   await Promise.all([started, killed]);
   assert.equal(guest.plan.memoryMiB, first.memoryMiB);
 });
+
+Deno.test("Guest.giveUp takes a start back that waits for that turn, and touches no other start", async () => {
+  const slow = slowHost();
+  const guest = guestOn(slow.host);
+  const turn = Promise.withResolvers<void>();
+  const queued = guest.start(permit("vm.start", "demo"), turn.promise);
+  assert.equal(guest.replan(samplePlan({ memoryMiB: 64 })), true);
+  assert.equal(guest.giveUp(Promise.resolve()), false);
+  assert.equal(guest.beginning, true);
+  assert.equal(guest.giveUp(turn.promise), true);
+  assert.deepEqual([guest.beginning, guest.state], [false, "defined"]);
+  assert.equal(guest.plan.memoryMiB, 64, "what is decided next is decided by the plan of now");
+  const started = guest.start(permit("vm.start", "demo"));
+  await queued;
+  assert.equal(guest.beginning, true, "the end of the one is not that of the other");
+  const killed = guest.kill(permit("vm.kill", "demo"));
+  slow.finishLaunch();
+  await Promise.all([started, killed]);
+  const third = guest.start(permit("vm.start", "demo"), turn.promise);
+  turn.resolve();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(guest.giveUp(turn.promise), false, "its turn came");
+  await Promise.all([third, guest.kill(permit("vm.kill", "demo"))]);
+});
