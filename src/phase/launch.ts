@@ -178,7 +178,7 @@ function restartLater(runtime: Runtime, vm: VmId): void {
   runtime.emit({ type: "vm_restart", subject, waitMs: decision.ms });
   void clock.sleep(decision.ms).then(async () => {
     // Somebody may have begun or removed it meanwhile.
-    const still = runtime.guests.get(vm) === guest && guest.state === "failed";
+    const still = runtime.guests.get(vm) === guest && guest.state === "failed" && !guest.beginning;
     const last = crashes.get(guest)?.length === ends.length;
     if (!still || !last || runtime.ending) return;
     const permit = mayStart(runtime, guest);

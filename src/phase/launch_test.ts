@@ -272,6 +272,27 @@ Deno.test("a start that fails is begun again like a guest that ended by itself, 
   assert.deepEqual(runtime.troubles.map((one) => one.code), ["vm.given_up"]);
 });
 
+Deno.test("a guest that is begun from its saved memory when it would be begun again is left to that, and no rule is broken", async () => {
+  const { host, runtime, said, guest, mended } = await broken();
+  const { decide } = runtime;
+  runtime.decide =
+    ((caller: never, request: Request) =>
+      request.op === "vm.start" && guest.beginning
+        ? deny("vm.state", "starting")
+        : decide(caller, request)) as never;
+  await until(() => said().includes("vm_restart"));
+  mended();
+  const go = slowMemory(host, "demo");
+  const started = guest.start(start);
+  await turns(100);
+  assert.ok(guest.beginning && guest.state === "failed", guest.state);
+  assert.doesNotMatch(said(), /RAYOS_POLICY_VIOLATION/u);
+  assert.deepEqual(runtime.troubles, []);
+  go();
+  await started;
+  assert.equal(guest.state, "running");
+});
+
 Deno.test("a guest that was given up is a trouble once, and none once it runs", async () => {
   const { said, runtime, guest, mended } = await broken();
   await until(() => said().includes("vm_given_up"));
