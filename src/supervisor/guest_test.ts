@@ -131,8 +131,12 @@ Deno.test("Guest.giveUp takes a start back that waits for that turn, and touches
   assert.equal(guest.giveUp(turn.promise), true);
   assert.deepEqual([guest.beginning, guest.state], [false, "defined"]);
   assert.equal(guest.plan.memoryMiB, 64, "what is decided next is decided by the plan of now");
-  const started = guest.start(permit("vm.start", "demo"));
+  const other = Promise.withResolvers<void>();
+  void guest.start(permit("vm.start", "demo"), other.promise);
   await queued;
+  assert.equal(guest.giveUp(other.promise), true, "one that waits for another turn waits on");
+  const started = guest.start(permit("vm.start", "demo"));
+  await new Promise((resolve) => setTimeout(resolve, 0));
   assert.equal(guest.beginning, true, "the end of the one is not that of the other");
   const killed = guest.kill(permit("vm.kill", "demo"));
   slow.finishLaunch();
