@@ -162,7 +162,7 @@ for (const op of ["vm.stop", "vm.kill"]) {
 }
 
 Deno.test("phaseLaunch: a start whose turn comes under another policy is decided on anew, as one that has not begun", async () => {
-  for (const rule of [null, "vm.no_autoboot", "vm.room_vms"] as const) {
+  for (const rule of [null, "vm.no_autoboot", "vm.not_measured"] as const) {
     const { host, runtime, listed, go, said } = await queued();
     const { decide } = runtime;
     runtime.inForce = {} as never;
@@ -176,7 +176,7 @@ Deno.test("phaseLaunch: a start whose turn comes under another policy is decided
     assert.equal(listed(), rule === null ? "running" : "suspended");
     assert.equal(host.launches.includes("jail 3"), rule === null);
     const told = [...said().matchAll(/RAYOS_POLICY_VIOLATION:([^:]+)/gu)].map((one) => one[1]);
-    assert.deepEqual(told, rule === "vm.room_vms" ? [rule] : []);
+    assert.deepEqual(told, rule === "vm.not_measured" ? [rule] : []);
   }
 });
 
@@ -193,7 +193,7 @@ Deno.test("phaseLaunch: a guest that runs late takes no screen from a person who
     const { host, runtime, stateOf } = desk(["saved"]);
     runtime.plans = runtime.plans.map((plan) => ({
       ...plan,
-      devices: [...plan.devices, { device: "gpu" }],
+      devices: [...plan.devices, { device: "gpu", model: "virtio" }],
     }));
     runtime.profileOf = () =>
       ({ enabled: true, autoboot: true, devices: { gpu: "virtio", input: true } }) as never;
