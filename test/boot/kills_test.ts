@@ -51,9 +51,13 @@ const ROWS: readonly Row[] = [
   { step: "running", from: "stopped", verb: "start", becomes: ["running"] },
 ];
 
-/** Where the log says that it stands; the kernel is asked besides. */
+/**
+ * Where the log says that it stands; the kernel is asked besides. A program that finds nothing of a guest
+ * says nothing of it: it is defined, whatever the one before had said last.
+ */
 function stateOf(run: BootRun, vm: string): string {
-  const last = run.lines.findLast((line) =>
+  const began = run.lines.findLastIndex((line) => line.event === "RAYOS_INIT_START");
+  const last = run.lines.slice(began).findLast((line) =>
     line.fields["vm"] === vm && line.event.startsWith("RAYOS_VM_STATE:")
   );
   return last?.event.split(":")[2] ?? "defined";
