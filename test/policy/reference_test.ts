@@ -87,7 +87,7 @@ Deno.test("what acts on a guest or the machine takes a permit or is called by wh
     [/\bendStranger\(/, ["supervisor/ending.ts", "phase/power.ts", "phase/strangers.ts"]],
     [/\bkillGuest\(/, [
       "supervisor/ending.ts",
-      "supervisor/guest_machine.ts",
+      "supervisor/guest_end.ts",
       "phase/strangers.ts",
     ]],
     [/\bcommandStranger\(/, ["phase/strangers.ts", "phase/guest_commands.ts"]],
