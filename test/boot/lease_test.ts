@@ -129,6 +129,7 @@ async function firstBoot(t: Deno.TestContext, machine: BootRun): Promise<void> {
     await t.step(
       "the kernel ends one while no program lives, and the next finds it over",
       async () => {
+        const began = run.lines.length;
         await vmCommand(run, "start", EXPIRES, "running");
         await run.waitFor(`RAYOS_NETWORK:on vm=${EXPIRES} reason=provisioning`, 240_000);
         // Stopped, not killed: PID 1 would start another one, which takes the lease away at once. Nor is
@@ -146,7 +147,8 @@ async function firstBoot(t: Deno.TestContext, machine: BootRun): Promise<void> {
         const from = await killProgram(run);
         await run.waitFor(`RAYOS_NETWORK:off vm=${EXPIRES} reason=lease_expired`, 240_000, from);
         await assertNothingLeft(run, "00");
-        await run.waitFor(`RAYOS_LINUX_VM_READY vm=${EXPIRES}`, 240_000, from);
+        // Said once, before or after.
+        await run.waitFor(`RAYOS_LINUX_VM_READY vm=${EXPIRES}`, 240_000, began);
         await vmCommand(run, "stop", EXPIRES, "stopped");
       },
     );
