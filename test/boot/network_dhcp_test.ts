@@ -104,7 +104,8 @@ const ROWS: readonly Row[] = [
     "more options than a message can hold",
     more(honest(), new Array(40).fill([224, words("x".repeat(250))])),
   ),
-  deaf(
+  // What stands before it is whole, and that alone is taken.
+  good(
     "an option that goes on behind the end",
     damaged((text) => [...text.slice(0, -1), 12, 255, 65]),
   ),
