@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import type { Slot, VmId } from "../../src/id.ts";
 import { samplePlan } from "../../src/plan/sample_plan.ts";
 import { setAside } from "../../src/saved/aside.ts";
-import { checkSaved } from "../../src/saved/check.ts";
 import { hostKey } from "../../src/saved/host_key.ts";
 import { parseTrailer, renderTrailer, type SavedState } from "../../src/saved/trailer.ts";
 import type { CutHost } from "./cut_host.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Fault } from "../../src/fault.ts";
 import { MOST_ASIDE, setAside } from "../../src/saved/aside.ts";
 import { hostKey } from "../../src/saved/host_key.ts";
-import { correctClock, loadSaved } from "../../src/saved/load.ts";
+import { correctClock } from "../../src/saved/load.ts";
 import { Guest } from "../../src/supervisor/guest.ts";
 import { guestSocket, startJail } from "../fake_guests.ts";
 import { DATA_DEVICE } from "../fake_jail.ts";
