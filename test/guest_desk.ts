@@ -9,6 +9,7 @@ import type { GuestSurroundings } from "../src/supervisor/surroundings.ts";
 import { type Answers, guestSocket, startJail } from "./fake_guests.ts";
 import { FakeHost } from "./fake_host.ts";
 import { DATA_DEVICE } from "./fake_jail.ts";
+import { QUIET } from "./quiet_surroundings.ts";
 
 /** A guest on the fake host, with all that is said of it. */
 export function guestDesk(around: Partial<GuestSurroundings> = {}, plan = samplePlan()) {
@@ -29,15 +30,10 @@ export function guestDesk(around: Partial<GuestSurroundings> = {}, plan = sample
   const events: HostEvent[] = [];
   const crashed: string[] = [];
   const guest = new Guest(plan, {
+    ...QUIET,
     host,
     emit: (event) => void events.push(event),
-    takeConsole: () => {},
     onCrash: (vm) => void crashed.push(vm),
-    onMove: () => {},
-    mayRun: () => true,
-    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
-    networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
-    sharesOf: () => ({ gives: () => false, permit: () => null }),
     ...around,
   });
   const states = () =>

@@ -20,6 +20,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "permissions.ts",
     "within.ts",
     "escape.ts",
+    "folder.ts",
     "free_name.ts",
     "one_at_a_time.ts",
   ],

@@ -13,7 +13,7 @@ import { PATHS } from "../permissions.ts";
 import { TPM_STATE } from "../plan/device.ts";
 import type { EffectiveGuest, GuestRecord } from "../registry/guest.ts";
 import { parseRegistry } from "../registry/registry.ts";
-import { makeFolder } from "./folder.ts";
+import { makeFolder } from "../folder.ts";
 import { FILE_NAME } from "./pending.ts";
 
 type Of = { readonly kind: GuestKind; readonly vm: VmId };

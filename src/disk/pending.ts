@@ -16,7 +16,7 @@ import { PATHS } from "../permissions.ts";
 import { withRecord } from "../registry/change.ts";
 import type { GuestRecord } from "../registry/guest.ts";
 import { documentOf, MAX_REGISTRY_BYTES, parseRegistry } from "../registry/registry.ts";
-import { makeFolder } from "./folder.ts";
+import { makeFolder } from "../folder.ts";
 
 type Of = { readonly kind: GuestKind; readonly vm: VmId };
 

@@ -231,14 +231,14 @@ export class QmpClient {
   }
 
   close(): void {
-    this.#end("closed by the host", undefined);
+    this.#end("closed by the host");
   }
 
   async #readAll(reader: LineReader, onEvent: (event: QmpEvent) => void): Promise<QmpEnd> {
     try {
       while (true) {
         const line = await reader.next();
-        if (line === null) return this.#end("QEMU closed the connection", "qemu_gone");
+        if (line === null) return this.#end("QEMU closed the connection");
         if (line.kind === "oversized") return this.#end("a line is oversized", "qmp_oversized");
         if (line.kind !== "line") return this.#end(`a line is ${line.kind}`, "qmp_malformed");
         const found = this.#take(parseJson(line.text), onEvent);
@@ -249,7 +249,7 @@ export class QmpClient {
         }
       }
     } catch (error) {
-      return this.#end(error instanceof Error ? error.message : String(error), "qemu_gone");
+      return this.#end(error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -278,13 +278,13 @@ export class QmpClient {
     return "asked";
   }
 
-  #end<E extends QmpEnd | undefined>(why: string, end: E): E {
-    if (this.#ended) return end;
+  #end(why: string, how: QmpEnd = "qemu_gone"): QmpEnd {
+    if (this.#ended) return how;
     this.#ended = true;
     this.connection.close();
     for (const one of this.#waiting.values()) one.reject(fault("qmp.closed", why));
     this.#waiting.clear();
-    return end;
+    return how;
   }
 }
 

@@ -3,6 +3,7 @@
  * a jail. What cannot be read says that there was one.
  */
 
+import { makeFolder } from "../folder.ts";
 import type { Host } from "../host/port.ts";
 import { guestFolder } from "../id.ts";
 import { PATHS } from "../permissions.ts";
@@ -34,7 +35,6 @@ export function readSpent(host: Host, whose: Whose): SpentLease | "unreadable" |
 
 /** On the disk, whatever happens next (`replace` syncs the file and its folder). */
 export function spend(host: Host, whose: Whose, serial: number | null): void {
-  host.makeDirectory(stateFolder(whose));
-  host.syncDirectory(stateFolder(whose).slice(0, -"/state".length));
+  makeFolder(host, stateFolder(whose));
   host.replace(spentPath(whose), renderSpent({ uuid: whose.uuid, serial }));
 }

@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
 import { copyFile } from "../disk/copy.ts";
-import { makeFolder } from "../disk/folder.ts";
+import { makeFolder } from "../folder.ts";
 import { beginPending, decide, dropPending, isDecided, stagedPath } from "../disk/pending.ts";
 import { diskPlaces } from "../disk/places.ts";
 import { mostBytes, neededBytes, roomIssue } from "../disk/room.ts";

@@ -9,7 +9,7 @@ import type { Outcome } from "../control/protocol.ts";
 import type { DataPath } from "../data_path.ts";
 import { formatOf, formatOfName, type ImageFacts, imageFacts, sizeIssue } from "../disk/image.ts";
 import { listBackups } from "../disk/backup.ts";
-import { makeFolder } from "../disk/folder.ts";
+import { makeFolder } from "../folder.ts";
 import { boxPath, diskPath, diskPlaces } from "../disk/places.ts";
 import { mostBytes, neededBytes, roomIssue } from "../disk/room.ts";
 import {

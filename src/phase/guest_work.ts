@@ -5,7 +5,7 @@
 
 import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
-import { makeFolder } from "../disk/folder.ts";
+import { makeFolder } from "../folder.ts";
 import type { DiskOwner } from "../disk/work.ts";
 import { guestFolder, uidOf } from "../id.ts";
 import { type Issue, issue } from "../issue.ts";

@@ -7,7 +7,7 @@
 import { randomUUID } from "node:crypto";
 import * as v from "valibot";
 import type { Outcome } from "../control/protocol.ts";
-import { makeFolder } from "../disk/folder.ts";
+import { makeFolder } from "../folder.ts";
 import { guestFolder, type Slot, slotOfUid } from "../id.ts";
 import { PATHS } from "../permissions.ts";
 import { launchPlan } from "../plan/launch_plan.ts";

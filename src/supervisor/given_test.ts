@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { FakeHost } from "../../test/fake_host.ts";
+import { QUIET } from "../../test/quiet_surroundings.ts";
 import { subjectOf } from "../plan/launch_plan.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import { Given } from "./given.ts";
@@ -10,15 +11,8 @@ const PLAN = samplePlan();
 function given(ends: { readonly network: boolean; readonly shares: boolean }) {
   const asked: string[] = [];
   const one = new Given({
+    ...QUIET,
     host: new FakeHost(),
-    emit: () => {},
-    takeConsole: () => {},
-    onCrash: () => {},
-    onMove: () => {},
-    mayRun: () => true,
-    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
-    networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
-    sharesOf: () => ({ gives: () => false, permit: () => null }),
   }, {
     subject: subjectOf(PLAN),
     plan: () => PLAN,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { QUIET } from "../../test/quiet_surroundings.ts";
 import type { HostEvent } from "../event.ts";
 import type { Host, LauncherResult } from "../host/port.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
@@ -50,17 +51,7 @@ function slowHost() {
 }
 
 function guestOn(host: Host, emit: (event: HostEvent) => void = () => {}): Guest {
-  return new Guest(samplePlan(), {
-    host,
-    emit,
-    takeConsole: () => {},
-    onCrash: () => {},
-    onMove: () => {},
-    mayRun: () => true,
-    keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
-    networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
-    sharesOf: () => ({ gives: () => false, permit: () => null }),
-  });
+  return new Guest(samplePlan(), { ...QUIET, host, emit });
 }
 
 const permit = (op: string, vm: string | null) => ({ op, vm, caller: "policy" }) as never;

@@ -13,6 +13,7 @@ import { samplePlan } from "../../src/plan/sample_plan.ts";
 import { hostKey } from "../../src/saved/host_key.ts";
 import { Guest } from "../../src/supervisor/guest.ts";
 import { DATA_DEVICE, jailAsPlanned, putJail } from "../fake_jail.ts";
+import { QUIET } from "../quiet_surroundings.ts";
 import type { CutHost } from "./cut_host.ts";
 import { cutHost, FakeQemu, STATE, type Wrongs } from "./fake_qemu.ts";
 
@@ -59,15 +60,11 @@ async function running(wrongs: Wrongs = {}): Promise<World> {
     return { code: 0, words: ["ok"] };
   };
   const guest = new Guest(plan, {
+    ...QUIET,
     host,
     emit: (event) => events.push(event),
-    takeConsole: () => {},
     onCrash: (vm) => void crashed.push(vm),
-    onMove: () => {},
-    mayRun: () => true,
     keeping: { key: () => hostKey(host), cpu: () => "c".repeat(64), wall: () => null },
-    networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
-    sharesOf: () => ({ gives: () => false, permit: () => null }),
   });
   await guest.start(permit("vm.start"));
   assert.equal(guest.state, "running", JSON.stringify(events));

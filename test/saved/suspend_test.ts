@@ -6,6 +6,7 @@ import { correctClock } from "../../src/saved/load.ts";
 import { Guest } from "../../src/supervisor/guest.ts";
 import { guestSocket, startJail } from "../fake_guests.ts";
 import { DATA_DEVICE } from "../fake_jail.ts";
+import { QUIET } from "../quiet_surroundings.ts";
 import { cutHost, FakeQemu, UNFINISHED } from "./fake_qemu.ts";
 import { CPU, LIMITS, load, plan, suspend, verdict } from "./saving.ts";
 
@@ -52,15 +53,12 @@ Deno.test("a guest that is being loaded when the host leaves normal mode is ende
   host.seed("/run/rayos/proc/1/mountinfo", `1 0 ${DATA_DEVICE} / /var/rayos rw - ext4 x rw\n`);
   const states: string[] = [];
   const guest = new Guest(plan, {
+    ...QUIET,
     host,
-    emit: () => {},
-    takeConsole: () => {},
     onCrash: () => assert.fail("a rule stands against it"),
     onMove: (_, __, to) => void states.push(to),
     mayRun: () => mode === "normal",
     keeping: { key: () => hostKey(host), cpu: () => CPU, wall: () => null },
-    networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
-    sharesOf: () => ({ gives: () => false, permit: () => null }),
   });
   await guest.start({ op: "vm.start", vm: plan.vm, caller: "policy" } as never);
   assert.deepEqual([states, guest.refusal?.rule], [

@@ -3,7 +3,7 @@
  * above it was brought to the disk (fsync(2)), whatever was synced within it.
  */
 
-import type { Host } from "../host/port.ts";
+import type { Host } from "./host/port.ts";
 
 /** Makes the folder where it is missing. @param path full path; the folder above it must be there */
 export function makeFolder(host: Host, path: string): void {
