@@ -14,8 +14,8 @@ export function processesIn(host: Pick<Host, "readText">, cgroup: string): numbe
   return text.split("\n").filter((line) => line !== "").map(Number);
 }
 
-/** Whether a process is held by a signal: it is there, and does nothing more. */
-export function isStopped(host: Pick<Host, "readText">, pid: number): boolean {
-  const status = host.readText(`${PATHS.proc}/${pid}/status`, LIMIT) ?? "";
-  return /^State:\t[Tt]/mu.test(status);
+/** Whether one of these processes is held by a signal: it is there, and does nothing more. */
+export function anyStopped(host: Pick<Host, "readText">, pids: readonly number[]): boolean {
+  const statuses = pids.map((pid) => host.readText(`${PATHS.proc}/${pid}/status`, LIMIT) ?? "");
+  return statuses.some((status) => /^State:\t[Tt]/mu.test(status));
 }

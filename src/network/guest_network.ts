@@ -11,7 +11,7 @@ import { HOT_DEVICES } from "../guest/hotplug.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { Host } from "../host/port.ts";
 import { slotName } from "../id.ts";
-import { isStopped } from "../jail/processes.ts";
+import { anyStopped } from "../jail/processes.ts";
 import { PATHS } from "../permissions.ts";
 import { hasNetworkPort, type LaunchPlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
@@ -300,7 +300,7 @@ export class GuestNetwork {
       this.#notice(networkFault("network.passt", "passt has ended", "a lease is over with it"));
       return "stopped";
     }
-    if (passt?.some((pid) => isStopped(host, pid))) {
+    if (passt !== null && anyStopped(host, passt)) {
       this.#notice(networkFault("network.passt_stopped", "passt is stopped", "it is ended"));
       return "stopped";
     }

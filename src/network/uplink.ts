@@ -4,7 +4,7 @@
  */
 
 import type { Host } from "../host/port.ts";
-import { isStopped, processesIn } from "../jail/processes.ts";
+import { anyStopped, processesIn } from "../jail/processes.ts";
 import { PATHS } from "../permissions.ts";
 
 const TEXT_LIMIT = 64 * 1024;
@@ -75,5 +75,5 @@ function troubleOf(host: Host, nic: string): UplinkTrouble | null {
     return "network.no_nic";
   }
   if (pids.length === 0) return "network.dhcp_ended";
-  return pids.some((pid) => isStopped(host, pid)) ? "network.dhcp_stopped" : null;
+  return anyStopped(host, pids) ? "network.dhcp_stopped" : null;
 }

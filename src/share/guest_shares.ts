@@ -11,7 +11,7 @@ import { asFault } from "../fault.ts";
 import { HOT_DEVICES } from "../guest/hotplug.ts";
 import type { QmpClient } from "../guest/qmp.ts";
 import { slotName } from "../id.ts";
-import { isStopped } from "../jail/processes.ts";
+import { anyStopped } from "../jail/processes.ts";
 import { PATHS } from "../permissions.ts";
 import type { PlannedShare } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
@@ -283,7 +283,7 @@ export class GuestShares {
     if (step === "giving") return null;
     const pids = shareProcesses(host, plan().slot, share);
     // Whoever takes it says so.
-    if (pids.some((pid) => isStopped(host, pid))) return "died";
+    if (anyStopped(host, pids)) return "died";
     if (pids.length > 0) return null;
     this.#notice(
       shareFault(
@@ -299,7 +299,7 @@ export class GuestShares {
   async #endStopped(share: number): Promise<boolean> {
     const { host, plan } = this.around;
     const pids = shareProcesses(host, plan().slot, share);
-    if (!pids.some((pid) => isStopped(host, pid))) return false;
+    if (!anyStopped(host, pids)) return false;
     const why = `virtiofsd of ${this.#planned[share]?.tag ?? share} is stopped`;
     this.#notice(shareFault("share.stopped", why, "it is ended; the guest goes on without it"));
     await this.#launch("take", share).catch((error) => this.#notice(error));

@@ -3,7 +3,7 @@
  * did. The launcher starts it and QEMU's end ends it; nothing here does.
  */
 
-import { isStopped, processesIn } from "../jail/processes.ts";
+import { anyStopped, processesIn } from "../jail/processes.ts";
 import { Fault } from "../fault.ts";
 import type { Host } from "../host/port.ts";
 import type { Slot } from "../id.ts";
@@ -39,7 +39,7 @@ export async function watchTpm(
     await host.clock.sleep(WATCH_PAUSE_MS);
     if (!wanted()) return;
     pids = tpmProcesses(host, plan.slot);
-    stopped = pids.some((pid) => isStopped(host, pid));
+    stopped = anyStopped(host, pids);
   } while (pids.length > 0 && !stopped);
   await host.clock.sleep(QEMU_END_MS);
   // The end of QEMU is told by its own connection.

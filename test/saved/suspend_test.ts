@@ -244,20 +244,15 @@ Deno.test("loadSaved reports a QEMU that dies, stalls or never comes to an end",
 
 Deno.test("correctClock has QEMU forget the ticks that were missed, and the agent set the host's time where the host trusts it", async () => {
   const wall = new Date("2026-11-24T12:00:00Z");
-  const times: Date[] = [];
-  const agent = { setTime: (time: Date) => Promise.resolve(times.push(time) > 0) };
-  for (
-    const [asked, now, expected] of [[agent, wall, true], [agent, null, false], [
-      null,
-      wall,
-      false,
-    ]] as const
-  ) {
+  const set: Date[] = [];
+  const agent = { setTime: (time: Date) => Promise.resolve(set.push(time) > 0) };
+  const rows = [[agent, wall, [wall]], [agent, null, []], [null, wall, []]] as const;
+  for (const [asked, now, expected] of rows) {
     const qemu = new FakeQemu(cutHost(), plan, "memory");
-    assert.equal(await correctClock(await qemu.qmp(), asked, now), expected);
+    await correctClock(await qemu.qmp(), asked, now);
     assert.ok(qemu.commands.includes("rtc-reset-reinjection"));
+    assert.deepEqual(set.splice(0), expected);
   }
-  assert.deepEqual(times, [wall]);
   const refusing = { setTime: () => Promise.resolve(false) };
   const qmp = await new FakeQemu(cutHost(), plan, "memory").qmp();
   await assert.rejects(
