@@ -58,7 +58,7 @@ export function dataPath(
 }
 
 /** What the host keeps for itself inside a guest's folder: never inside a jail. */
-export const HOST_OWNED = ["state", "logs", "backup", "inbox", "outbox"] as const;
+const HOST_OWNED = ["state", "logs", "backup", "inbox", "outbox"] as const;
 
 /**
  * Whether a guest may name that file: under its own folder or under the older layout's folder of

@@ -63,7 +63,7 @@ export const SOCKETS = ["qmp", "agent", "console", "state", "vnc"] as const;
 export type SocketName = typeof SOCKETS[number];
 
 /** The directory of a slot's sockets. */
-export function socketDir(of: Slot): string {
+function socketDir(of: Slot): string {
   return `/run/rayos/g/${slotName(of)}`;
 }
 

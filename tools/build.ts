@@ -1,5 +1,5 @@
 /**
- * `deno task build`: makes an image directory (kernel, initramfs, build facts, SBOM) in one form and
+ * `tools/rayos build`: makes an image directory (kernel, initramfs, build facts, SBOM) in one form and
  * profile, or finds that nothing has changed and does nothing. It asks the network only for what is
  * not in the cache.
  */
@@ -87,7 +87,7 @@ const ENVIRONMENT = "PATH=/usr/bin:/bin DENO_DIR=/run/deno TMPDIR=/tmp LANG=C.UT
  * The script by which everything in the image starts the program. The console's line has its flow control
  * switched off first, which busybox init sets: one Ctrl-S of a person would stop the program at its next line.
  */
-export function rayScript(program: Pick<Program, "form" | "flags">): string {
+function rayScript(program: Pick<Program, "form" | "flags">): string {
   const start = program.form === "compiled"
     ? "/usr/lib/rayos/program"
     : `/usr/lib/rayos/deno run ${ALONE.join(" ")} ${
@@ -179,7 +179,7 @@ export function buildImage(options: BuildOptions): BuildFacts {
   const drift = manifestDrift(manifest, sources);
   if (drift.length > 0) {
     throw new ToolError(
-      `manifest: ${drift.length} files differ; run deno task manifest\n  ${
+      `manifest: ${drift.length} files differ; run tools/rayos manifest\n  ${
         drift.slice(0, 20).join("\n  ")
       }`,
     );

@@ -41,7 +41,7 @@ export function fileBehind(one: ManifestFile, sources: Sources): string | null {
     : path.join(sources.npm.get(name) ?? "/nonexistent", memberName(one));
   if (found === null || !fs.existsSync(found)) {
     throw new ToolError(
-      `${one.path}: ${one.from} has no ${memberName(one)}; run deno task manifest`,
+      `${one.path}: ${one.from} has no ${memberName(one)}; run tools/rayos manifest`,
     );
   }
   return found;

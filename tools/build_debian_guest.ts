@@ -12,7 +12,7 @@ import { Fault } from "../src/fault.ts";
 
 /** The guest's name in its policy. */
 export const DEBIAN_GUEST = "debian";
-export const DEBIAN_POLICY = `${PROJECT}/tools/debian_guest_policy.toml`;
+const DEBIAN_POLICY = `${PROJECT}/tools/debian_guest_policy.toml`;
 
 const OUT = `${PROJECT}/build/guest-debian`;
 const PACKAGES = [

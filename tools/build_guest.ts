@@ -1,5 +1,5 @@
 /**
- * `deno task build:guest`: makes the small test guest, a kernel and an initrd with the real guest
+ * `tools/rayos guest`: makes the small test guest, a kernel and an initrd with the real guest
  * agent, or finds that it is there already. It is what the host's image runs in trials, and no part
  * of that image.
  */
@@ -52,7 +52,7 @@ export function buildGuest({ project, out, say }: GuestOptions): void {
   const drift = manifestDrift(manifest, sources);
   if (drift.length > 0) {
     throw new ToolError(
-      `guest manifest: ${drift.length} files differ; run deno task manifest\n  ${
+      `guest manifest: ${drift.length} files differ; run tools/rayos manifest\n  ${
         drift.join("\n  ")
       }`,
     );

@@ -73,7 +73,7 @@ export function readEntries(
     if (file.sha256 !== undefined && hash !== file.sha256) {
       const drifted = kind === "debian" && sources.debian.get(name)?.drifted === true;
       const words = `${file.path}: SHA-256 differs from the manifest's (${file.from})`;
-      if (!drifted) throw new ToolError(`${words}; run deno task manifest if that is wanted`);
+      if (!drifted) throw new ToolError(`${words}; run tools/rayos manifest if that is wanted`);
       warn(words);
     }
     return { file, data, sha256: hash };

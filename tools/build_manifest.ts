@@ -1,14 +1,14 @@
 /**
  * The manifest of an image: its shape, how it is read, and how the generated half of it is written.
  * The first half of the file is written by people (programs, layout, modules), the second half, from
- * the line of MARK on, by `deno task manifest`. Reading never changes anything.
+ * the line of MARK on, by `tools/rayos manifest`. Reading never changes anything.
  */
 import * as fs from "node:fs";
 import * as v from "valibot";
 import { ToolError, writeWhole } from "./build_host.ts";
 
 /** The line from which on the manifest is generated. */
-export const MARK = "  // From here on written by `deno task manifest`.";
+export const MARK = "  // From here on written by `tools/rayos manifest`.";
 
 const absolute = v.pipe(v.string(), v.regex(/^(\/[A-Za-z0-9._+@-]+)+$/));
 const octal = v.pipe(v.string(), v.regex(/^0[0-7]{3}$/));
@@ -104,7 +104,7 @@ export function readManifest(path: string): Manifest {
   for (const one of parsed.output.files) {
     const key = `${one.path} ${one.form ?? ""} ${one.profile ?? ""}`;
     if (seen.has(key)) {
-      throw new ToolError(`${path}: ${one.path} is listed twice; run deno task manifest`);
+      throw new ToolError(`${path}: ${one.path} is listed twice; run tools/rayos manifest`);
     }
     seen.add(key);
   }

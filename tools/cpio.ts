@@ -32,10 +32,8 @@ function header(fields: readonly number[], name: string): Uint8Array[] {
 
 /**
  * The archive as chunks, in the order of the entries, ended by its trailer.
- *
- * @param time modification time of every entry, seconds since 1970
  */
-export function* cpio(entries: readonly CpioEntry[], time = 0): Generator<Uint8Array> {
+export function* cpio(entries: readonly CpioEntry[]): Generator<Uint8Array> {
   const names = new Map<string, number>();
   for (const one of entries) {
     if (one.kind === "file") names.set(one.same, (names.get(one.same) ?? 0) + 1);
@@ -54,7 +52,7 @@ export function* cpio(entries: readonly CpioEntry[], time = 0): Generator<Uint8A
       : new Uint8Array(0);
     const links = one.kind === "file" ? names.get(one.same) ?? 1 : 1;
     yield* header(
-      [inode, TYPE[one.kind] | one.mode, one.uid, one.gid, links, time, data.length, 0, 0, 0, 0],
+      [inode, TYPE[one.kind] | one.mode, one.uid, one.gid, links, 0, data.length, 0, 0, 0, 0],
       one.path.replace(/^\//, ""),
     );
     if (data.length > 0) {

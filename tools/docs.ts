@@ -1,6 +1,6 @@
 /**
- * `deno task docs`: writes the generated parts of the documentation, each between a pair of marks, from
- * the tables that the program runs by. With `--check` it only says whether they are current, which a
+ * `tools/rayos deno task docs`: writes the generated parts of the documentation from the tables that the
+ * program runs by: what stands between a pair of marks, and the pages of docs/reference/. With `--check` it only says whether they are current, which a
  * unit test holds too.
  */
 import * as fs from "node:fs";
@@ -15,6 +15,7 @@ import { QEMU_CALLS } from "../src/seccomp/qemu.ts";
 import { SWTPM_CALLS } from "../src/seccomp/swtpm.ts";
 import { PHASES } from "../src/sequence.ts";
 import { renderGuestStates } from "../src/supervisor/guest_state.ts";
+import { stalePages, writePages } from "./reference.ts";
 
 const PROJECT = path.resolve(import.meta.dirname ?? ".", "..");
 
@@ -125,7 +126,9 @@ export function documents(): string[] {
 
 if (import.meta.main) {
   const check = Deno.args.includes("--check");
-  const stale: string[] = [];
+  const pages = stalePages();
+  const stale = pages.map((name) => `docs/reference/${name}`);
+  if (!check) writePages(pages);
   for (const name of documents()) {
     const file = path.join(PROJECT, name);
     const text = fs.readFileSync(file, "utf8");
@@ -135,7 +138,7 @@ if (import.meta.main) {
     if (!check) fs.writeFileSync(file, next);
   }
   if (check && stale.length > 0) {
-    console.error(`rayos: docs: ${stale.join(", ")}: not current; run deno task docs`);
+    console.error(`rayos: docs: ${stale.join(", ")}: not current; run tools/rayos deno task docs`);
     Deno.exit(1);
   }
 }

@@ -9,7 +9,7 @@ Deno.test("docs are what the tables say now, and every generated part is in one 
   const seen = new Set<string>();
   for (const name of documents()) {
     const text = fs.readFileSync(path.join(project, name), "utf8");
-    assert.equal(withParts(text), text, `${name} is not current; run deno task docs`);
+    assert.equal(withParts(text), text, `${name} is not current; run tools/rayos deno task docs`);
     for (const [, part = ""] of text.matchAll(/<!-- generated: ([a-z-]+) -->/g)) seen.add(part);
   }
   assert.deepEqual([...seen].sort(), Object.keys(PARTS).sort());

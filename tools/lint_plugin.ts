@@ -39,7 +39,6 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["supervisor"],
   ["presentation"],
   ["control"],
-  ["update"],
   ["recovery"],
   ["runtime.ts"],
   ["phase"],

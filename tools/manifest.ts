@@ -1,5 +1,5 @@
 /**
- * `deno task manifest`: rewrites the generated half of a manifest — package versions, hashes, the list
+ * `tools/rayos manifest`: rewrites the generated half of a manifest — package versions, hashes, the list
  * of files with their libraries — from what the mirrors have now. With `--keep` it keeps the pinned
  * packages and only lists the files again, as is wanted after a project file came or went.
  */
@@ -12,7 +12,7 @@ import { debianPackages } from "./debian_packages.ts";
 import { PINNED_COMPILER } from "./denort.ts";
 
 /** Rewrites one manifest. */
-export function refreshManifest(project: string, file: string, keep: boolean): void {
+function refreshManifest(project: string, file: string, keep: boolean): void {
   const say = (line: string) => console.error(`manifest: ${line}`);
   const cache = path.join(project, ".cache");
   const manifest = readManifest(file);

@@ -1,6 +1,6 @@
 /**
  * Mutation testing of the policy part: changes one place of a copy of the source at a time and looks
- * whether a test notices. `deno run -P=tools tools/mutation.ts [--file PART] [--sample N] [--jobs N]
+ * whether a test notices. `tools/rayos deno run -P=tools tools/mutation.ts [--file PART] [--sample N] [--jobs N]
  * [--json FILE] [--retry FILE]`; --retry takes the JSON of a run and tries its survivors again. The
  * checkout itself is never changed.
  */

@@ -1,6 +1,6 @@
 /**
  * Runs test files one after another in this process and ends with 1 at the first test that fails:
- * what a mutant needs, without the time that a whole test run takes. `deno run tools/mutation_tests.ts
+ * what a mutant needs, without the time that a whole test run takes. `tools/rayos deno run tools/mutation_tests.ts
  * FILE… [-- NAME-PATTERN]`.
  */
 import path from "node:path";

@@ -24,7 +24,7 @@ export interface OuterMachineSpec {
 }
 
 /** Name of the harness's own virtio-serial port, as the guest finds it in sysfs. */
-export const HARNESS_PORT = "org.rayos.harness";
+const HARNESS_PORT = "org.rayos.harness";
 
 /** The sockets on which the harness listens; QEMU connects to them when it starts. */
 export const OUTER_SOCKETS = ["serial", "harness", "qmp"] as const;

@@ -1,6 +1,6 @@
 /**
  * Builds the npm package `@rayos/policy`: the policy part of the program and what it needs, nothing
- * that touches a machine. `deno run -P=tools tools/policy_package.ts [OUT.tgz]`.
+ * that touches a machine. `tools/rayos deno run -P=tools tools/policy_package.ts [OUT.tgz]`.
  */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";

@@ -35,7 +35,7 @@ export function refusals(facts: BuildFacts, trusted: readonly string[]): string[
     reasons.push("policy-dev.pub: the image trusts a developer key; build --profile release");
   }
   for (const warning of facts.warnings) {
-    reasons.push(`${warning}; run deno task manifest, try the image, and commit the manifest`);
+    reasons.push(`${warning}; run tools/rayos manifest, try the image, and commit the manifest`);
   }
   return reasons;
 }
@@ -102,7 +102,7 @@ function main(): void {
   if (!fs.existsSync(path.join(project, "initramfs/keys"))) {
     console.error(
       "publish: note: this image trusts no policy key and will stay in safe mode; " +
-        "put policy-NAME.pub into initramfs/keys/ and run deno task manifest --keep",
+        "put policy-NAME.pub into initramfs/keys/ and run tools/rayos manifest --keep",
     );
   }
 }

@@ -91,6 +91,7 @@ Deno.test("rayos starts each command's own script", async () => {
       "tools/bench/boot.ts --json",
     );
     assert.equal(script("publish")?.[1], "tools/publish.ts");
+    assert.equal(run("deno", "test", "a b").calls, "deno test a b\n");
   });
 });
 

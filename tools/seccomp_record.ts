@@ -1,5 +1,5 @@
 /**
- * `deno task seccomp [PROGRAM…]`: records which system calls the programs of the jails make and holds them
+ * `tools/rayos deno task seccomp [PROGRAM…]`: records which system calls the programs of the jails make and holds them
  * against their lists. QEMU: whole lives emulated under strace, then a boot with guests under KVM. swtpm,
  * passt, qemu-img, udhcpc: under strace on this machine alone, in the image's own roots and by their
  * launchers' own lines. Says what a list lacks and what it allows that nothing was seen to call (exit

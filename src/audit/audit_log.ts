@@ -252,11 +252,6 @@ export class AuditLog {
     unshown?.fill(0);
   }
 
-  /** Records written since the last seal. */
-  get sinceSeal(): number {
-    return this.#state.chain.index;
-  }
-
   /**
    * Writes records; when it returns they are on the disk and their keys are gone from it.
    *

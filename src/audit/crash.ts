@@ -19,7 +19,7 @@ export function waitingReport(n: number): string {
 }
 
 /** What each cause means, for a person. */
-export const CAUSES: Readonly<Record<CrashCause, string>> = {
+const CAUSES: Readonly<Record<CrashCause, string>> = {
   uncaught: "the program ended by an error that nobody had foreseen",
   died: "the program was gone without a word: killed, out of memory, or by a signal",
   hang: "the program no longer showed that it was alive, and was ended for it",

@@ -12,7 +12,7 @@ export type Level = "error" | "warn" | "info" | "debug" | "trace";
 /** The longest line in bytes, its newline not counted. */
 export const MAX_LINE_BYTES = 4096;
 /** The longest field inside a marker, in bytes after encoding. */
-export const MAX_MARKER_FIELD_BYTES = 200;
+const MAX_MARKER_FIELD_BYTES = 200;
 
 export type FieldValue = string | number | boolean | null;
 

@@ -10,7 +10,7 @@ import { MAX_FILE_BYTES } from "./retention.ts";
 import type { AuditReport, Head, LogPart } from "./verify.ts";
 
 /** Of one file of the log; the batch that filled it may go beyond. */
-export const MAX_PART_BYTES = MAX_FILE_BYTES + 1024 * 1024;
+const MAX_PART_BYTES = MAX_FILE_BYTES + 1024 * 1024;
 
 /** A folder as far as it is read. */
 export interface Folder {

@@ -29,7 +29,7 @@ export interface AuditRecord extends Content {
 }
 
 /** No line is longer, its newline not counted. */
-export const MAX_RECORD_BYTES = 32 * 1024;
+const MAX_RECORD_BYTES = 32 * 1024;
 /** What is kept of one value. */
 const MAX_VALUE_CHARS = 512;
 

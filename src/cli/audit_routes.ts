@@ -221,7 +221,7 @@ const RECORDS = v.array(v.looseObject({
 }));
 
 /** One line a record. */
-export function renderRecords(result: unknown): string {
+function renderRecords(result: unknown): string {
   const records = v.safeParse(RECORDS, result);
   if (!records.success) {
     return "rayos: audit show: the host answered in another shape; use --json\n";

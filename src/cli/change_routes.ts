@@ -13,7 +13,7 @@ import { docs, type Json, jsonFlag, neededText, one, optionalText, whole } from 
 import { hostCommand } from "./host_commands.ts";
 
 /** The path as the host knows it, relative to the data root. @throws Fault `cli.path` */
-export function underDataRoot(file: string): string {
+function underDataRoot(file: string): string {
   const prefix = `${PATHS.dataRoot}/`;
   if (file.startsWith(prefix)) return file.slice(prefix.length);
   if (!file.startsWith("/")) return file;

@@ -102,7 +102,7 @@ const history = buildCommand<Json, [], CliContext>({
 });
 
 /** One line a boot, and its troubles below it. */
-export function renderHistory(result: unknown): string {
+function renderHistory(result: unknown): string {
   const parsed = v.safeParse(HISTORY, result);
   if (!parsed.success) return renderResult("fields", result);
   const lines = parsed.output.map((boot) => {

@@ -19,7 +19,7 @@ import { FILE_NAME } from "./pending.ts";
 type Of = { readonly kind: GuestKind; readonly vm: VmId };
 
 /** A guest has few files; a longer text is none of ours. */
-export const MAX_MANIFEST_BYTES = 64 * 1024;
+const MAX_MANIFEST_BYTES = 64 * 1024;
 
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const bytes = z.int().check(z.minimum(0));
@@ -29,7 +29,7 @@ const bytes = z.int().check(z.minimum(0));
  * saved and its machine ended. `paused`: its vCPUs were held, so that the disks are what a power cut leaves.
  * `frozen+paused`: besides, the guest says that it had written down everything before; only the guest knows.
  */
-export const CONSISTENT = ["stopped", "suspended", "frozen+paused", "paused"] as const;
+const CONSISTENT = ["stopped", "suspended", "frozen+paused", "paused"] as const;
 export type Consistent = typeof CONSISTENT[number];
 
 const MANIFEST = z.strictObject({
@@ -105,7 +105,7 @@ export function backupFiles(
 }
 
 /** The full path of all of a guest's backups. */
-export function backupsFolder({ kind, vm }: Of): string {
+function backupsFolder({ kind, vm }: Of): string {
   return `${PATHS.dataRoot}/${guestFolder(kind, vm)}/backup`;
 }
 
@@ -114,7 +114,7 @@ export function backupFolder(of: Of, count: number): string {
   return `${backupsFolder(of)}/${count}`;
 }
 
-export function manifestPath(of: Of, count: number): string {
+function manifestPath(of: Of, count: number): string {
   return `${backupFolder(of, count)}/manifest.json`;
 }
 

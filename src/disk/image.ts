@@ -12,7 +12,7 @@ import type { DiskFormat } from "../registry/guest.ts";
 
 /** Largest disk in bytes, 16 TiB: what ext4 takes in one file. */
 export const MAX_DISK_BYTES = 2 ** 44;
-export const SECTOR_BYTES = 512;
+const SECTOR_BYTES = 512;
 
 export interface ImageFacts {
   readonly format: DiskFormat;

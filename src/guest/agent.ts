@@ -22,7 +22,7 @@ const HANDLE_REPLY = v.strictObject({ return: v.pipe(v.number(), v.integer()) })
 const COUNT_REPLY = v.strictObject({ return: v.pipe(v.number(), v.integer(), v.minValue(0)) });
 const ERROR_REPLY = v.looseObject({ error: v.looseObject({}) });
 /** Where a guest puts a file when it is set up; what is in it is never read. */
-export const PROVISIONED_FILE = {
+const PROVISIONED_FILE = {
   linux: "/run/rayos/provisioned",
   windows: "C:\\ProgramData\\RayOS\\provisioned",
 } as const;

@@ -135,7 +135,7 @@ const LINE_CHARACTERS = 1024;
 /** QEMU's own words, as they go into the host's log. */
 const DESC_CHARACTERS = 200;
 /** Milliseconds for a greeting or a reply; generous, since an emulated host is slow. */
-export const QMP_TIMEOUT_MS = 20_000;
+const QMP_TIMEOUT_MS = 20_000;
 
 interface Waiting {
   resolve(value: unknown): void;

@@ -8,7 +8,7 @@ import { Fault } from "../fault.ts";
 import { hasNetworkPort, type LaunchPlan } from "../plan/launch_plan.ts";
 
 /** The launcher refuses a larger plan. */
-export const MAX_PLAN_BYTES = 65536;
+const MAX_PLAN_BYTES = 65536;
 
 /**
  * The plan file's text.

@@ -68,7 +68,7 @@ export interface JailSpec extends TaskRights {
 }
 
 /** Debian's static gid of `kvm` in the image's nodes: /dev/kvm is 0660 root:36 there. */
-export const KVM_GID = 36;
+const KVM_GID = 36;
 /** The namespaces that must be the jail's own (namespaces(7)). */
 export const NAMESPACES = ["mnt", "pid", "net", "ipc", "uts", "cgroup"] as const;
 const ROOTS = "/usr/lib/rayos/root";

@@ -69,7 +69,7 @@ export function withEntry(account: Account, entry: Entry): Account {
 }
 
 /** What the PCR must be by the account. */
-export function valueBy({ before, entries }: Account, pcr: number): Uint8Array {
+function valueBy({ before, entries }: Account, pcr: number): Uint8Array {
   const start = before[String(pcr)];
   const own = entries.filter((one) => PCR_OF[one.what] === pcr).map((one) => bytesOf(one.sha256));
   return extended(start === undefined ? new Uint8Array(DIGEST_BYTES) : bytesOf(start), own);

@@ -10,9 +10,6 @@ import type { Host } from "../host/port.ts";
 import { type Slot, slotName } from "../id.ts";
 import { PATHS } from "../permissions.ts";
 
-export const NETWORK_STEPS = ["giving", "on", "taking"] as const;
-export type NetworkStep = typeof NETWORK_STEPS[number];
-
 const REASONS = [
   "policy",
   "provisioning",
@@ -25,7 +22,7 @@ const RECORD = v.strictObject({
   version: v.literal(0),
   vm: v.string(),
   uuid: v.string(),
-  step: v.picklist(NETWORK_STEPS),
+  step: v.picklist(["giving", "on", "taking"]),
   lease: v.boolean(),
   /** Whether `RAYOS_NETWORK:on` was written, so that an `off` follows it. */
   told: v.boolean(),

@@ -14,7 +14,7 @@ import { measureHead } from "./measure.ts";
 export const AUDIT_FOLDER = `${PATHS.dataRoot}/logs/audit`;
 export const AUDIT_KEY_FILE = `${PATHS.dataRoot}/boot/audit.key`;
 /** Which key the image expects the log to be under; optional. */
-export const EXPECTED_FILE = `${PATHS.imageFacts}/audit.fingerprint`;
+const EXPECTED_FILE = `${PATHS.imageFacts}/audit.fingerprint`;
 /** Between two seals. */
 const SEAL_MS = 15 * 60_000;
 
@@ -86,7 +86,7 @@ async function showKey({ host, audit, emit, dataDevice }: Runtime): Promise<void
 }
 
 /** The key as the console shows it. */
-export function renderKey(text: string, fingerprint: string, drawn: string): string {
+function renderKey(text: string, fingerprint: string, drawn: string): string {
   return [
     "",
     "The verification key of this host's audit log. It is shown once: keep it, and not on this host.",

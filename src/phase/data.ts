@@ -58,14 +58,14 @@ export async function phaseData(runtime: Runtime): Promise<void> {
     await release(runtime);
   }
   if (cmdline.data.by === "tmpfs") {
-    await ask(runtime, "tmpfs", [], MOUNT_TIMEOUT_MS);
+    await ask(runtime, "tmpfs");
     settle(runtime, "tmpfs", "none", "asked");
     return;
   }
   try {
     const device = await findData(runtime, cmdline.data);
     const check = await checkDisk(runtime, device);
-    await ask(runtime, "data", [device], MOUNT_TIMEOUT_MS);
+    await ask(runtime, "data", [device]);
     await makeRoom(runtime);
     settle(runtime, device, check, null);
   } catch (error) {
@@ -74,7 +74,7 @@ export async function phaseData(runtime: Runtime): Promise<void> {
     reportNoData(runtime, fault.message);
     // Not mounted, or not fit for use: either way it is let go before memory takes its place.
     await release(runtime);
-    await ask(runtime, "tmpfs", [], MOUNT_TIMEOUT_MS);
+    await ask(runtime, "tmpfs");
     settle(runtime, "tmpfs", "none", fault.code);
     throw fault;
   }
@@ -97,16 +97,15 @@ async function release(runtime: Runtime): Promise<void> {
   runtime.sinks.closeFiles();
   // Nothing is written there from here on.
   runtime.dataDevice = null;
-  await ask(runtime, "release", [], MOUNT_TIMEOUT_MS);
+  await ask(runtime, "release");
 }
 
 async function ask(
   runtime: Runtime,
   verb: string,
-  args: readonly string[],
-  timeoutMs: number,
+  args: readonly string[] = [],
 ): Promise<string[]> {
-  return read(await runtime.host.launch("mount", [verb, ...args], timeoutMs));
+  return read(await runtime.host.launch("mount", [verb, ...args], MOUNT_TIMEOUT_MS));
 }
 
 /** The words after `ok`. @throws Fault with the launcher's own code */
@@ -133,7 +132,7 @@ export async function findData(runtime: Runtime, source: BlockSource): Promise<s
   const end = clock.monoMs() + FIND_PATIENCE_MS;
   while (true) {
     try {
-      const [device = ""] = await ask(runtime, "find", [spec], MOUNT_TIMEOUT_MS);
+      const [device = ""] = await ask(runtime, "find", [spec]);
       return device;
     } catch (error) {
       const again = error instanceof Fault && error.code === "data.not_found";
@@ -159,7 +158,7 @@ export async function checkDisk(
 
 /** Old logs go until the host can write; nothing else is ever removed. */
 async function makeRoom(runtime: Runtime): Promise<void> {
-  const free = async () => Number((await ask(runtime, "space", [], MOUNT_TIMEOUT_MS))[0] ?? 0);
+  const free = async () => Number((await ask(runtime, "space"))[0] ?? 0);
   const missing = LEAST_FREE_BYTES - await free();
   let removed = surplus(bootLogs(runtime.host, PATHS.dataRoot, null));
   if (missing > 0) {
@@ -183,7 +182,9 @@ async function makeRoom(runtime: Runtime): Promise<void> {
   }
 }
 
-function logFiles(runtime: Runtime, directory: string): LogFile[] {
+/** The logs of earlier boots. */
+function oldLogs(runtime: Runtime): LogFile[] {
+  const directory = "boot/history";
   const files: LogFile[] = [];
   for (const name of runtime.host.list(`${PATHS.dataRoot}/${directory}`)) {
     const facts = runtime.host.lstat(`${PATHS.dataRoot}/${directory}/${name}`);
@@ -222,14 +223,14 @@ function trustClock(runtime: Runtime): void {
 
 /** When the last remembered boot wrote its history. */
 function lastBoot(runtime: Runtime): Date | null {
-  const times = logFiles(runtime, "boot/history")
+  const times = oldLogs(runtime)
     .filter((file) => file.path !== `boot/history/${runtime.bootId}.json`)
     .map((file) => file.modifiedMs);
   return times.length === 0 ? null : new Date(Math.max(...times));
 }
 
 function trimHistory(runtime: Runtime): void {
-  const old = logFiles(runtime, "boot/history");
+  const old = oldLogs(runtime);
   // Room for this boot's own record.
   const most = MAX_FILES * 10 - 1;
   const removed = old.toSorted((a, b) => a.modifiedMs - b.modifiedMs).slice(

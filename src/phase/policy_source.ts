@@ -99,7 +99,7 @@ export function loadPolicy(
 }
 
 /** What is remembered on RayOS Data; null where that lives in memory or remembers nothing. */
-export function rememberedSerial(around: PolicySurroundings): Accepted | null | Issue {
+function rememberedSerial(around: PolicySurroundings): Accepted | null | Issue {
   if (around.cmdline.data.by === "tmpfs") return null;
   return parseAccepted(
     textOrDamaged(around.host, ACCEPTED_FILE, FACT_LIMIT),

@@ -9,7 +9,7 @@ import type { Runtime } from "../runtime.ts";
 import { followKernel } from "./kernel_log.ts";
 
 export const STARTS_FILE = `${PATHS.run}/starts.json`;
-export const PID_FILE = `${PATHS.run}/init.pid`;
+const PID_FILE = `${PATHS.run}/init.pid`;
 /** Left by the power button's handler, so that a press is not lost while the program is started. */
 export const POWER_BUTTON_NOTE = `${PATHS.run}/power_button`;
 

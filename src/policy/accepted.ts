@@ -18,9 +18,6 @@ export interface Accepted {
   readonly passphrase?: string;
 }
 
-/** What a data root on which nothing was accepted yet remembers. */
-export const NOTHING_ACCEPTED: Accepted = { serial: 0, sha256: null };
-
 const ACCEPTED = z.strictObject({
   version: z.literal(0),
   serial: z.int().check(z.minimum(0)),

@@ -4,7 +4,6 @@ import {
   type Accepted,
   acceptedByPerson,
   nextAccepted,
-  NOTHING_ACCEPTED,
   parseAccepted,
   renderAccepted,
 } from "./accepted.ts";
@@ -12,6 +11,7 @@ import { parse } from "./testdata/parse_text.ts";
 
 const SHA = "a".repeat(64);
 const OTHER = "b".repeat(64);
+const NOTHING_ACCEPTED: Accepted = { serial: 0, sha256: null };
 
 function ruleOf(text: string | null, hasHistory = false): string {
   const found = parseAccepted(text, hasHistory);

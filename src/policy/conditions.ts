@@ -22,7 +22,7 @@ export interface Asked {
 type Check = (asked: Asked) => Denied | null;
 
 /** The devices that a guest can be given while it runs, and the key that gives each. */
-export const GIVABLE: Readonly<Record<string, (profile: Profile, policy: Policy) => boolean>> = {
+const GIVABLE: Readonly<Record<string, (profile: Profile, policy: Policy) => boolean>> = {
   input: (profile) => profile.devices.input,
   gpu: (profile) => profile.devices.gpu !== "none",
   vtpm: (profile) => profile.devices.vtpm,

@@ -27,7 +27,7 @@ export interface ProfileEntry {
 }
 
 /** File names of a guest that says nothing else, in its own folder. */
-export const DEFAULT_FILES = {
+const DEFAULT_FILES = {
   linuxDisk: "rootfs.ext4",
   windowsDisk: "disk",
   ovmfVars: "ovmf_vars.fd",

@@ -161,7 +161,7 @@ export function effectiveGuests(policy: Policy, registry: Registry): EffectiveGu
 }
 
 /** A warning `meaning.profile_unused` for each enabled profile under `profiles` that no record names. */
-export function unusedProfiles(policy: Policy, registry: Registry): Issue[] {
+function unusedProfiles(policy: Policy, registry: Registry): Issue[] {
   const named = new Set([...registry.guests.values()].map((record) => record.profile));
   return [...policy.profiles.values()].filter((profile) =>
     profile.enabled && profile.tomlPath.startsWith("profiles.") && !named.has(profile.name)
@@ -177,7 +177,7 @@ export function unusedProfiles(policy: Policy, registry: Registry): Issue[] {
 }
 
 /** Every file and folder of the data root that a guest names. */
-export function filesOfGuest(guest: EffectiveGuest): DataPath[] {
+function filesOfGuest(guest: EffectiveGuest): DataPath[] {
   const { kernel, initrd, windows, tpmStateDir } = guest;
   return [
     ...guest.disks.map((disk) => disk.path),

@@ -41,7 +41,7 @@ export interface SaveLimits {
   /** Slower over the whole is a QEMU that drips, and a power-off waits for it. */
   readonly leastBytesS: number;
 }
-export const SAVE_LIMITS: SaveLimits = {
+const SAVE_LIMITS: SaveLimits = {
   stallMs: 20_000,
   quitMs: 10_000,
   wholeMs: 120_000,

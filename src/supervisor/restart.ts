@@ -4,26 +4,18 @@
  * person's to start again, and one that a rule stands against is not begun at all.
  */
 
-/** Milliseconds. */
-export interface RestartLimits {
-  /** Before the first time. */
-  readonly firstMs: number;
-  /** Each further one waits so many times as long, */
-  readonly factor: number;
-  /** and none longer than this. */
-  readonly mostMs: number;
-  /** Ends within this time count. */
-  readonly windowMs: number;
-  /** So many ends within the window, and it stays ended. */
-  readonly most: number;
-}
-export const RESTART: RestartLimits = {
+export const RESTART = {
+  /** Milliseconds before the first time. */
   firstMs: 1_000,
+  /** Each further one waits so many times as long, */
   factor: 4,
+  /** and none longer than this. */
   mostMs: 60_000,
+  /** Ends within this time count. */
   windowMs: 600_000,
+  /** So many ends within the window, and it stays ended. */
   most: 5,
-};
+} as const;
 
 export type RestartDecision =
   | { readonly kind: "wait"; readonly ms: number }
@@ -34,13 +26,10 @@ export type RestartDecision =
  *
  * @param ends when it ended by itself so far, the last one being now, in ms of one clock
  */
-export function restartAfter(
-  ends: readonly number[],
-  limits: RestartLimits = RESTART,
-): RestartDecision {
+export function restartAfter(ends: readonly number[]): RestartDecision {
   const now = ends.at(-1) ?? 0;
-  const recent = ends.filter((at) => now - at < limits.windowMs).length;
-  if (recent >= limits.most) return { kind: "give_up", ends: recent };
-  const longer = limits.firstMs * limits.factor ** Math.max(0, recent - 1);
-  return { kind: "wait", ms: Math.min(limits.mostMs, longer) };
+  const recent = ends.filter((at) => now - at < RESTART.windowMs).length;
+  if (recent >= RESTART.most) return { kind: "give_up", ends: recent };
+  const longer = RESTART.firstMs * RESTART.factor ** Math.max(0, recent - 1);
+  return { kind: "wait", ms: Math.min(RESTART.mostMs, longer) };
 }

@@ -13,7 +13,7 @@ import { resolveModules } from "../../tools/build_modules.ts";
 import { cpio } from "../../tools/cpio.ts";
 import { debianPackages, memberOf } from "../../tools/debian_packages.ts";
 
-export const FAKES = ["good", "violation_at_end", "forged", "hangs"] as const;
+const FAKES = ["good", "violation_at_end", "forged", "hangs"] as const;
 export type Fake = typeof FAKES[number];
 
 const MODULES = ["virtio_pci", "virtio_console", "evdev", "button"];

@@ -48,7 +48,7 @@ export const ROUTER = "192.168.77.1";
 export const RESOLVER = "9.9.9.9";
 
 /** Addresses that the far side has besides, each for one reason. */
-export const FAR_ADDRESSES = [
+const FAR_ADDRESSES = [
   ...[RESOLVER, "8.8.8.8", "93.184.216.34", "169.254.169.254", "10.1.2.3", "10.7.0.5"],
   ...["172.16.5.5", "192.168.88.1", "100.64.0.9", "192.0.2.9", "198.51.100.9", "203.0.113.9"],
   ...["198.19.0.1", "192.0.0.9"],
@@ -156,7 +156,7 @@ echo "card up"
 `;
 
 /** The test guest with the probe in it. */
-export async function probingGuest(home: Home): Promise<string> {
+async function probingGuest(home: Home): Promise<string> {
   const initrd = `${home.path}/probing.img`;
   const files = {
     "/card": CARD,

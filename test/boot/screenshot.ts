@@ -119,14 +119,14 @@ export function hasBar(screen: Screenshot, composition: Composition): boolean {
 }
 
 /** Whether all that is drawn is on the screen, to the pixel, but for one line of the text. */
-export function hasAllBut(screen: Screenshot, composition: Composition, line: number): boolean {
+function hasAllBut(screen: Screenshot, composition: Composition, line: number): boolean {
   const { y, height } = composition.lineArea(line);
   return same(screen, composition, { from: 0, to: y }) &&
     same(screen, composition, { from: y + height, to: screen.height });
 }
 
 /** The letters on the host's own screen below the bar, where each is one of ASCII's; null: something else is there. */
-export function textOn(screen: Screenshot, font: Font): string | null {
+function textOn(screen: Screenshot, font: Font): string | null {
   const place = drawn(screen, font, null);
   const letters = new Map(
     Array.from({ length: 95 }, (_, n) => String.fromCharCode(32 + n)).toReversed()

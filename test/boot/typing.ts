@@ -61,7 +61,7 @@ const MOST_LACKING = 25;
 const SWITCH_MS = 120_000;
 
 /** The n-th key that is typed: no few keys in a row come again soon. */
-export const signAt = (n: number): string =>
+const signAt = (n: number): string =>
   SIGNS[(n * 17 + Math.floor(n / SIGNS.length) * 5) % SIGNS.length] ?? "";
 
 /** Presses or releases keys of the host's own keyboard, all at one time. */

@@ -55,7 +55,7 @@ const POLICY = {
 const ok: LauncherResult = { code: 0, words: ["ok"] };
 
 /** What the launcher does, without a format: a copy is a copy, a growth adds zeroes. */
-export function fakeDiskLauncher(host: FakeHost, words: readonly string[]): LauncherResult {
+function fakeDiskLauncher(host: FakeHost, words: readonly string[]): LauncherResult {
   const [verb, , kind, vm] = words;
   const made = `/var/rayos/vm/${kind}/${vm}/state/disk.tmp`;
   const source = `/var/rayos/${words[4]}`;

@@ -12,7 +12,7 @@ import { resolvePolicy } from "../../src/policy/resolve.ts";
 import { policySchema } from "../../src/policy/schema.ts";
 
 export const DESK = "desk" as VmId;
-export const LAB = "lab-1" as VmId;
+const LAB = "lab-1" as VmId;
 export const OFFICE = "office" as VmId;
 export const HOST_MEMORY = 8192;
 

@@ -18,7 +18,7 @@ function sources(): { name: string; text: string }[] {
     .map((name) => ({ name, text: fs.readFileSync(path.join(SRC, name), "utf8") }));
 }
 
-Deno.test("docs/reference says what the tables say (else run tools/reference.ts)", () => {
+Deno.test("docs/reference says what the tables say (else run tools/rayos deno task docs)", () => {
   assert.deepEqual(stalePages(), []);
 });
 

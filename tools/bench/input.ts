@@ -84,7 +84,7 @@ async function bareClient(connection: Connection) {
 const percentile = (values: readonly number[], share: number) =>
   values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1] ?? NaN;
 
-export async function inputFigures(keys: number): Promise<Figure[]> {
+async function inputFigures(keys: number): Promise<Figure[]> {
   const dir = await Deno.makeTempDir({ prefix: "rayos-input-" });
   const started = [await startQemu(dir, "one"), await startQemu(dir, "two")];
   try {
@@ -204,7 +204,7 @@ const CHANGES: readonly (readonly [Change, string])[] = [
 ];
 
 /** Pictures of a guest, and what they take of the host's CPU. */
-export async function pictureFigures(seconds: number): Promise<Figure[]> {
+async function pictureFigures(seconds: number): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const [change, words] of CHANGES) {
     const { rate, cpu, mib } = await pictureCost(change, seconds);

@@ -48,7 +48,7 @@ export async function partsOf(run: BootRun, slot: string): Promise<string[]> {
 }
 
 /** What one network is made of. */
-export const WHOLE = [
+const WHOLE = [
   ...["cgroup", "link", "mount", "namespace", "passt", "record", "rule", "socket"],
 ];
 
