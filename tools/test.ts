@@ -60,8 +60,9 @@ async function runAll(
     const path = `${PROJECT}build/test/report-${n}.xml`;
     await Deno.remove(path).catch(() => {});
     const began = performance.now();
-    const end: StepEnd = step.after !== undefined && failed.has(step.after)
-      ? { kind: "left_out", why: `not run: ${step.after} failed` }
+    const missing = step.after?.find((name) => failed.has(name));
+    const end: StepEnd = missing !== undefined
+      ? { kind: "left_out", why: `not run: ${missing} failed` }
       : await runStep(step, path, temporary, signal);
     const seconds = (performance.now() - began) / 1000;
     const own = stepSuites(step.name, end, seconds, await reportOf(step, path));

@@ -12,12 +12,15 @@ export interface TestStep {
   /** Seconds after which it is ended and counted as failed. */
   readonly limit: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** A step without which this one has no sense. */
-  readonly after?: string;
+  /** Steps without which this one has no sense. */
+  readonly after?: readonly string[];
 }
 
 /** The environment variable by which tests learn that the large counts are wanted. */
 export const FULL_VARIABLE = "RAYOS_TEST_FULL";
+
+/** By this one, how often what is repeated is repeated; where it is not set each test has its own number. */
+export const COUNT_VARIABLE = "RAYOS_TEST_COUNT";
 
 /** By this one tests learn that the images were built by the step before, and are not to change. */
 export const BUILT_VARIABLE = "RAYOS_TEST_BUILT";
@@ -35,6 +38,11 @@ export function testSteps(full: boolean): TestStep[] {
     report: false,
     limit: 600,
   });
+  const builds = [
+    build("image, compiled form", "tools/build.ts", "--form=compiled"),
+    build("image, bundled form", "tools/build.ts", "--form=bundled"),
+    build("test guest", "tools/build_guest.ts"),
+  ];
   return [
     { name: "format", args: ["fmt", "--check", "--quiet"], report: false, limit: 60 },
     { name: "lint", args: ["lint", "--quiet"], report: false, limit: 60 },
@@ -47,17 +55,15 @@ export function testSteps(full: boolean): TestStep[] {
       // A third of what they take is waiting.
       env: { ...env, DENO_JOBS: String(navigator.hardwareConcurrency + 1) },
     },
-    build("image, compiled form", "tools/build.ts", "--form=compiled"),
-    build("image, bundled form", "tools/build.ts", "--form=bundled"),
-    build("test guest", "tools/build_guest.ts"),
+    ...builds,
     {
       name: "boots",
-      // Machines of one CPU each: as many files at a time as this machine has cores.
+      // Machines of one CPU each, two at a time: with more beside each other their guests miss their times.
       args: [...test, "--parallel", "test/boot"],
       report: true,
-      limit: full ? 7200 : 1800,
+      limit: full ? 28_800 : 1800,
       env: { ...env, DENO_JOBS: "2", [BUILT_VARIABLE]: "1" },
-      after: "image, compiled form",
+      after: builds.map((step) => step.name),
     },
   ];
 }

@@ -14,6 +14,7 @@ import {
   finish,
   FULL,
   Home,
+  repeats,
   showingLines,
   startMachine,
 } from "./machine.ts";
@@ -33,7 +34,7 @@ const SLOT = "00";
 /** Saving and loading a guest's memory take their time here. */
 const LIMIT_MS = 240_000;
 /** So often is each step hit; where time is short, some of them once. */
-const ROUNDS = FULL ? 10 : 1;
+const ROUNDS = FULL ? repeats(10) : 1;
 const QUICK: readonly Step[] = ["launching", "saving"];
 
 /** A step, what leads to it from which state, and what may have become of the guest. */
@@ -139,7 +140,10 @@ function assertVictim(run: BootRun, disk: string, home: Home): void {
   assert.ok(ready <= began, `${ready} times ready, begun ${began} times`);
 }
 
-Deno.test("the program killed at each step of a guest's life loses no guest and starts none twice", async (t) => {
+const TRIED = FULL ? ROWS : ROWS.filter((row) => QUICK.includes(row.step));
+const HOW_MANY = `${TRIED.length} of ${ROWS.length} steps, ${ROUNDS} times each`;
+
+Deno.test(`the program killed in a step of a guest's life loses no guest and starts none twice (${HOW_MANY})`, async (t) => {
   await using home = await Home.make();
   const names = [VICTIM, ...OTHERS];
   const disk = await severalDisk(names, home, {
@@ -148,12 +152,10 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
     // Who counts each second takes the machine's time from what is tried in it a hundred times.
     every: FULL ? 5 : 1,
   });
-  const rows = FULL ? ROWS : ROWS.filter((row) => QUICK.includes(row.step));
   const histogram = new Map<string, number>();
   await using run = await startMachine({
     disks: [{ path: disk }],
     overlay: await insideOverlay(),
-
     memoryMiB: 3072,
   });
   await showingLines(run, async () => {
@@ -161,7 +163,7 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
     for (const vm of OTHERS) await vmCommand(run, "start", vm, "running");
     for (const vm of OTHERS) await run.waitFor(`RAYOS_LINUX_VM_READY vm=${vm}`, 240_000);
     for (let round = 0; round < ROUNDS; round++) {
-      for (const row of rows) {
+      for (const row of TRIED) {
         const held = await t.step(`killed at ${row.step}, round ${round + 1}`, async () => {
           const state = await killAt(run, row);
           assert.ok(row.becomes.includes(state), `${state}; last lines:\n${run.tail(40)}`);
@@ -179,7 +181,7 @@ Deno.test("the program killed at each step of a guest's life loses no guest and 
     assertVictim(run, disk, home);
   });
   const total = [...histogram.values()].reduce((sum, count) => sum + count, 0);
-  assert.equal(total, ROUNDS * rows.length);
+  assert.equal(total, ROUNDS * TRIED.length);
   console.log(`killed ${total} times:`);
   for (const [key, count] of histogram) console.log(`  ${key}: ${count}`);
 });

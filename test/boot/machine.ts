@@ -23,7 +23,7 @@ import {
   imageIn,
 } from "../../tools/boot_prepare.ts";
 import { run as toolRun, sha256 } from "../../tools/build_host.ts";
-import { BUILT_VARIABLE, FULL_VARIABLE } from "../../tools/test_steps.ts";
+import { BUILT_VARIABLE, COUNT_VARIABLE, FULL_VARIABLE } from "../../tools/test_steps.ts";
 import { checkDataDisk } from "../../tools/data_disk.ts";
 
 /** The guest of the default policy. */
@@ -38,6 +38,11 @@ function isBuilt(): boolean {
 
 /** Whether the large counts are wanted, and what would hold up every other run. */
 export const FULL = Deno.env.get(FULL_VARIABLE) === "1";
+
+/** How often something is tried where that is much: the number that the environment names, or the test's own. */
+export function repeats(own: number): number {
+  return Number(Deno.env.get(COUNT_VARIABLE) ?? own);
+}
 
 /** A test that only `tools/rayos test full` runs: a whole run has to stay under 25 minutes. */
 export function fullTest(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
