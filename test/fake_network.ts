@@ -13,6 +13,7 @@ import { samplePlan } from "../src/plan/sample_plan.ts";
 import { GuestNetwork } from "../src/network/guest_network.ts";
 import type { NetworkGrant } from "../src/network/lease.ts";
 import { PASST_LIMITS, passtSpec } from "../src/network/passt.ts";
+import { until } from "./turns.ts";
 
 export const PLAN = samplePlan({
   devices: [...samplePlan().devices, { device: "network-port" }],
@@ -107,10 +108,9 @@ export function desk(grant: NetworkGrant, { deaf = false, weak = false } = {}) {
 }
 
 /** Lets what is under way go on until the log has that word so many times. */
-export async function until(log: readonly string[], word: string, times = 1): Promise<void> {
+export async function untilLogged(log: readonly string[], word: string, times = 1): Promise<void> {
   const found = () => log.filter((one) => one === word).length;
-  for (let turn = 0; turn < 2_000 && found() < times; turn++) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
-  assert.ok(found() >= times, `${word}: ${log.slice(0, 40).join(", ")}`);
+  await until(() => found() >= times).catch(() =>
+    assert.fail(`${word}: ${log.slice(0, 40).join(", ")}`)
+  );
 }

@@ -5,6 +5,7 @@ import { FakeConnection } from "../guest/fake_connection.ts";
 import { rayApplication } from "./app.ts";
 import type { CliContext } from "./context.ts";
 import { FakeTerminal } from "./fake_terminal.ts";
+import { turns } from "../../test/turns.ts";
 
 const RESET = "\x1b[0m\x1b[?25h";
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -59,7 +60,7 @@ class Session {
   }
 
   async settled(): Promise<void> {
-    for (let n = 0; n < 5; n++) await new Promise((resolve) => setTimeout(resolve, 0));
+    await turns(5);
   }
 
   /** Waits for the end; gives the exit code. */

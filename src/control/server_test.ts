@@ -4,6 +4,7 @@ import { FakeConnection } from "../guest/fake_connection.ts";
 import type { Connection, Host, Listener } from "../host/port.ts";
 import { LINE_CAP, parseRequest, parseResponse, renderMessage, response } from "./protocol.ts";
 import { type Handler, serveControl } from "./server.ts";
+import { until } from "../../test/turns.ts";
 
 /** A host whose one socket is the control socket. */
 class ControlHost {
@@ -43,7 +44,7 @@ async function answersTo(bytes: string | Uint8Array, count: number): Promise<unk
   const client = new FakeConnection();
   host.arrive(client);
   client.feed(bytes);
-  while (client.written.length < count) await new Promise((resolve) => setTimeout(resolve, 0));
+  await until(() => client.written.length >= count);
   client.feed(null);
   listener.close();
   return client.written.map((text) => JSON.parse(text));
@@ -108,7 +109,7 @@ Deno.test("serveControl serves others while one client is silent, and lets the 6
   const late = new FakeConnection();
   host.arrive(late);
   asking.feed(ASK);
-  while (asking.written.length === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+  await until(() => asking.written.length > 0);
   assert.deepEqual(JSON.parse(asking.written[0] ?? ""), ANSWER);
   assert.ok(late.closed);
   assert.ok(silent.every((one) => !one.closed));
@@ -116,13 +117,44 @@ Deno.test("serveControl serves others while one client is silent, and lets the 6
   listener.close();
 });
 
-Deno.test("parseRequest takes any text without throwing, and only the contract's shape", () => {
-  fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-      const parsed = parseRequest(text);
-      if (parsed.ok) assert.equal(JSON.parse(text).v, 0);
-    }),
-  );
+Deno.test("parseRequest takes any text without throwing", () => {
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void parseRequest(text)));
+});
+
+Deno.test("parseRequest takes a request of the contract's shape as it is, and none with a field too much, missing or of another type", () => {
+  const word = fc.string({ maxLength: 64 });
+  const safe = fc.string().filter((name) => !(name in {}) && name !== "prototype");
+  const request = fc.record({
+    v: fc.constant(0),
+    id: word,
+    op: word,
+    args: fc.dictionary(safe, fc.jsonValue()),
+  });
+  const name = fc.constantFrom("v", "id", "op", "args");
+  fc.assert(fc.property(request, (good) => {
+    const parsed = parseRequest(JSON.stringify(good));
+    assert.ok(parsed.ok);
+    assert.equal(JSON.stringify(parsed.request), JSON.stringify(good));
+  }));
+  const isOther: Record<string, (value: unknown) => boolean> = {
+    v: (value) => value !== 0,
+    id: (value) => typeof value !== "string",
+    op: (value) => typeof value !== "string",
+    args: (value) => typeof value !== "object" || value === null || Array.isArray(value),
+  };
+  fc.assert(fc.property(request, name, fc.jsonValue(), (good, field, value) => {
+    fc.pre(isOther[field]?.(value) ?? false);
+    assert.ok(!parseRequest(JSON.stringify({ ...good, [field]: value })).ok, field);
+  }));
+  fc.assert(fc.property(request, safe, fc.jsonValue(), (good, field, value) => {
+    fc.pre(!(field in good));
+    assert.ok(!parseRequest(JSON.stringify({ ...good, [field]: value })).ok, field);
+  }));
+  for (const field of ["v", "id", "op"]) {
+    const { [field]: _, ...rest } = { v: 0, id: "7", op: "status" } as Record<string, unknown>;
+    assert.ok(!parseRequest(JSON.stringify(rest)).ok, field);
+  }
+  assert.ok(!parseRequest(JSON.stringify({ v: 0, id: "7", op: "o".repeat(65) })).ok);
 });
 
 Deno.test("parseResponse reads what renderMessage wrote, and nothing else", () => {

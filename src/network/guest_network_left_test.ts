@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import type { GuestNetwork } from "./guest_network.ts";
 import type { NetworkGrant } from "./lease.ts";
-import { CGROUP, desk, LEASE, ON, until } from "../../test/fake_network.ts";
+import { CGROUP, desk, LEASE, ON, untilLogged } from "../../test/fake_network.ts";
 
 Deno.test("GuestNetwork resets no guest whose card stayed, after a save that failed for it", async () => {
   const { log, qmp, network } = desk(ON, { deaf: true });
   const own = network();
   own.begin(qmp);
-  await until(log, "told on policy");
+  await untilLogged(log, "told on policy");
   assert.equal(await own.end("stopped", true), false);
   own.begin(qmp);
   await new Promise((resolve) => setTimeout(resolve, 800));
@@ -19,11 +19,11 @@ Deno.test("GuestNetwork resets no guest whose card stayed, after a save that fai
 Deno.test("GuestNetwork resets no guest that is slow to let go of its card when passt has ended", async () => {
   const { host, log, qmp, network } = desk(ON, { deaf: true });
   network().begin(qmp);
-  await until(log, "told on policy");
+  await untilLogged(log, "told on policy");
   for (const file of [...host.files.keys()]) {
     if (file.startsWith(CGROUP)) host.remove(file);
   }
-  await until(log, "device_del", 3);
+  await untilLogged(log, "device_del", 3);
   assert.ok(log.includes("netdev_del"), "it is cut off at once");
   assert.deepEqual(log.filter((one) => /system_reset|killed|told off/.test(one)), []);
 });
@@ -31,7 +31,7 @@ Deno.test("GuestNetwork resets no guest that is slow to let go of its card when 
 Deno.test("GuestNetwork leaves a guest that is held alone when its passt has ended, until it goes on", async () => {
   const { host, log, qmp, network, state } = desk(ON);
   network().begin(qmp);
-  await until(log, "told on policy");
+  await untilLogged(log, "told on policy");
   state.held = true;
   const before = log.length;
   for (const file of [...host.files.keys()]) {
@@ -40,19 +40,19 @@ Deno.test("GuestNetwork leaves a guest that is held alone when its passt has end
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(log.slice(before), []);
   state.held = false;
-  await until(log, "told off stopped");
+  await untilLogged(log, "told off stopped");
 });
 
 Deno.test("GuestNetwork takes a card that was left for later where the policy gives none any more, and says off", async () => {
   const { host, log, qmp, network, state } = desk(ON, { deaf: true });
   network().begin(qmp);
-  await until(log, "told on policy");
+  await untilLogged(log, "told on policy");
   for (const file of [...host.files.keys()]) {
     if (file.startsWith(CGROUP)) host.remove(file);
   }
-  await until(log, "device_del", 2);
+  await untilLogged(log, "device_del", 2);
   state.grant = { ...ON, networking: "off" };
-  await until(log, "told off policy");
+  await untilLogged(log, "told off policy");
   assert.ok(log.includes("killed"), "it does not let it go even then");
 });
 
@@ -60,18 +60,18 @@ Deno.test("GuestNetwork resets no leased guest whose card stayed after a save th
   const { log, qmp, network, state } = desk(LEASE, { deaf: true });
   const own = network();
   own.begin(qmp);
-  await until(log, "told on provisioning");
+  await untilLogged(log, "told on provisioning");
   assert.equal(await own.end("stopped", true), false);
   // It is paused, goes on, and another program finds it.
   own.begin(qmp);
-  await until(log, "device_del", 2);
+  await untilLogged(log, "device_del", 2);
   own.end("stopped", true);
   const next = network();
   await next.adopt(qmp);
-  await until(log, "device_del", 4);
+  await untilLogged(log, "device_del", 4);
   assert.deepEqual(log.filter((one) => /system_reset|killed|told off/.test(one)), []);
   state.deaf = false;
-  await until(log, "told off stopped");
+  await untilLogged(log, "told off stopped");
   assert.equal(next.state, "off");
   const more = log.length;
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -90,12 +90,12 @@ Deno.test("GuestNetwork takes the card of a spent lease by force where the polic
     const { log, qmp, network, state } = desk(LEASE, { deaf: true });
     const own = network();
     own.begin(qmp);
-    await until(log, "told on provisioning");
+    await untilLogged(log, "told on provisioning");
     await own.end("stopped", true);
     own.begin(qmp);
-    await until(log, "device_del", 2);
+    await untilLogged(log, "device_del", 2);
     end(own, state);
-    await until(log, `told off ${reason}`);
+    await untilLogged(log, `told off ${reason}`);
     assert.ok(log.includes("system_reset"));
   }
 });
@@ -104,7 +104,7 @@ Deno.test("GuestNetwork lets no guest that is held go on for a card that was lef
   const { log, qmp, network, state } = desk(ON, { deaf: true });
   const own = network();
   own.begin(qmp);
-  await until(log, "told on policy");
+  await untilLogged(log, "told on policy");
   await own.end("stopped", true);
   state.held = true;
   const before = log.length;
@@ -113,14 +113,14 @@ Deno.test("GuestNetwork lets no guest that is held go on for a card that was lef
   assert.deepEqual(log.slice(before), []);
   state.held = false;
   state.deaf = false;
-  await until(log, "told on policy", 2);
+  await untilLogged(log, "told on policy", 2);
 });
 
 Deno.test("GuestNetwork ends for its first reason what a dead program was taking", async () => {
   const { host, log, qmp, network } = desk(LEASE);
   const own = network();
   own.begin(qmp);
-  await until(log, "told on provisioning");
+  await untilLogged(log, "told on provisioning");
   const launcher = host.launcher;
   // It dies as soon as it has written down what it does.
   host.launcher = () => {

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import type { FakeHost } from "../../test/fake_host.ts";
 import { FakeConnection } from "../guest/fake_connection.ts";
-import { desk, LEASE, NAMESPACE, ON, PLAN, SPENT, until } from "../../test/fake_network.ts";
+import { desk, LEASE, NAMESPACE, ON, PLAN, SPENT, untilLogged } from "../../test/fake_network.ts";
+import { until } from "../../test/turns.ts";
 
 Deno.test("GuestNetwork writes a lease down before anything is given, and says on when it is given", async () => {
   const { host, log, qmp, network } = desk(LEASE);
   const own = network();
   own.begin(qmp);
-  await until(log, "told on provisioning");
+  await untilLogged(log, "told on provisioning");
   assert.equal(own.state, "lease");
   assert.deepEqual(log, [
     "net give 0",
@@ -53,7 +54,7 @@ Deno.test("GuestNetwork gives no lease where what is written down of one is no t
 Deno.test("GuestNetwork ends a lease at its time", async () => {
   const { log, qmp, network } = desk(LEASE);
   network().begin(qmp);
-  await until(log, "told off lease_expired");
+  await untilLogged(log, "told off lease_expired");
   assert.ok(log.indexOf("net take 0") < log.indexOf("told off lease_expired"));
 });
 
@@ -61,7 +62,7 @@ Deno.test("GuestNetwork kills a guest whose card does not go, and says off only 
   const { log, events, qmp, network } = desk(ON, { deaf: true });
   const own = network();
   own.begin(qmp);
-  await until(log, "told on policy");
+  await untilLogged(log, "told on policy");
   await own.end("stopped");
   const after = log.slice(log.indexOf("told on policy") + 1);
   assert.deepEqual(after, [
@@ -81,7 +82,7 @@ Deno.test("GuestNetwork kills a guest whose card does not go, and says off only 
 Deno.test("GuestNetwork gives no card to a guest whose passt is elsewhere than its namespace", async () => {
   const { log, events, qmp, network } = desk(LEASE, { weak: true });
   network().begin(qmp);
-  await until(log, "net take 0");
+  await untilLogged(log, "net take 0");
   assert.ok(!log.includes("device_add"));
   assert.ok(!log.some((one) => one.startsWith("told")));
   const found = events.flatMap((event) => event.type === "violation" ? [event.issue.path] : []);
@@ -91,7 +92,7 @@ Deno.test("GuestNetwork gives no card to a guest whose passt is elsewhere than i
 Deno.test("GuestNetwork keeps a network over a death of the program, and ends a lease that it finds", async () => {
   const on = desk(ON);
   on.network().begin(on.qmp);
-  await until(on.log, "told on policy");
+  await untilLogged(on.log, "told on policy");
   const before = on.log.length;
   const again = on.network();
   await again.adopt(on.qmp);
@@ -99,7 +100,7 @@ Deno.test("GuestNetwork keeps a network over a death of the program, and ends a 
   assert.deepEqual(on.log.slice(before), []);
   const lease = desk(LEASE);
   lease.network().begin(lease.qmp);
-  await until(lease.log, "told on provisioning");
+  await untilLogged(lease.log, "told on provisioning");
   const next = lease.network();
   await next.adopt(lease.qmp);
   assert.equal(next.state, "off");
@@ -109,9 +110,9 @@ Deno.test("GuestNetwork keeps a network over a death of the program, and ends a 
 Deno.test("GuestNetwork takes a network that the policy gives no more, and takes one that it finds half given", async () => {
   const off = desk(ON);
   off.network().begin(off.qmp);
-  await until(off.log, "told on policy");
+  await untilLogged(off.log, "told on policy");
   off.state.grant = { ...ON, networking: "off" };
-  await until(off.log, "told off policy");
+  await untilLogged(off.log, "told off policy");
   const half = desk(ON);
   half.host.seed("/run/rayos/net/00.json", "half a reco");
   half.host.seed(NAMESPACE, "");
@@ -122,7 +123,7 @@ Deno.test("GuestNetwork takes a network that the policy gives no more, and takes
 Deno.test("GuestNetwork says off of a guest that ended while no program ran", async () => {
   const { log, qmp, network } = desk(ON);
   network().begin(qmp);
-  await until(log, "told on policy");
+  await untilLogged(log, "told on policy");
   await network().gone();
   assert.deepEqual(log.slice(-2), ["net take 0", "told off stopped"]);
 });
@@ -139,9 +140,9 @@ Deno.test("GuestNetwork gives nothing without an uplink, and nothing to a guest 
 Deno.test("GuestNetwork ends a lease that leads further than a newer policy lets it", async () => {
   const { log, qmp, network, state } = desk({ ...LEASE, allowPrivate: ["10.1.0.0/16"] });
   network().begin(qmp);
-  await until(log, "told on provisioning");
+  await untilLogged(log, "told on provisioning");
   state.grant = LEASE;
-  await until(log, "told off policy");
+  await untilLogged(log, "told off policy");
   const more = log.length;
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(log.length, more, "the lease was this serial's");
@@ -151,7 +152,7 @@ Deno.test("GuestNetwork gives nothing that a person took away, neither adopted n
   const { log, qmp, network } = desk(ON);
   const own = network();
   own.begin(qmp);
-  await until(log, "told on policy");
+  await untilLogged(log, "told on policy");
   assert.equal(await own.disable(), true);
   const more = log.length;
   own.begin(qmp);
@@ -160,23 +161,23 @@ Deno.test("GuestNetwork gives nothing that a person took away, neither adopted n
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.deepEqual(log.slice(more), []);
   next.enable(qmp);
-  await until(log, "told on policy", 2);
+  await untilLogged(log, "told on policy", 2);
   await next.disable();
   // Its next start begins with what the policy says.
   await next.gone();
   next.begin(qmp);
-  await until(log, "told on policy", 3);
+  await untilLogged(log, "told on policy", 3);
 });
 
 Deno.test("GuestNetwork ends a passt that is stopped, and gives another one", async () => {
   const { host, log, events, qmp, network } = desk(ON);
   network().begin(qmp);
-  await until(log, "told on policy");
+  await untilLogged(log, "told on policy");
   const status = `/run/rayos/proc/${host.passt?.pid}/status`;
   host.seed(status, "Name:\tpasst\nState:\tT (stopped)\n");
-  await until(log, "net take 0");
+  await untilLogged(log, "net take 0");
   host.seed(status, "Name:\tpasst\nState:\tS (sleeping)\n");
-  await until(log, "told on policy", 2);
+  await untilLogged(log, "told on policy", 2);
   const codes = events.flatMap((event) => event.type === "fault" ? [event.code] : []);
   assert.deepEqual(codes, ["network.passt_stopped"]);
 });
@@ -187,13 +188,11 @@ Deno.test("GuestNetwork ends a lease by the policy while the guest's agent owes 
   host.socket = () => (connected++, new FakeConnection());
   state.answered = true;
   network().begin(qmp);
-  await until(log, "told on provisioning");
-  for (let turn = 0; turn < 200 && connected === 0; turn++) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
+  await untilLogged(log, "told on provisioning");
+  await until(() => connected > 0);
   assert.equal(connected, 1);
   const began = performance.now();
   state.grant = { ...LEASE, networking: "off" };
-  await until(log, "told off policy");
+  await untilLogged(log, "told off policy");
   assert.ok(performance.now() - began < 1_500, "its limit is longer than that");
 });

@@ -5,6 +5,7 @@ import type { Runtime } from "../runtime.ts";
 import { beat, BEAT_FILE, enterPhase, lateForReady, SERVING, watchHealth } from "./alive.ts";
 import { IN_RUN, knownOfStart, noteKnown, ON_DISK } from "./last_known.ts";
 import { STARTS_FILE } from "./session.ts";
+import { turns } from "../../test/turns.ts";
 
 /** A host whose pauses end when the test says so. */
 function waiting(): { host: FakeHost; go: () => Promise<number> } {
@@ -15,7 +16,7 @@ function waiting(): { host: FakeHost; go: () => Promise<number> } {
     const pause = pauses.shift();
     assert.ok(pause, "nothing waits");
     pause.end();
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await turns();
     return pause.ms;
   };
   return { host, go };

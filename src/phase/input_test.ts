@@ -3,6 +3,7 @@ import { FakeHost } from "../../test/fake_host.ts";
 import { fakeRuntime } from "../../test/fake_runtime.ts";
 import { EVENT_BYTES } from "../presentation/evdev.ts";
 import { beginInput } from "./input.ts";
+import { turns } from "../../test/turns.ts";
 
 const NAME = btoa("A \u001b[2Jkeyboard\n");
 
@@ -124,12 +125,11 @@ for (const way of ["ends", "fails", "ends in the middle of an event"] as const) 
       asked.push("key" in turn ? `${turn.type} ${turn.key}` : turn.type);
       return Promise.resolve("done");
     };
-    const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
     await beginInput(runtime);
-    await settle();
+    await turns();
     assert.deepEqual(asked.toSorted(), ["press key:a", "press key:b", "press key:shift"]);
     gone.resolve();
-    await settle();
+    await turns();
     assert.deepEqual(asked.slice(3), ["release key:shift", "release key:a"]);
     assert.deepEqual(removed, ["/run/rayos/input/0", "/run/rayos/input/0.id"]);
     assert.equal(/fault stage=input/.test(host.consoleText.join("")), way === "fails");

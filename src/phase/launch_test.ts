@@ -13,6 +13,7 @@ import { AT_REST } from "../policy/ops.ts";
 import type { Operation } from "../runtime.ts";
 import { guestOperations } from "./guest_commands.ts";
 import { phaseLaunch } from "./launch.ts";
+import { turns, until } from "../../test/turns.ts";
 
 /** Milliseconds before each further start of a guest that ends by itself. */
 const RESTARTS = [1_000, 4_000, 16_000, 60_000];
@@ -59,17 +60,6 @@ function desk(names: readonly string[] = ["demo"]) {
   return { host, runtime, said, stateOf, answers, monitors, sent };
 }
 
-/** Lets everything go on that waits for nothing but its turn. */
-async function turns(count = 20): Promise<void> {
-  for (let n = 0; n < count; n++) await new Promise((resolve) => setTimeout(resolve, 0));
-}
-
-/** @returns what was not true within many turns */
-async function until(isTrue: () => boolean): Promise<void> {
-  for (let n = 0; n < 2000 && !isTrue(); n++) await turns(1);
-  assert.ok(isTrue(), String(isTrue));
-}
-
 /** A saved memory whose reading comes to no end before the test says so. */
 function slowMemory(host: FakeHost, vm: string): () => void {
   const reading = Promise.withResolvers<void>();
@@ -111,7 +101,7 @@ Deno.test("phaseLaunch: a guest that is stopped before its turn came is not star
   await runtime.guests.get("late" as VmId)?.stop(permit("vm.stop", "late"), "asked");
   for (const go of gos) go();
   await until(() => stateOf("third") === "running");
-  await turns();
+  await turns(20);
   assert.equal(stateOf("late"), "suspended");
   assert.notEqual(host.lstat("/var/rayos/vm/linux/late/state/saved"), null, "it was not looked at");
 });
@@ -138,7 +128,7 @@ async function queued() {
   const go = async () => {
     for (const each of gos) each();
     await until(() => seat.stateOf("third") === "running");
-    await turns();
+    await turns(20);
   };
   return { ...seat, guest, listed, go };
 }
@@ -210,7 +200,7 @@ Deno.test("phaseLaunch: a guest that runs late takes no screen from a person who
     assert.equal(presenter.host, view);
     go();
     await until(() => stateOf("saved") === "running");
-    await turns();
+    await turns(20);
     assert.deepEqual([presenter.shown, presenter.host], [shown, view]);
   }
 });
@@ -221,7 +211,7 @@ Deno.test("phaseLaunch: a guest whose memory is read when safe mode begins is no
   await phaseLaunch(runtime);
   runtime.enterSafeMode("boot.not_ready");
   go();
-  await turns();
+  await turns(20);
   assert.equal(stateOf("saved"), "suspended");
   assert.deepEqual(host.launches.filter((one) => one.startsWith("jail")), []);
   assert.match(said(), /RAYOS_POLICY_VIOLATION:vm\.safe_mode/u);
@@ -238,7 +228,7 @@ Deno.test("phaseLaunch: a start that is under way when safe mode begins is ended
   assert.deepEqual(host.processesOf(0 as Slot), []);
   assert.ok(!sent().includes("cont"), sent().join());
   assert.match(said(), /RAYOS_VM_STATE:starting:failed .*reason=vm\.safe_mode/u);
-  await turns();
+  await turns(20);
   assert.doesNotMatch(said(), /vm_restart/u, "a rule stands against it");
 });
 
@@ -299,7 +289,7 @@ Deno.test("a guest that was given up is a trouble once, and none once it runs", 
   const other = { code: "vm.given_up", text: "other: its QEMU ended 5 times", hint: "" };
   runtime.troubles.push(other);
   await guest.start(start);
-  await turns();
+  await turns(20);
   assert.equal(said().match(/vm_given_up/gu)?.length, 2);
   assert.equal(runtime.troubles.length, 2, "once for each guest");
   mended();
@@ -324,7 +314,7 @@ Deno.test("a guest that a rule stands against is not begun again", async () => {
   const { host, runtime, said } = desk();
   host.launcher = () => ({ code: 1, words: ["fault", "jail.hardlink", "x"] });
   await phaseLaunch(runtime);
-  await turns();
+  await turns(20);
   assert.doesNotMatch(said(), /vm_restart/u);
 });
 

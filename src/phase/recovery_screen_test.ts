@@ -14,6 +14,7 @@ import { chordsOf } from "../presentation/keys.ts";
 import type { ShellView } from "../presentation/screen.ts";
 import type { Runtime } from "../runtime.ts";
 import { beginScreenShell } from "./recovery_screen.ts";
+import { turns, until } from "../../test/turns.ts";
 
 const PASSPHRASE = "zq three at night";
 const HASH = await hashPassphrase(
@@ -75,12 +76,9 @@ function desk(mode: Runtime["mode"] = "normal", passphrase: string | null = null
     for (const key of keys) broker.take(0, { type: "press", key });
     for (const key of keys.toReversed()) broker.take(0, { type: "release", key });
   };
-  const settle = async () => {
-    for (let n = 0; n < 10; n++) await new Promise((resolve) => setTimeout(resolve, 0));
-  };
   const type = async (text: string) => {
     for (const chord of chordsOf(text) ?? []) tap(...chord);
-    await settle();
+    await turns(10);
   };
   return {
     host,
@@ -89,7 +87,6 @@ function desk(mode: Runtime["mode"] = "normal", passphrase: string | null = null
     toGuest,
     tap,
     type,
-    settle,
     /** What stands on the screen; null: the host's status. */
     text: () => seen.view?.text ?? null,
     chord: () => tap("key:ctrl", "key:alt", "key:pause"),
@@ -97,10 +94,6 @@ function desk(mode: Runtime["mode"] = "normal", passphrase: string | null = null
       tap("key:ctrl", "key:alt", "key:pause");
       await type("recovery\n");
       assert.match(seen.view?.text ?? "", /> $|>$/u, "a prompt");
-    },
-    async until(holds: () => boolean, what: string) {
-      for (let n = 0; n < 2_000 && !holds(); n++) await new Promise((go) => setTimeout(go, 1));
-      assert.ok(holds(), what);
     },
     said: () => host.consoleText.join(""),
   };
@@ -122,9 +115,9 @@ Deno.test("what is asked for on the screen is decided, reported and answered as 
   const at = desk();
   await at.open();
   await at.type("status\n");
-  await at.until(() => /mode +normal/u.test(at.text() ?? ""), "the status");
+  await until(() => /mode +normal/u.test(at.text() ?? ""));
   await at.type("policy install x.toml\n");
-  await at.until(() => /denied by op\.locked/u.test(at.text() ?? ""), "a denial");
+  await until(() => /denied by op\.locked/u.test(at.text() ?? ""));
   assert.match(at.said(), /RAYOS_HOST_EVENT_V0:policy\.install:host caller=recovery/u);
   assert.match(at.said(), /RAYOS_HOST_ACK:policy\.install:err:op\.locked/u);
   for (
@@ -134,7 +127,7 @@ Deno.test("what is asked for on the screen is decided, reported and answered as 
     ]] as const
   ) {
     await at.type(`${line}\n`);
-    await at.until(() => answer.test((at.text() ?? "").split(line).at(-1) ?? ""), line);
+    await until(() => answer.test((at.text() ?? "").split(line).at(-1) ?? ""));
   }
   assert.deepEqual(at.host.launches, []);
 });
@@ -145,7 +138,7 @@ Deno.test("the passphrase opens the shell in which it was typed until that is le
   assert.match(at.text() ?? "", /rayos locked>$/u);
   await at.type("unlock\n");
   await at.type(`${PASSPHRASE}\n`);
-  await at.until(() => /unlocked;[^]*\nrayos>$/u.test(at.text() ?? ""), "unlocked");
+  await until(() => /unlocked;[^]*\nrayos>$/u.test(at.text() ?? ""));
   const elsewhere = await at.runtime.handle("recovery", "policy.install", {});
   assert.ok(!elsewhere.ok && elsewhere.rule === "op.locked", "no other shell is open by it");
   const written = [...at.host.files.values()].map((bytes) => new TextDecoder().decode(bytes));
@@ -163,12 +156,11 @@ Deno.test("a wrong passphrase opens nothing, closes what was open, and counts fo
   await at.open();
   await at.type("unlock\n");
   await at.type(`${PASSPHRASE}\n`);
-  await at.until(() => /\nrayos>$/u.test(at.text() ?? ""), "unlocked");
+  await until(() => /\nrayos>$/u.test(at.text() ?? ""));
   await at.type("unlock\n");
   await at.type("wrong\n");
-  await at.until(
+  await until(
     () => /denied by recovery\.passphrase[^]*\nrayos locked>$/u.test(at.text() ?? ""),
-    "locked",
   );
   const count = at.host.readText("/var/rayos/boot/recovery_attempts.json", 4096);
   assert.equal(JSON.parse(count ?? "{}").failed, 1);
@@ -187,7 +179,7 @@ Deno.test("the shell is left by exit, Ctrl-D, the chord and a guest that is pres
     await at.type("help\n");
     if (how === "the chord" || how === "a guest") await at.type("half a li");
     await act(at);
-    await at.settle();
+    await turns(10);
     assert.equal(at.text(), null, how);
     await at.type("status\n");
     assert.doesNotMatch(at.said(), /HOST_EVENT_V0:status/u, how);
@@ -225,7 +217,7 @@ Deno.test("a command that is still at work when its shell is left shows nothing 
   at.chord();
   await at.type("recovery\n");
   held.resolve();
-  await at.settle();
+  await turns(10);
   assert.doesNotMatch(at.text() ?? "", /answer/u);
   assert.doesNotMatch(at.said(), /HOST_EVENT_V0:status/u, "what waited behind it is forgotten");
 });
@@ -233,7 +225,7 @@ Deno.test("a command that is still at work when its shell is left shows nothing 
 Deno.test("on a host that is not in normal mode the shell is there at once, and says why", async () => {
   for (const mode of ["safe", "recovery"] as const) {
     const at = desk(mode);
-    await at.settle();
+    await turns(10);
     assert.match(at.text() ?? "", new RegExp(`RayOS is in ${mode} mode[^]*rayos closed>$`, "u"));
     await at.type("exit\n");
     assert.equal(at.text(), null);

@@ -6,6 +6,7 @@ import { HEADLESS, type Pictures } from "../presentation/screen.ts";
 import { psf1 } from "../presentation/sample_font.ts";
 import type { Runtime } from "../runtime.ts";
 import { beginScreen } from "./screen.ts";
+import { turns } from "../../test/turns.ts";
 
 const FONT = "/etc/rayos/font.psf.gz";
 const FOLDER = "/run/rayos/sys/class/graphics/fb0";
@@ -40,7 +41,7 @@ function begin(change: Partial<typeof FILES> | null = {}) {
 Deno.test("beginScreen draws where there are a framebuffer and a font", async () => {
   const { faults, seen, presenter } = begin();
   assert.notEqual(presenter.pictures, HEADLESS);
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
   assert.deepEqual([seen.writes, faults], [1, ["screen.lost"]]);
 });
 

@@ -4,6 +4,7 @@ import type { HostInput } from "./evdev.ts";
 import { type GateEvent, type GateOutcome, gateStep, NOBODY, type Turn } from "./gate.ts";
 import type { Key } from "../guest/input.ts";
 import type { VmId } from "../id.ts";
+import { turns } from "../../test/turns.ts";
 
 /** A clock that stands still until it is told of time that went by. */
 function handClock() {
@@ -50,7 +51,6 @@ function desk(attention: Attention = "ctrl+alt+pause") {
 }
 const press = (key: Key): HostInput => ({ type: "press", key });
 const release = (key: Key): HostInput => ({ type: "release", key });
-const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 Deno.test("InputBroker keeps the attention chord for the host, whichever Ctrl and Alt, on whichever keyboard", () => {
   for (const [ctrl, alt] of [["key:ctrl", "key:alt"], ["key:ctrl_r", "key:alt_r"]] as const) {
@@ -104,10 +104,10 @@ Deno.test("InputBroker turns movements into places on the screen, one on its way
   broker.take(0, { type: "at", axis: "y", value: 1_000_000 });
   assert.equal(words().length, 1);
   held.resolve();
-  await settle();
+  await turns();
   assert.deepEqual(words().slice(1), ["move 32767 32767"]);
   broker.take(0, { type: "by", axis: "x", steps: -1_000_000 });
-  await settle();
+  await turns();
   assert.deepEqual(words().slice(2), ["move 0 32767"]);
 });
 
@@ -115,7 +115,7 @@ Deno.test("InputBroker sends no rest of a chord of which something was dropped",
   const { broker, words, state } = desk();
   state.outcome = "full";
   broker.take(0, press("key:ctrl"));
-  await settle();
+  await turns();
   state.outcome = "done";
   broker.take(0, press("key:w"));
   broker.take(0, release("key:w"));
@@ -133,11 +133,11 @@ Deno.test("InputBroker counts what the gate did not take, and says so once, soon
   const { broker, dropped, state, clock } = desk();
   state.outcome = "full";
   for (let n = 0; n < 500; n++) broker.take(0, press("key:a"));
-  await settle();
+  await turns();
   state.outcome = "done";
   broker.take(0, release("key:a"));
   broker.take(0, press("key:b"));
-  await settle();
+  await turns();
   assert.deepEqual(dropped, []);
   for (let n = 0; n < 4; n++) await clock.pass(250);
   assert.deepEqual(dropped, [500]);

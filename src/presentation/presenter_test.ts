@@ -9,6 +9,7 @@ import { subjectOf } from "../plan/launch_plan.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import { EVERY_KEY } from "./keys.ts";
 import { Presenter } from "./presenter.ts";
+import { turns } from "../../test/turns.ts";
 
 const PLAN = samplePlan({
   devices: [...samplePlan().devices, { device: "gpu", model: "virtio" }, { device: "input" }],
@@ -98,7 +99,7 @@ Deno.test("Presenter waits for the acknowledgement of what a guest was sent befo
   const sent = presenter.ask(PRESS);
   guest.state = "paused";
   presenter.moved(vm, "running", "paused");
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
   assert.deepEqual(log, ["on", "input-send-event key:a"]);
   acknowledged.resolve({});
   await sent;

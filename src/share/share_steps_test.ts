@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { ShareSteps } from "./share_steps.ts";
+import { turns } from "../../test/turns.ts";
 
 /** Lets everything go on that waits for nothing but its turn. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 Deno.test("ShareSteps does one step after the other, and goes on after one that failed", async () => {
   const steps = new ShareSteps();
   const done: string[] = [];
   const first = steps.next(async () => {
-    await settle();
+    await turns();
     done.push("first");
     throw new Error("it failed");
   });
@@ -39,7 +39,7 @@ Deno.test("ShareSteps begins no step while a give is being ended, which is ended
   let begun = 0;
   const next = steps.next(() => Promise.resolve(begun++));
   const waits = steps.ended().then(() => begun++);
-  await settle();
+  await turns();
   assert.deepEqual([ends, begun], [1, 0]);
   ended();
   await Promise.all([next, waits]);

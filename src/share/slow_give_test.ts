@@ -10,6 +10,7 @@ import { subjectOf } from "../plan/launch_plan.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import { GuestShares } from "./guest_shares.ts";
 import { servingSpec, startedSpec } from "./virtiofsd.ts";
+import { turns } from "../../test/turns.ts";
 
 const READ = {
   tag: "docs",
@@ -62,7 +63,6 @@ const STARTED = {
 };
 
 /** Lets everything go on that waits for nothing but its turn. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 /**
  * A guest with both.
@@ -95,7 +95,7 @@ function world(
     clock: {
       monoMs: () => 0,
       sleep: (ms: number) =>
-        ms < 1_000 ? settle() : new Promise<void>((resolve) => sleeping.push(resolve)),
+        ms < 1_000 ? turns() : new Promise<void>((resolve) => sleeping.push(resolve)),
     },
     readText: (path: string) => {
       if (path.endsWith("/share0/cgroup.procs")) return serves ? "77\n" : "";
@@ -126,7 +126,7 @@ function world(
         taking.add(line);
         if (line === SLOW_TAKE) taken();
         else serves = false;
-        for (let turns = 0; turns < 3; turns++) await settle();
+        await turns(3);
         taking.delete(line);
       }
       return { code: 0, words: ["ok"] };
@@ -155,7 +155,7 @@ function world(
   /** The second passes for which whoever watches waits. */
   const second = async () => {
     for (const wake of sleeping.splice(0)) wake();
-    for (let turns = 0; turns < 10; turns++) await settle();
+    await turns(10);
   };
   return { events, issues, launched, said, shares, qmp, forbidden, second };
 }
@@ -164,7 +164,7 @@ function world(
 async function making(says?: readonly string[]) {
   const all = world(recordOf("on", "wanted"), says);
   await all.shares.adopt(all.qmp);
-  await settle();
+  await turns();
   assert.deepEqual(all.launched, [SLOW_GIVE]);
   return all;
 }
@@ -172,7 +172,7 @@ async function making(says?: readonly string[]) {
 /** What it comes to; "waits" where it does not come to an end by itself. */
 async function outcome<T>(work: Promise<T>): Promise<T | "waits"> {
   const late = (async () => {
-    for (let turns = 0; turns < 50; turns++) await settle();
+    await turns(50);
     return "waits" as const;
   })();
   return await Promise.race([work, late]);
@@ -199,7 +199,7 @@ Deno.test("GuestShares.detach ends the give under way, and those that were asked
   assert.deepEqual(issues(), []);
   // One that is asked for afterwards is begun.
   void shares.attach(asked("share.attach", "work"));
-  await settle();
+  await turns();
   assert.equal(launched.at(-1), SLOW_GIVE);
 });
 

@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { guestDesk as desk } from "../../test/guest_desk.ts";
+import { until } from "../../test/turns.ts";
 
 const RECORD = "/run/rayos/guest/00.json";
 const permit = (op: string, vm: string | null = "demo") => ({ op, vm, caller: "socket" }) as never;
-
-async function until(isTrue: () => boolean): Promise<void> {
-  for (let n = 0; n < 3000 && !isTrue(); n++) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
-  assert.ok(isTrue(), String(isTrue));
-}
 
 Deno.test("a crashed guest whose process lingers is ending until it is gone, then failed and told of, with nothing left", async () => {
   const { host, guest, sockets, states, faults, crashed, slowKernel } = desk();

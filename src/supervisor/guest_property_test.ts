@@ -5,6 +5,7 @@ import type { GuestState } from "../event.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import { AT_REST } from "../policy/ops.ts";
 import { Presenter } from "../presentation/presenter.ts";
+import { turns } from "../../test/turns.ts";
 
 const plan = samplePlan();
 const screen = samplePlan({ devices: [...plan.devices, { device: "gpu", model: "virtio" }] });
@@ -77,10 +78,6 @@ function watched() {
   return { host, guest, presenter, does, lease: () => lease };
 }
 
-const settle = async () => {
-  for (let n = 0; n < 6; n++) await new Promise((resolve) => setTimeout(resolve, 0));
-};
-
 Deno.test("Guest: whatever is asked and happens at once, there is one QEMU, no lease at rest, and nobody presented who does not run", async () => {
   const steps = fc.array(
     fc.array(fc.constantFrom(...STEPS, ...OFTEN), { minLength: 1, maxLength: 3 }),
@@ -96,7 +93,7 @@ Deno.test("Guest: whatever is asked and happens at once, there is one QEMU, no l
       const { host, guest, presenter, does, lease } = watched();
       for (const round of rounds) {
         await Promise.all(round.map((step) => does[step]()));
-        await settle();
+        await turns(6);
         const { state } = guest;
         if (presenter.shown !== null) shown++;
         if (lease()) leases++;

@@ -4,6 +4,7 @@ import type { HostEvent } from "../event.ts";
 import type { Host, LauncherResult } from "../host/port.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import { Guest } from "./guest.ts";
+import { turns } from "../../test/turns.ts";
 
 /** A host whose launcher ends when the test says so; every file of the plan is as it should be. */
 function slowHost() {
@@ -63,7 +64,7 @@ Deno.test("Guest.stop in the middle of a start waits for the launcher and kills 
   const started = guest.start(permit("vm.start", "demo"));
   const stopped = guest.stop(permit("power.off", null), "poweroff");
   const again = guest.stop(permit("vm.stop", "demo"), "asked");
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
   assert.equal(guest.state, "stopping");
   slow.finishLaunch();
   await started;
@@ -88,7 +89,7 @@ Deno.test("Guest.kill in the middle of a start leaves no QEMU behind", async () 
   const guest = guestOn(slow.host);
   const started = guest.start(permit("vm.start", "demo"));
   const killed = guest.kill(permit("vm.kill", "demo"));
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
   slow.finishLaunch();
   await Promise.all([started, killed]);
   assert.equal(guest.state, "stopped");
@@ -127,14 +128,14 @@ Deno.test("Guest.giveUp takes a start back that waits for that turn, and touches
   await queued;
   assert.equal(guest.giveUp(other.promise), true, "one that waits for another turn waits on");
   const started = guest.start(permit("vm.start", "demo"));
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
   assert.equal(guest.beginning, true, "the end of the one is not that of the other");
   const killed = guest.kill(permit("vm.kill", "demo"));
   slow.finishLaunch();
   await Promise.all([started, killed]);
   const third = guest.start(permit("vm.start", "demo"), turn.promise);
   turn.resolve();
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
   assert.equal(guest.giveUp(turn.promise), false, "its turn came");
   await Promise.all([third, guest.kill(permit("vm.kill", "demo"))]);
 });

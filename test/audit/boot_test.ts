@@ -11,6 +11,7 @@ import { verifyAll } from "../../src/audit/verify.ts";
 import { FakeConnection } from "../../src/guest/fake_connection.ts";
 import { init } from "../../src/init.ts";
 import { FakeHost } from "../fake_host.ts";
+import { turns, until } from "../turns.ts";
 
 function seeded(): FakeHost {
   const host = new FakeHost();
@@ -45,24 +46,18 @@ function seeded(): FakeHost {
   return host;
 }
 
-async function settled(): Promise<void> {
-  for (let n = 0; n < 30; n++) await new Promise((resolve) => setTimeout(resolve, 0));
-}
-
 async function ask(host: FakeHost, op: string, args: unknown): Promise<string> {
   const client = new FakeConnection();
   host.arrive(client);
   client.feed(`${JSON.stringify({ v: 0, id: "1", op, args })}\n`);
-  for (let n = 0; n < 1000 && client.written.length === 0; n++) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
+  await until(() => client.written.length > 0);
   return client.written[0] ?? "";
 }
 
 Deno.test("a boot shows its key once, records what it decided, and ends with a seal", async () => {
   const host = seeded();
   await init(host);
-  await settled();
+  await turns(30);
   const console = () => host.consoleText.join("");
   const shown = console().match(/^([A-Z2-7]{5}(-[A-Z2-7]{5}){10})$/m)?.[1] ?? "";
   const key = readKeyText(shown);
@@ -79,7 +74,7 @@ Deno.test("a boot shows its key once, records what it decided, and ends with a s
 
   const lines = console().split("\n");
   host.powerButton();
-  for (let n = 0; n < 50 && host.poweredOff === null; n++) await settled();
+  for (let n = 0; n < 50 && host.poweredOff === null; n++) await turns(30);
   assert.equal(host.poweredOff, "off");
   assert.match(console().slice(lines.join("\n").length), /audit_sealed seq=\d+ head=[0-9a-f]{64}/);
 
@@ -103,10 +98,10 @@ Deno.test("a boot shows its key once, records what it decided, and ends with a s
     if (path.startsWith("/var/rayos/")) again.seed(path, bytes);
   }
   await init(again);
-  await settled();
+  await turns(30);
   assert.doesNotMatch(again.consoleText.join(""), /verification key|audit_finding/);
   again.powerButton();
-  for (let n = 0; n < 50 && again.poweredOff === null; n++) await settled();
+  for (let n = 0; n < 50 && again.poweredOff === null; n++) await turns(30);
   const later = decodeKeyState(again.read("/var/rayos/boot/audit.key", 1024) ?? new Uint8Array());
   const both = verifyAll(partsIn(again, folder), { key, head: null, state: later });
   assert.ok(both.ok && both.records > report.records);
@@ -119,5 +114,5 @@ Deno.test("a boot shows its key once, records what it decided, and ends with a s
   await init(emptied);
   assert.match(emptied.consoleText.join(""), /audit_finding rule=audit\.missing/);
   emptied.powerButton();
-  for (let n = 0; n < 50 && emptied.poweredOff === null; n++) await settled();
+  for (let n = 0; n < 50 && emptied.poweredOff === null; n++) await turns(30);
 });

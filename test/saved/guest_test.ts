@@ -16,12 +16,10 @@ import { DATA_DEVICE, jailAsPlanned, putJail } from "../fake_jail.ts";
 import { QUIET } from "../quiet_surroundings.ts";
 import type { CutHost } from "./cut_host.ts";
 import { cutHost, FakeQemu, STATE, type Wrongs } from "./fake_qemu.ts";
+import { turns } from "../turns.ts";
 
 const plan = samplePlan();
 const permit = (op: string) => ({ op, vm: plan.vm, caller: "console" }) as never;
-const turns = async () => {
-  for (let n = 0; n < 30; n++) await new Promise((resolve) => setTimeout(resolve, 0));
-};
 
 interface World {
   readonly host: CutHost;
@@ -86,7 +84,7 @@ Deno.test("Guest is paused by name where QEMU holds it since its disk is full, a
   const { guest, qemu, monitor, states } = await running();
   qemu().status = "io-error";
   monitor().feed('{"event":"STOP","timestamp":{"seconds":1,"microseconds":2}}\n');
-  await turns();
+  await turns(30);
   assert.equal(guest.state, "paused");
   assert.equal(states().at(-1), "running:paused io-error");
   await guest.resume(permit("vm.resume"));
@@ -135,7 +133,7 @@ Deno.test("Guest whose QEMU the host ended for its save is not begun again for w
 Deno.test("Guest whose QEMU ends by itself while it is saved is told of, to be begun again", async () => {
   const { guest, qemu, monitor, crashed } = await running({ silent: ["query-migrate"] });
   const suspended = guest.suspend(permit("vm.suspend"));
-  await turns();
+  await turns(30);
   qemu().kill();
   monitor().feed(null);
   await suspended;

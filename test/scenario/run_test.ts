@@ -20,6 +20,7 @@ import { samplePlan } from "../../src/plan/sample_plan.ts";
 import { guestSocket, startJail } from "../fake_guests.ts";
 import { Exited, FakeHost } from "../fake_host.ts";
 import { DATA_DEVICE, jailAsPlanned } from "../fake_jail.ts";
+import { turns, until } from "../turns.ts";
 
 interface Scenario {
   /** Words of the kernel command line. */
@@ -92,7 +93,7 @@ async function askControl(host: FakeHost, requests: Requests = []): Promise<void
   if (requests.length > 0) host.arrive(client);
   for (const [n, { op, args = {}, answer: expected }] of requests.entries()) {
     client.feed(`${JSON.stringify({ v: 0, id: String(n), op, args })}\n`);
-    while (client.written.length <= n) await new Promise((resolve) => setTimeout(resolve, 0));
+    await until(() => client.written.length > n);
     assert.match(client.written[n] ?? "", new RegExp(expected), op);
   }
 }
@@ -121,7 +122,7 @@ async function runScenario(folder: string, scenario: Scenario): Promise<void> {
   assert.equal(waiting, undefined, "nothing was launched");
   await askControl(host, scenario.control);
   // What goes on after `init` returned: the agent's answer.
-  for (let n = 0; n < 20; n++) await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns(20);
   const lines = host.consoleText.join("").split("\n");
   let at = 0;
   for (const pattern of scenario.expect) {
