@@ -4,11 +4,15 @@
  * the disk. Pure but for its own bounded memory; whoever asks writes the line or leaves it.
  */
 
+import { MAX_LINE_BYTES } from "./line.ts";
+
 /** Lines at once, and a second: a boot of sixteen guests stays far below. */
 export const BURST_LINES = 1000;
 export const LINES_PER_SECOND = 100;
 /** A line that is longer than this counts as several: a guest's QEMU can have its own words told. */
 export const LINE_CHARACTERS = 512;
+/** None counts as more than what is left of it once it is cut. */
+const MOST_FOR_ONE = MAX_LINE_BYTES / LINE_CHARACTERS;
 /** Between two words on what one source lost. */
 export const TELL_MS = 10_000;
 const MOST_SOURCES = 128;
@@ -43,7 +47,7 @@ export class LineBudget {
     const more = Math.max(0, nowMs - bucket.filledMs) / 1000 * LINES_PER_SECOND;
     bucket.tokens = Math.min(BURST_LINES, bucket.tokens + more);
     bucket.filledMs = nowMs;
-    const cost = Math.max(1, characters / LINE_CHARACTERS);
+    const cost = Math.min(MOST_FOR_ONE, Math.max(1, characters / LINE_CHARACTERS));
     if (bucket.tokens >= cost) {
       bucket.tokens -= cost;
       return true;

@@ -32,6 +32,12 @@ Deno.test("LineBudget counts a long line as several, so that a source has so man
   assert.ok(written > most / 2 && written <= most, `${written} lines`);
 });
 
+Deno.test("LineBudget takes no line for longer than it is once it is cut, so that one word hides nothing", () => {
+  const budget = new LineBudget();
+  for (let n = 0; n < 100; n++) assert.ok(budget.admits("vm/hostile", 0, 1e9), `word ${n}`);
+  assert.ok(budget.admits("vm/hostile", 0), "what is said of it");
+});
+
 Deno.test("LineBudget stays small and loses no count, whatever the sources are called", () => {
   fc.assert(
     fc.property(

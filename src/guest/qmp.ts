@@ -23,12 +23,18 @@ import {
 import { inputArguments, type Stroke } from "./input.ts";
 import { LineReader } from "./lines.ts";
 
+/** Characters of one of QEMU's own words, and of a sentence of its that is told on. */
+const WORD_CHARACTERS = 128;
+const DESC_CHARACTERS = 200;
+const WORD = v.pipe(v.string(), v.maxLength(WORD_CHARACTERS));
+const cutDesc = (text: string) => text.slice(0, DESC_CHARACTERS);
+
 /** The commands that can be sent, and the shape of what each returns. */
 const COMMANDS = {
   qmp_capabilities: v.looseObject({}),
-  "query-uuid": v.looseObject({ UUID: v.string() }),
-  "query-name": v.looseObject({ name: v.optional(v.string()) }),
-  "query-status": v.looseObject({ running: v.boolean(), status: v.string() }),
+  "query-uuid": v.looseObject({ UUID: WORD }),
+  "query-name": v.looseObject({ name: v.optional(WORD) }),
+  "query-status": v.looseObject({ running: v.boolean(), status: WORD }),
   cont: v.looseObject({}),
   stop: v.looseObject({}),
   migrate_cancel: v.looseObject({}),
@@ -44,8 +50,8 @@ const COMMANDS = {
   "migrate-set-parameters": v.looseObject({}),
   migrate: v.looseObject({}),
   "query-migrate": v.looseObject({
-    status: v.optional(v.string()),
-    "error-desc": v.optional(v.string()),
+    status: v.optional(WORD),
+    "error-desc": v.optional(v.pipe(v.string(), v.transform(cutDesc))),
   }),
   "migrate-incoming": v.looseObject({}),
   "rtc-reset-reinjection": v.looseObject({}),
@@ -132,8 +138,6 @@ const LINES_PER_S = 500;
 const LINES_AT_ONCE = 2_000;
 /** So many characters cost as much as a line: to read a large one takes its time. An event has about 150. */
 const LINE_CHARACTERS = 1024;
-/** QEMU's own words, as they go into the host's log. */
-const DESC_CHARACTERS = 200;
 /** Milliseconds for a greeting or a reply; generous, since an emulated host is slow. */
 const QMP_TIMEOUT_MS = 20_000;
 
@@ -274,7 +278,7 @@ export class QmpClient {
     if (waiting === undefined) return "told";
     this.#waiting.delete(message.id);
     if (isReturn) waiting.resolve(message.return);
-    else waiting.reject(fault("qmp.refused", message.error.desc.slice(0, DESC_CHARACTERS)));
+    else waiting.reject(fault("qmp.refused", cutDesc(message.error.desc)));
     return "asked";
   }
 

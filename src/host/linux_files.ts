@@ -19,6 +19,16 @@ function isMissing(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
+/** Whether an error, or the one that a fault carries, says that a file went, or the process that it tells of (proc(5)). */
+export function isGone(error: unknown): boolean {
+  const { cause } = error as { cause?: unknown };
+  return [error, cause].some((one) => {
+    const { code, message } = (one ?? {}) as { code?: string; message?: string };
+    // Deno gives ESRCH (3) no code: the process ended between open(2) and read(2).
+    return code === "ENOENT" || code === "ESRCH" || /\(os error 3\)/.test(message ?? "");
+  });
+}
+
 /** Without waiting for a FIFO's writer or taking a terminal (open(2)). */
 const CAREFUL = fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY;
 
@@ -54,7 +64,7 @@ function notPlain(path: string, found: string): Fault {
 }
 
 /**
- * The file's bytes, or null where there is none.
+ * The file's bytes, or null where there is none, or none any more: a process may end while it is looked at.
  *
  * @throws Fault `file.too_large` beyond the limit in bytes, `file.not_plain`, `file.unreadable`
  */
@@ -65,6 +75,7 @@ export function readFile(path: string, limit: number): Uint8Array | null {
     return fd === null ? null : readAll(fd, path, limit);
   } catch (error) {
     if (error instanceof Fault) throw error;
+    if (isGone(error)) return null;
     throw new Fault("data", "file.unreadable", `${path}: ${reasonOf(error)}; check it`, error);
   } finally {
     if (fd !== null) fs.closeSync(fd);

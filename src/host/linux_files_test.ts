@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import { Fault } from "../fault.ts";
 import * as files from "./linux_files.ts";
 import { faultCode, withFolder } from "./test_folder.ts";
 
@@ -27,6 +28,27 @@ Deno.test("readFile and head follow no link and wait for no FIFO", () =>
     assert.equal(files.head(`${folder}`, 10), null);
     assert.equal(files.lstat(`${folder}/link`)?.type, "symlink");
     assert.equal(files.lstat(`${folder}/fifo`)?.type, "other");
+  }));
+
+Deno.test("readText of a file that goes between the look and the open is null, and no fault", () =>
+  withFolder(async (folder) => {
+    const script = `while :; do : > ${folder}/x; rm ${folder}/x; done`;
+    const busy = new Deno.Command("timeout", { args: ["60", "sh", "-c", script] }).spawn();
+    const seen = { none: 0, text: 0 };
+    try {
+      for (let n = 0; n < 20_000; n++) {
+        try {
+          seen[files.readText(`${folder}/x`, 10) === null ? "none" : "text"]++;
+        } catch (error) {
+          // The next one of that name is another file, and that is a fault.
+          assert.ok(error instanceof Fault && error.code === "file.not_plain", String(error));
+        }
+      }
+    } finally {
+      busy.kill();
+      await busy.status;
+    }
+    assert.ok(seen.none > 0 && seen.text > 0, JSON.stringify(seen));
   }));
 
 Deno.test("readText is null for bytes that are no UTF-8", () =>

@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import type { Slot } from "../id.ts";
 import { guestCgroup, PATHS } from "../permissions.ts";
-import { list, readText } from "./linux_files.ts";
+import { isGone, list, readText } from "./linux_files.ts";
 import type { ProcessFacts, TaskFacts } from "./port.ts";
 
 const TEXT_LIMIT = 256 * 1024;
@@ -35,13 +35,8 @@ const START_FIELD = 22 - 3;
 
 /** The fields of a process's stat from the third on; none where it is gone. */
 function statFields(pid: number): string[] {
-  let stat = "";
-  try {
-    stat = readText(`${PATHS.proc}/${pid}/stat`, TEXT_LIMIT) ?? "";
-  } catch (error) {
-    // Gone between the list and the look; the next list lacks it.
-    if (!isGone(error)) throw error;
-  }
+  // It may have gone between the list and the look; the next list lacks it.
+  const stat = readText(`${PATHS.proc}/${pid}/stat`, TEXT_LIMIT) ?? "";
   // The name stands in parentheses and may hold any character.
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
@@ -72,16 +67,6 @@ export function processFacts(pid: number): ProcessFacts | null {
     if (isGone(error)) return null;
     throw error;
   }
-}
-
-/** Whether an error, or the one that a fault carries, says that the process is gone (proc(5)). */
-function isGone(error: unknown): boolean {
-  const { cause } = error as { cause?: unknown };
-  return [error, cause].some((one) => {
-    const { code, message } = (one ?? {}) as { code?: string; message?: string };
-    // Deno 2.5 gives ESRCH (3) no code: the process ended between open(2) and read(2).
-    return code === "ENOENT" || code === "ESRCH" || /\(os error 3\)/.test(message ?? "");
-  });
 }
 
 function namespaces(root: string): Record<string, string> {

@@ -105,14 +105,16 @@ export class GuestNetwork {
     const { slot } = this.around.plan();
     this.#qmp = qmp;
     const found = this.#recall();
-    if (found === null && leftOf(host, slot).length === 0 && !await hasCard(qmp)) {
-      return this.begin(qmp);
-    }
-    if (await this.#holds(qmp)) return this.begin(qmp);
+    // The guest may end while it is looked at, and another one begin.
+    const isOver = () => this.#qmp !== qmp;
+    const isNew = found === null && leftOf(host, slot).length === 0 && !await hasCard(qmp);
+    if (isOver()) return;
+    if (isNew || await this.#holds(qmp)) return isOver() ? undefined : this.begin(qmp);
+    if (isOver()) return;
     const { lease = false, ending = null } = this.#record ?? {};
     if (ending?.keep && !isHeldOff(host, slot)) await this.#next(() => this.#takeWay());
     else await this.end(ending?.reason ?? (lease ? "lease_expired" : "stopped"));
-    this.begin(qmp);
+    if (!isOver()) this.begin(qmp);
   }
 
   /** Ends it, for now or for good; `keep`: the guest's memory is not to be lost by it. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { GuestNetwork } from "./guest_network.ts";
 import type { NetworkGrant } from "./lease.ts";
 import { CGROUP, desk, LEASE, ON, untilLogged } from "../../test/fake_network.ts";
+import { turns } from "../../test/turns.ts";
 
 Deno.test("GuestNetwork resets no guest whose card stayed, after a save that failed for it", async () => {
   const { log, qmp, network } = desk(ON, { deaf: true });
@@ -130,4 +131,21 @@ Deno.test("GuestNetwork ends for its first reason what a dead program was taking
   host.launcher = launcher;
   await network().adopt(qmp);
   assert.equal(log.at(-1), "told off provisioned");
+});
+
+Deno.test("GuestNetwork.adopt begins nothing for a QEMU that ended while it was looked at", async () => {
+  const { log, qmp, network } = desk(ON);
+  const asked = Promise.withResolvers<void>();
+  const slow = {
+    command: (name: "qom-list") => asked.promise.then(() => qmp.command(name)),
+  } as unknown as typeof qmp;
+  const own = network();
+  const adopting = own.adopt(slow);
+  await turns();
+  await own.gone();
+  asked.resolve();
+  await adopting;
+  await turns(50);
+  assert.deepEqual(log.filter((one) => one.startsWith("net give")), []);
+  assert.equal(own.state, "off");
 });

@@ -40,8 +40,11 @@ export async function phaseLaunch(runtime: Runtime): Promise<void> {
   await tidyDisks(runtime);
   watch(watchRoom, "data", "data.room");
   watch(watchUplink, "network", "network.watch");
+  // Whoever ends the machine meanwhile ends what runs, and is not to be overtaken by who takes it up.
+  if (runtime.ending) return;
   syncGuests(runtime);
   await endForbidden(runtime);
+  if (runtime.ending) return;
   await Promise.all([...runtime.guests.values()].map((guest) => guest.adopt()));
   thawTakenUp(runtime);
   const waiting = [...runtime.guests.values()].filter((guest) => AT_REST.includes(guest.state));

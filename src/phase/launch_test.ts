@@ -91,6 +91,18 @@ Deno.test("phaseLaunch waits for guests that start from their disks, and for no 
   await until(() => stateOf("saved") === "running");
 });
 
+Deno.test("phaseLaunch takes up no guest of a machine that is ending: whoever ends that ends what runs", async () => {
+  const { host, runtime, monitors } = desk();
+  await phaseLaunch(runtime);
+  const { host: next, runtime: nextRuntime, monitors: nextMonitors } = desk();
+  next.seed("/run/rayos/plan/00", host.readText("/run/rayos/plan/00", 1 << 16) ?? "");
+  startJail(next, 0 as Slot);
+  nextRuntime.beginEnding();
+  await phaseLaunch(nextRuntime);
+  assert.equal(monitors.length, 1, "it is there to be taken up");
+  assert.deepEqual([nextMonitors.length, nextRuntime.guests.size], [0, 0]);
+});
+
 Deno.test("phaseLaunch: a guest that is stopped before its turn came is not started", async () => {
   const { host, runtime, stateOf } = desk(["first", "second", "third", "late"]);
   // As many as are read at once.

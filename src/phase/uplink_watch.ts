@@ -4,6 +4,7 @@
  * the host's own namespace is reported and put away, whatever the policy says. Guests go on meanwhile.
  */
 
+import { asFault } from "../fault.ts";
 import { clientCgroup, lookAtUplinks, nicsOutside, type UplinkTrouble } from "../network/uplink.ts";
 import type { Runtime } from "../runtime.ts";
 import { settleUplinks, tellUplink, type UplinkAround, wantsUplink } from "./network.ts";
@@ -13,7 +14,7 @@ const LOOK_MS = 10_000;
 /** Looks that are left out, at most, where beginning them again does not help. */
 const MOST_LEFT_OUT = 5;
 
-/** Looks from time to time until the machine ends. */
+/** Looks from time to time until the machine ends; a look that fails is told of and is not the last one. */
 export async function watchUplink(runtime: Runtime): Promise<void> {
   const told = new Map<string, UplinkTrouble>();
   let leftOut = 0;
@@ -21,7 +22,11 @@ export async function watchUplink(runtime: Runtime): Promise<void> {
   while (!runtime.ending) {
     await runtime.host.clock.sleep(LOOK_MS);
     if (wait-- > 0) continue;
-    const helped = await lookAfterUplinks(runtime, told);
+    const helped = await lookAfterUplinks(runtime, told).catch((error) => {
+      const { stage, code, message } = asFault(error, "network", "network.watch");
+      runtime.emit({ type: "fault", stage, code, message });
+      return false;
+    });
     leftOut = helped ? 0 : Math.min(leftOut + 1, MOST_LEFT_OUT);
     wait = leftOut;
   }

@@ -3,7 +3,9 @@ import { FakeHost } from "../../test/fake_host.ts";
 import type { HostEvent } from "../event.ts";
 import { type UplinkTrouble, viewUplinks } from "../network/uplink.ts";
 import type { Runtime, Trouble } from "../runtime.ts";
-import { lookAfterUplinks } from "./uplink_watch.ts";
+import { turns, until } from "../../test/turns.ts";
+import { Fault } from "../fault.ts";
+import { lookAfterUplinks, watchUplink } from "./uplink_watch.ts";
 
 const CGROUP = "/run/rayos/cg/rayos/net/u0";
 const PROCESS = "/run/rayos/proc/88";
@@ -31,8 +33,31 @@ function desk(says: string[] = ["ok", "1"], networking = "on") {
   const inForce = { policy: { profiles } } as unknown as Runtime["inForce"];
   const around = { host, emit, inForce, troubles: [] as Trouble[] };
   const known = new Map<string, UplinkTrouble>();
-  return { host, asked, told, look: () => lookAfterUplinks(around, known) };
+  return { host, asked, told, around, look: () => lookAfterUplinks(around, known) };
 }
+
+Deno.test("watchUplink tells of a look that fails, and looks again", async () => {
+  const { host, told, asked, around } = desk();
+  const pauses: (() => void)[] = [];
+  host.clock.sleep = () => new Promise((resolve) => pauses.push(resolve));
+  const list = host.list.bind(host);
+  host.list = () => {
+    throw new Fault("network", "file.unreadable", "uplinks: EIO; look at the disk");
+  };
+  void watchUplink(around as unknown as Runtime);
+  const goOn = () => pauses.shift()?.();
+  goOn();
+  await until(() => told.length === 1);
+  assert.deepEqual(told, ["file.unreadable"]);
+  host.list = list;
+  host.seed(`${CGROUP}/cgroup.procs`, "");
+  // After a look that did not help the next one is left out.
+  goOn();
+  await turns();
+  goOn();
+  await until(() => told.length === 2);
+  assert.deepEqual([told, asked], [["file.unreadable", "network.dhcp_ended"], ["uplink begin"]]);
+});
 
 Deno.test("lookAfterUplinks asks for nothing while a client runs beside its NIC", async () => {
   const { asked, told, look } = desk();

@@ -92,7 +92,7 @@ export type SuspendResult =
 
 /**
  * Saves the guest and ends its QEMU. Never throws. Where it fails, `paused` says that QEMU answers and
- * `cont` (after `retireSaved`) lets the guest go on; `gone` that no QEMU answers, and `ended` that it was told
+ * `cont` (after `retireSaved`) lets the guest go on; `gone` that no QEMU answers or it does not let go of the memory, and `ended` that it was told
  * to end before: what is left of it is to be killed, and the guest starts from its disks.
  */
 export async function suspendGuest(request: SuspendRequest): Promise<SuspendResult> {
@@ -105,9 +105,13 @@ export async function suspendGuest(request: SuspendRequest): Promise<SuspendResu
     await end(request, state);
     return { ok: true, bytes: state.stream.bytes, ms: Math.round(host.clock.monoMs() - start) };
   } catch (error) {
-    await giveUp(request);
+    const isFree = await giveUp(request);
     const fault = asFault(error, "guest", "saved.failed");
-    return { ok: false, fault, guest: await answers(qmp) ? "paused" : byHost ? "ended" : "gone" };
+    return {
+      ok: false,
+      fault,
+      guest: isFree && await answers(qmp) ? "paused" : byHost ? "ended" : "gone",
+    };
   }
 }
 
@@ -216,7 +220,7 @@ async function receive(
       step = 0;
       due = host.clock.monoMs() + limits.stallMs;
     }
-    const status = await settled(request);
+    const { status } = await settled(request);
     if (status !== "completed") throw failure("saved.stream", `QEMU says ${status}`);
     return hash.digest("hex");
   } finally {
@@ -245,13 +249,17 @@ async function unless<T>(
   }
 }
 
-/** How the migration ended, in QEMU's words. */
-async function settled({ host, qmp, limits = SAVE_LIMITS }: Sending): Promise<string> {
+/** How the migration ended, in QEMU's words, or what it was at when the time was over. */
+async function settled(
+  { host, qmp, limits = SAVE_LIMITS }: Sending,
+): Promise<{ readonly isSettled: boolean; readonly status: string }> {
   const late = host.clock.monoMs() + limits.stallMs;
   while (true) {
     const { status = "none", "error-desc": why } = await qmp.command("query-migrate");
-    if (SETTLED.has(status)) return why === undefined ? status : `${status} (${why})`;
-    if (host.clock.monoMs() >= late) return status;
+    const isSettled = SETTLED.has(status);
+    if (isSettled || host.clock.monoMs() >= late) {
+      return { isSettled, status: why === undefined ? status : `${status} (${why})` };
+    }
     await host.clock.sleep(POLL_MS);
   }
 }
@@ -277,27 +285,31 @@ async function end(request: SuspendRequest, state: SavedState): Promise<void> {
 /**
  * Has QEMU send no more of its memory, and waits until it has let go of it: a `cont` before that could come in
  * the middle of a send.
+ *
+ * @throws Fault `saved.stream` where it does not let go of it
  */
 export async function cancelSave(sending: Sending): Promise<void> {
   await sending.qmp.command("migrate_cancel");
-  await settled(sending);
+  const { status, isSettled } = await settled(sending);
+  if (!isSettled) throw failure("saved.stream", `QEMU says ${status} and goes on with it`);
 }
 
-/** Leaves a guest that `cont` brings back, and no file of this try. */
-async function giveUp(request: SuspendRequest): Promise<void> {
+/**
+ * Leaves a guest that `cont` brings back, and no file of this try.
+ *
+ * @returns whether QEMU says that it has let go of the guest's memory
+ */
+async function giveUp(request: SuspendRequest): Promise<boolean> {
   const { host, plan } = request;
   const { unfinished } = savedPlaces(plan);
-  try {
-    await cancelSave(request);
-  } catch {
-    // Nobody answers: the result says so.
-  }
+  const isFree = await cancelSave(request).then(() => true, () => false);
   try {
     if (host.lstat(unfinished) !== null) host.remove(unfinished);
     retireSaved(host, plan);
   } catch {
     // The disk is failing; an unfinished file is never loaded, and `retireSaved` comes again before `cont`.
   }
+  return isFree;
 }
 
 async function answers(qmp: QmpClient): Promise<boolean> {

@@ -1,7 +1,7 @@
 /**
  * One guest's shared folders: given and taken. Each one's steps come one after the other and are written
- * down before they are taken; no share waits for another one, and whoever takes one away does not wait for it
- * to be given. Nothing is reported as gone before it is proved: the device is not in QEMU's tree, virtiofsd
+ * down before they are taken; at a start they are given one after the other, what is asked by hand waits for no
+ * other share, and whoever takes one away does not wait for it to be given. Nothing is reported as gone before it is proved: the device is not in QEMU's tree, virtiofsd
  * has ended, its cgroup and its mount are away. What a guest does with a share is never the guest's end:
  * where one cannot be given, or ends, the guest goes on without it.
  */
@@ -86,14 +86,17 @@ export class GuestShares {
       const left = leftOfShare(host, slot, share).length > 0;
       const found = left || (record !== undefined && record.step !== "off");
       if (!found || await this.#holds(share)) continue;
+      // The guest may end while it is looked at, and another one begin.
+      if (this.#qmp !== qmp) return;
       await this.#stepsOf(share).next(async () => {
         const gone = await this.#take(share, "stopped", false);
         // What the dead program was giving is given; what it was taking is not.
-        if (gone && record !== undefined && record.step !== "taking") {
+        if (gone && this.#qmp === qmp && record !== undefined && record.step !== "taking") {
           this.#note({ share, tag, step: "wanted", told: false });
         }
       });
     }
+    if (this.#qmp !== qmp) return;
     if (decided) this.#attend();
     else this.begin(qmp);
   }

@@ -26,6 +26,7 @@ const WRITTEN = {
 };
 const WRITTEN_FILE = `${PATHS.dataRoot}/${WRITTEN.path}`;
 const PLAN = samplePlan({ shares: [READ, WRITTEN] });
+const RECORD = "/run/rayos/share/00.json";
 const [SLOW_GIVE, SLOW_TAKE] = ["share give 0 1", "share take 0 1"];
 
 /** What a dead program has left: how far it was with the one that is read, and with the other one. */
@@ -82,7 +83,7 @@ function world(
   const sleeping: (() => void)[] = [];
   const forbidden = new Set<string>();
   const files = new Map([
-    ["/run/rayos/share/00.json", record],
+    [RECORD, record],
     [`${PATHS.proc}/1/mountinfo`, `8 1 ${DATA_DEVICE} / /var/rayos rw - ext4 /dev/vda rw`],
   ]);
   let serves = record.includes('"on"');
@@ -157,7 +158,8 @@ function world(
     for (const wake of sleeping.splice(0)) wake();
     await turns(10);
   };
-  return { events, issues, launched, said, shares, qmp, forbidden, second };
+  const written = () => files.get(RECORD) ?? null;
+  return { events, issues, launched, said, shares, qmp, forbidden, second, written };
 }
 
 /** The same, when that one is being made. */
@@ -271,4 +273,18 @@ Deno.test("GuestShares gives no share that is taken away between two steps of it
     assert.deepEqual([issues(), events.filter(({ type }) => type === "share")], [[], []], step);
     assert.deepEqual(shares.tags, [], step);
   }
+});
+
+Deno.test("GuestShares.adopt begins nothing for a QEMU that ended while it was looked at", async () => {
+  const { shares, launched, written } = world(recordOf("on", "wanted"));
+  const asked = Promise.withResolvers<[]>();
+  const slow = { command: () => asked.promise } as unknown as QmpClient;
+  const adopting = shares.adopt(slow);
+  await turns();
+  await shares.gone();
+  asked.resolve([]);
+  await adopting;
+  await turns(50);
+  assert.deepEqual(launched.filter((line) => line.startsWith("share give")), []);
+  assert.equal(written(), null, "nothing of it is written down anew");
 });

@@ -3,7 +3,7 @@
  * after the program was started again. What is done to its machine stands in `guest_machine.ts`.
  */
 
-import { asFault, type Fault } from "../fault.ts";
+import { asFault, Fault } from "../fault.ts";
 import { checkFiles } from "../plan/file_check.ts";
 import { type LaunchPlan, samePlan } from "../plan/launch_plan.ts";
 import type { Allowed } from "../policy/authorize.ts";
@@ -22,12 +22,17 @@ import { believedRecord, dropRecord } from "./record.ts";
 type SuspendPermit = Allowed<"vm.suspend" | "power.off" | "power.reboot">;
 type StopPermit = Allowed<"vm.stop" | "power.off" | "power.reboot" | "policy.install">;
 
+/** Milliseconds for all that a QEMU is asked while it is taken up. Sixteen at once need a third of it, emulated. */
+const ADOPTION_MS = 60_000;
+
 export class Guest extends GuestMachine {
   /** The plan of the next start, where it is another one. */
   #next: LaunchPlan | null = null;
   /** What QEMU was told of its vCPUs, so that an end does not overtake it. */
   #commanding: Promise<unknown> = Promise.resolve();
   #adopting: Promise<unknown> = Promise.resolve();
+  /** The end of a guest that was found in the middle of it, until that is over. */
+  #foundEnding: Promise<boolean> | null = null;
   /** A start that waits for its turn. */
   #queued: { readonly turn: Promise<void>; readonly giveUp: () => void } | null = null;
 
@@ -108,11 +113,10 @@ export class Guest extends GuestMachine {
   async #start(reason: string, turn?: Promise<void>): Promise<void> {
     const wish = ++this.wish;
     try {
-      if (turn !== undefined) {
-        await this.#untilTurn(turn);
-        // It may have been given up meanwhile.
-        if (wish !== this.wish || !this.progress.takes("start")) return;
-      }
+      // From here on it counts as starting, so that whatever fails is told of.
+      await (turn === undefined ? null : this.#untilTurn(turn));
+      // It may have been given up meanwhile.
+      if (wish !== this.wish || !this.progress.takes("start")) return;
       let saved: GoodState | null = null;
       do {
         this.#takeNext();
@@ -134,7 +138,9 @@ export class Guest extends GuestMachine {
 
   /** Saves its memory and ends it. Never throws; the state tells. */
   async suspend(permit: SuspendPermit, reason = "asked"): Promise<void> {
-    if (permit.vm === null || permit.vm === this.plan.vm) await this.apply("suspend", reason);
+    if (permit.vm !== null && permit.vm !== this.plan.vm) return;
+    await this.#adopting;
+    await this.apply("suspend", reason);
   }
 
   /** Sets its saved state aside, so that the next start is one from its disks. */
@@ -179,13 +185,16 @@ export class Guest extends GuestMachine {
     return permit.vm === this.plan.vm && await this.given.network.endLease("provisioned");
   }
 
-  /** Ends it at once; resolves when no process is left. */
+  /** Ends it at once; resolves when no process is left, or says that one is. */
   async kill(permit: Allowed<"vm.kill">): Promise<void> {
     if (permit.vm !== this.plan.vm) return;
     this.#giveUp();
     // It is killed anew, and what comes of that is reported here.
     this.lingering = null;
+    const { run } = this;
     if (!await this.apply("kill", "killed")) return;
+    // Somebody else may have seen to its end first, and what begins after that is not meant.
+    if (run !== this.run || !this.progress.is("stopping")) return;
     await (this.stopping ??= this.#finishKill().finally(() => this.stopping = null));
   }
 
@@ -212,16 +221,25 @@ export class Guest extends GuestMachine {
   }
 
   /**
-   * Takes up a guest that the kernel says is there from before the program was started again.
+   * Takes up a guest that the kernel says is there from before the program was started again. One that is not
+   * taken up in time is killed: no guest holds the boot up.
    *
    * @returns whether there was one; what is found and does not hold is killed
    */
   adopt(): Promise<boolean> {
+    let late: Fault | null = null;
+    let over = false;
     const adopting = this.#adopt().catch(async (error) => {
-      await this.fail(asFault(error, "launch", "launch.adoption"));
+      await this.fail(late ?? asFault(error, "launch", "launch.adoption"));
       return true;
-    });
+    }).finally(() => over = true);
     this.#adopting = adopting;
+    void this.around.host.clock.sleep(ADOPTION_MS).then(async () => {
+      if (over) return;
+      const why = `${this.plan.vm}: its QEMU was not taken up in time; it is killed`;
+      late = new Fault("launch", "launch.adoption", why);
+      await this.killAll();
+    });
     return adopting;
   }
 
@@ -291,8 +309,10 @@ export class Guest extends GuestMachine {
         await this.apply("adopt_running", "adopted");
         break;
       case "stop":
-        this.stopping = this.#stop("adopt_stopping", "adopted")
-          .finally(() => this.stopping = null);
+        this.#foundEnding = this.#stop("adopt_stopping", "adopted")
+          .finally(() => this.#foundEnding = null);
+        // Who asked for its end meanwhile waits for this one.
+        this.stopping ??= this.#foundEnding.finally(() => this.stopping = null);
         break;
     }
     if (this.progress.is("running")) this.note("running");
@@ -301,7 +321,10 @@ export class Guest extends GuestMachine {
 
   async #stop(event: "stop" | "adopt_stopping", reason: string): Promise<boolean> {
     const { host } = this.around;
-    if (event === "stop") await this.#adopting;
+    if (event === "stop") {
+      await this.#adopting;
+      if (this.#foundEnding !== null) return await this.#foundEnding;
+    }
     await this.#commanding;
     // A save comes to its end, or leaves a guest that can be asked to end.
     await this.saving;

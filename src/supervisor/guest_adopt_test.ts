@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { startJail } from "../../test/fake_guests.ts";
 import { guestDesk } from "../../test/guest_desk.ts";
+import type { FakeConnection } from "../guest/fake_connection.ts";
+import { turns, until } from "../../test/turns.ts";
 import { renderPlan } from "../jail/render.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
 import { type Step, writeRecord } from "./record.ts";
@@ -86,5 +88,77 @@ Deno.test("a guest that a record names and the plan of now does not fit is kille
   host.facts.delete("/run/rayos/proc/61100/root/g/disk0");
   await guest.adopt();
   assert.equal(guest.state, "failed");
+  assert.deepEqual(host.processesOf(slot), []);
+});
+
+const POWER_OFF = { op: "power.off", vm: null, caller: "console" } as never;
+
+Deno.test("whoever ends a guest that is found in the middle of its end waits for that end", async () => {
+  const { host, guest, states } = left("stopping");
+  let there = host.processes.get(slot);
+  const { delete: end } = host.processes;
+  // It takes its time to shut down.
+  host.processes.delete = (one) => there === undefined && end.call(host.processes, one);
+  const adopting = guest.adopt();
+  let ended: boolean | null = null;
+  const stopped = guest.stop(POWER_OFF, "poweroff").then((one) => ended = one);
+  await adopting;
+  await turns(20);
+  assert.deepEqual([ended, guest.state], [null, "stopping"]);
+  there = undefined;
+  host.processes.delete(slot);
+  await stopped;
+  assert.deepEqual([ended, guest.state], [true, "stopped"]);
+  assert.equal(states().filter((one) => one.startsWith("stopped")).length, 1);
+});
+
+Deno.test("a save that is asked for while the guest is taken up comes after that", async () => {
+  const { guest, sent, states } = left("running");
+  const adopting = guest.adopt();
+  await guest.suspend(POWER_OFF, "poweroff");
+  await adopting;
+  assert.deepEqual(states().slice(0, 2), ["running adopted", "suspending poweroff"]);
+  assert.ok(sent().includes("migrate_cancel"), "nobody listens here: it was tried");
+  await guest.kill({ op: "vm.kill", vm: plan.vm } as never);
+});
+
+Deno.test("a guest whose QEMU draws its taking up out is killed for that, and the next program's boot goes on", async () => {
+  const { host, guest, states, faults } = left("running");
+  const { sleep } = host.clock;
+  const late = Promise.withResolvers<void>();
+  host.clock.sleep = (ms) => ms === 60_000 ? late.promise : sleep(ms);
+  const { socket } = host;
+  let asked = 0;
+  let qmp: FakeConnection | null = null;
+  host.socket = (file) => {
+    qmp = socket(file);
+    // It says who it is, and no more.
+    qmp.onWrite = () => asked++;
+    return qmp;
+  };
+  // Its end closes what it said it on.
+  const put = host.put.bind(host);
+  host.put = (path, text) => {
+    put(path, text);
+    if (path.endsWith("cgroup.kill")) qmp?.feed(null);
+  };
+  const adopting = guest.adopt();
+  await until(() => asked > 0);
+  late.resolve();
+  assert.equal(await adopting, true);
+  assert.deepEqual([guest.state, faults()], ["failed", ["launch.adoption"]]);
+  assert.match(states().at(-1) ?? "", /^failed launch\.adoption/u);
+  assert.deepEqual(host.processesOf(slot), []);
+});
+
+Deno.test("a save that QEMU does not let go of when it is cancelled is no guest that goes on", async () => {
+  const { host, guest, answers, sent } = left("saving");
+  answers.of = (command) => {
+    if (command === "query-status") return { running: false, status: "finish-migrate" };
+    return command === "query-migrate" ? { status: "cancelling" } : undefined;
+  };
+  await guest.adopt();
+  assert.equal(guest.state, "failed");
+  assert.ok(!sent().includes("cont"), sent().join());
   assert.deepEqual(host.processesOf(slot), []);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { guestDesk as desk } from "../../test/guest_desk.ts";
-import { until } from "../../test/turns.ts";
+import { turns, until } from "../../test/turns.ts";
+import { Fault } from "../fault.ts";
 
 const RECORD = "/run/rayos/guest/00.json";
 const permit = (op: string, vm: string | null = "demo") => ({ op, vm, caller: "socket" }) as never;
@@ -212,5 +213,95 @@ Deno.test("an end that comes late has nothing to do with the start after it", as
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.deepEqual([guest.state, crashed], ["running", []]);
   guest.given.gone = () => Promise.resolve();
+  await guest.kill(permit("vm.kill"));
+});
+
+Deno.test("a second kill has nothing to do with the start that comes after the first one's end", async () => {
+  const { host, guest, states, slowKernel } = desk();
+  await guest.start(permit("vm.start"));
+  const gone = slowKernel();
+  const { sleep, monoMs } = host.clock;
+  const looks: (() => void)[] = [];
+  host.clock.sleep = (ms) => ms === 50 ? new Promise((resolve) => looks.push(resolve)) : sleep(ms);
+  const first = guest.kill(permit("vm.kill"));
+  await until(() => looks.length === 1);
+  const second = guest.kill(permit("vm.kill"));
+  await until(() => looks.length === 2);
+  gone();
+  looks.shift()?.();
+  await first;
+  await guest.start(permit("vm.start"));
+  assert.equal(guest.state, "running");
+  // The other one sees a process at its next look, and its time is over.
+  host.clock.monoMs = () => monoMs() + 60_000;
+  looks.shift()?.();
+  await second;
+  assert.equal(guest.state, "running");
+  assert.equal(states().filter((one) => one === "stopped killed").length, 1);
+  host.clock.sleep = sleep;
+  await guest.kill(permit("vm.kill"));
+});
+
+Deno.test("a start whose disk cannot be looked at fails by that name, also after an end in order", async () => {
+  const { host, guest, faults } = desk();
+  await guest.start(permit("vm.start"));
+  await guest.stop(permit("vm.stop"), "asked");
+  const lstat = host.lstat.bind(host);
+  host.lstat = (path) => {
+    if (path.endsWith("/state/saved")) {
+      throw new Fault("data", "file.unreadable", "state: EIO; look at the disk");
+    }
+    return lstat(path);
+  };
+  await guest.start(permit("vm.start"));
+  assert.deepEqual([faults(), guest.refusal?.rule], [["file.unreadable"], "file.unreadable"]);
+});
+
+Deno.test("a QEMU that holds its vCPUs right after it let them go is asked why, and its guest counts as held", async () => {
+  const { guest, sockets, answers, states } = desk();
+  await guest.start(permit("vm.start"));
+  await guest.pause(permit("vm.pause"));
+  const { qmp } = sockets;
+  const answer = qmp?.onWrite;
+  assert.ok(qmp !== undefined && answer);
+  let disk = "full";
+  qmp.onWrite = (text) => {
+    const { execute, id } = JSON.parse(text);
+    if (execute !== "cont" || disk !== "full") return answer(text);
+    answers.of = (command) =>
+      command === "query-status" ? { running: false, status: "io-error" } : undefined;
+    // Both are read at once.
+    qmp.feed(`{"id":${id},"return":{}}\n{"event":"STOP","data":{}}\n`);
+  };
+  await guest.resume(permit("vm.resume"));
+  await until(() => guest.state === "paused");
+  assert.deepEqual(states().slice(-2), ["running asked", "paused io-error"]);
+  disk = "empty";
+  answers.of = () => undefined;
+  await guest.resume(permit("vm.resume"));
+  await turns(20);
+  assert.equal(guest.state, "running", "one that goes on is not held by what it said before");
+  await guest.kill(permit("vm.kill"));
+});
+
+Deno.test("a QEMU that holds its vCPUs right after its first cont is asked why, and its guest counts as held", async () => {
+  const { host, guest, sockets, answers } = desk();
+  const { socket } = host;
+  host.socket = (file) => {
+    const connection = socket(file);
+    const answer = connection.onWrite;
+    if (!file.endsWith("/qmp.sock") || answer === null) return connection;
+    connection.onWrite = (text) => {
+      const { execute, id } = JSON.parse(text);
+      if (execute !== "cont") return answer(text);
+      answers.of = (command) =>
+        command === "query-status" ? { running: false, status: "io-error" } : undefined;
+      connection.feed(`{"id":${id},"return":{}}\n{"event":"STOP","data":{}}\n`);
+    };
+    return connection;
+  };
+  await guest.start(permit("vm.start"));
+  await until(() => guest.state === "paused");
+  assert.ok(sockets.qmp !== undefined);
   await guest.kill(permit("vm.kill"));
 });

@@ -34,8 +34,8 @@ export abstract class GuestMachine extends GuestEnd {
   resumes = 0;
   /** Whether it was said that its agent answered, which it is not while its vCPUs are held. */
   protected told = false;
-  /** A command of ours that QEMU's next word of its vCPUs answers. */
-  #asked: string | null = null;
+  /** QEMU was told to hold its vCPUs, so that it says STOP is no news. */
+  #stopAsked = false;
 
   /** The plan as the launcher was given it: `plan`, or the form of it that waits for saved state. */
   #launched: LaunchPlan;
@@ -131,7 +131,7 @@ export abstract class GuestMachine extends GuestEnd {
     done: GuestEvent,
     reason: string,
   ): Promise<void> {
-    this.#asked = reason;
+    this.#stopAsked = command === "stop";
     try {
       this.note(step);
       // Whatever was saved of it is a thing of the past once it runs on.
@@ -145,7 +145,8 @@ export abstract class GuestMachine extends GuestEnd {
     } catch (error) {
       await this.fail(asFault(error, "guest", "guest.vcpus"));
     } finally {
-      this.#asked = null;
+      this.#stopAsked = false;
+      this.#askWhetherHeld(true);
     }
   }
 
@@ -274,11 +275,15 @@ export abstract class GuestMachine extends GuestEnd {
   #onQmpEvent(event: QmpEvent): void {
     if (event.name === "SHUTDOWN") this.#sawShutdown = true;
     if (event.name === "RESUME") this.resumes++;
-    // What was asked is followed by its reply.
+    if (event.name === "STOP" && !this.#stopAsked) this.#askWhetherHeld(false);
+  }
+
+  /** @param late only where it said so before it was known to run: right after the reply to `cont`, it may be */
+  #askWhetherHeld(late: boolean): void {
     const { qmp } = this;
-    if (event.name === "STOP" && this.#asked === null && qmp !== null) {
-      void this.#held.ask(qmp, () => this.qmp === qmp && this.progress.is("running"));
-    }
+    if (qmp === null) return;
+    const wanted = () => this.qmp === qmp && this.progress.is("running");
+    void (late ? this.#held.askLate(qmp, wanted) : this.#held.ask(qmp, wanted));
   }
 
   #watchHeld(): HeldByItself {
@@ -294,6 +299,7 @@ export abstract class GuestMachine extends GuestEnd {
     const { qmp } = this;
     if (qmp === null) return;
     void qmp.closed.then((how) => this.#onQmpClosed(qmp, how));
+    this.#askWhetherHeld(true);
     if (!adopted) this.given.begin(qmp);
     else void this.given.adopt(qmp).catch((error) => this.#lost("given", error));
     // One that is being saved may have to go on.

@@ -62,6 +62,7 @@ Deno.test("Guest.stop in the middle of a start waits for the launcher and kills 
   const events: HostEvent[] = [];
   const guest = guestOn(slow.host, (event) => events.push(event));
   const started = guest.start(permit("vm.start", "demo"));
+  await turns();
   const stopped = guest.stop(permit("power.off", null), "poweroff");
   const again = guest.stop(permit("vm.stop", "demo"), "asked");
   await turns();
@@ -88,6 +89,7 @@ Deno.test("Guest.kill in the middle of a start leaves no QEMU behind", async () 
   const slow = slowHost();
   const guest = guestOn(slow.host);
   const started = guest.start(permit("vm.start", "demo"));
+  await turns();
   const killed = guest.kill(permit("vm.kill", "demo"));
   await turns();
   slow.finishLaunch();

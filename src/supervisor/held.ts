@@ -22,6 +22,11 @@ export class HeldByItself {
 
   constructor(readonly to: HeldTo) {}
 
+  /** Asks where it said STOP and was not asked since, as the answer did not matter yet. */
+  async askLate(qmp: QmpClient, wanted: () => boolean): Promise<void> {
+    if (this.#again) await this.ask(qmp, wanted);
+  }
+
   /** It said STOP. @param wanted whether the answer still matters */
   async ask(qmp: QmpClient, wanted: () => boolean): Promise<void> {
     this.#again = true;
