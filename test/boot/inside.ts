@@ -234,3 +234,15 @@ export function statesOf(run: BootRun, vm: string, from = 0): string[] {
     /^RAYOS_VM_STATE:(.*)$/u.exec(line.event)?.[1] ?? []
   );
 }
+
+/** Has a shell command done on the host. */
+export async function onHost(run: BootRun, command: string): Promise<void> {
+  await askInside(run, `do ${command}`, /inside done/u);
+}
+
+/** What a shell command on the host prints. */
+export async function seenOnHost(run: BootRun, command: string): Promise<string> {
+  // No tool that misses its argument reads what is typed here next.
+  await onHost(run, `{ ${command}; } < /dev/null > /run/seen 2>&1`);
+  return new TextDecoder().decode(await fileInside(run, "/run/seen")).trim();
+}

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import { makeDataDisk } from "../../tools/boot_data.ts";
-import { fileInside, insideOverlay } from "./inside.ts";
+import { fileInside, insideOverlay, onHost, seenOnHost } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -26,7 +26,7 @@ import {
   SERVER,
   words,
 } from "./network/dhcp_server.ts";
-import { onHost, processesOf, seenOnHost, UPLINK } from "./network/state.ts";
+import { processesOf, UPLINK } from "./network/state.ts";
 
 const FACTS = "/run/rayos/uplink/u0/facts";
 const GOOD = `192.168.77.50/24 ${SERVER} ${SERVER}`;

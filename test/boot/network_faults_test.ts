@@ -5,7 +5,15 @@
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
-import { askInside, fileInside, rayInside, statesOf, vmCommand } from "./inside.ts";
+import {
+  askInside,
+  fileInside,
+  onHost,
+  rayInside,
+  seenOnHost,
+  statesOf,
+  vmCommand,
+} from "./inside.ts";
 import {
   inGuest,
   internetOverlay,
@@ -33,10 +41,8 @@ import {
   networkFaults,
   networkWords,
   NS,
-  onHost,
   processesOf,
   reachesPublic,
-  seenOnHost,
   signalProcesses,
   startsOf,
 } from "./network/state.ts";

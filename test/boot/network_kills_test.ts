@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import type { BootRun } from "../../tools/boot_machine.ts";
 import { readDataDisk } from "../../tools/data_disk.ts";
-import { askInside, rayInside, vmCommand } from "./inside.ts";
+import { askInside, rayInside, seenOnHost, vmCommand } from "./inside.ts";
 import { inGuest, internetOverlay, networkedDisk, TWO_NICS } from "./internet.ts";
 import {
   assertClean,
@@ -23,7 +23,6 @@ import {
   NS,
   processesOf,
   reachesPublic,
-  seenOnHost,
 } from "./network/state.ts";
 
 const [VICTIM, OTHER, LEASED, LEASED_TOO, ENDED] = [

@@ -15,7 +15,7 @@ import {
   TWO_NICS,
   UPLINK_ADDRESS,
 } from "./internet.ts";
-import { askInside, fileInside, killProgram, rayInside, vmCommand } from "./inside.ts";
+import { askInside, fileInside, killProgram, onHost, rayInside, vmCommand } from "./inside.ts";
 import {
   assertClean,
   assertEndedInOrder,
@@ -25,6 +25,7 @@ import {
   showingLines,
   startMachine,
 } from "./machine.ts";
+import { NS } from "./network/state.ts";
 
 const GUEST = "net-0";
 const OFF = "net-2";
@@ -85,11 +86,6 @@ const DEVICES = "echo devices $(ls /sys/class/net) end";
 const words = (targets: Readonly<Record<string, string>>) =>
   Object.entries(targets).map(([name, at]) => `${name}=${at}`).join(" ");
 
-async function inside(run: BootRun, command: string): Promise<void> {
-  await askInside(run, `do ${command}`, /inside done/u);
-}
-
-const NS = "/run/rayos/netns";
 const nsenter = (name: string, command: string) => `/bin/busybox nsenter --net=${name} ${command}`;
 const QUIET = "> /dev/null 2>&1 < /dev/null";
 const nft = (rules: string) => `/usr/sbin/nft "${rules}"`;
@@ -97,7 +93,7 @@ const nft = (rules: string) => `/usr/sbin/nft "${rules}"`;
 /** Everything from the guest, and then everything towards it. */
 async function tryAll(run: BootRun, mark: string): Promise<Map<string, boolean>> {
   const out = await inGuest(run, GUEST, `/probe try 20 ${words({ ...OPEN, ...SHUT })}`, mark);
-  await inside(
+  await onHost(
     run,
     `${nsenter("/run/internet", `/usr/lib/probe try 6 ${words(INWARD)}`)} > /run/inward`,
   );
@@ -111,7 +107,7 @@ async function heard(run: BootRun, mark: string): Promise<Map<string, boolean>> 
   await inGuest(run, GUEST, `(${hears} > /run/heard 2>&1 < /dev/null &)`, `${mark}hears`);
   const says =
     `/usr/lib/probe say 6 ${ANYBODY} udp:${UPLINK_ADDRESS}:${PORT} udp:198.18.0.2:${PORT}`;
-  await inside(run, nsenter("/run/internet", says));
+  await onHost(run, nsenter("/run/internet", says));
   return reached(
     await inGuest(
       run,
@@ -145,7 +141,7 @@ Deno.test("a guest reaches what the policy names and nothing else, and one witho
     for (const vm of [GUEST, OFF]) await askInside(run, `attach ${vm} ${vm}`, /inside done/u);
     // Somebody answers wherever the host itself could.
     for (const ns of ["00", "01", "uplink"]) {
-      await inside(
+      await onHost(
         run,
         `${nsenter(`${NS}/${ns}`, `/usr/lib/probe serve tcp:0.0.0.0:80 ${QUIET}`)} &`,
       );
@@ -177,13 +173,13 @@ Deno.test("a guest reaches what the policy names and nothing else, and one witho
       const { output } = await rayInside(run, `vm plan ${OFF} --json`);
       assert.doesNotMatch(output, /netdev|pcie-root-port|virtio-net|"\/n"/u);
       // Its QEMU's own namespace, seen from the host.
-      await inside(
+      await onHost(
         run,
         "while read -r p; do read -r c < /proc/$p/comm; case $c in qemu-system*) /bin/busybox nsenter --net=/proc/$p/ns/net /usr/bin/ip -o link > /run/links ;; esac; done < /run/rayos/cg/rayos/guests/02/cgroup.procs",
       );
       const links = new TextDecoder().decode(await fileInside(run, "/run/links"));
       assert.match(links, /^1: lo: [^\n]*\n$/u);
-      await inside(run, "/usr/bin/ip -o link > /run/links");
+      await onHost(run, "/usr/bin/ip -o link > /run/links");
       const own = new TextDecoder().decode(await fileInside(run, "/run/links"));
       assert.match(own, /^1: lo: [^\n]*\n$/u, "the host itself has no NIC");
     });
@@ -212,12 +208,12 @@ Deno.test("a guest reaches what the policy names and nothing else, and one witho
       ignore: !FULL,
       fn: async () => {
         for (const ns of ["00", "01"]) {
-          await inside(run, nsenter(`${NS}/${ns}`, nft("flush ruleset")));
+          await onHost(run, nsenter(`${NS}/${ns}`, nft("flush ruleset")));
         }
         const open = ["in", "out", "forward"].map((chain) =>
           `insert rule inet rayos ${chain} accept`
         );
-        await inside(run, nsenter(`${NS}/uplink`, nft(open.join("; "))));
+        await onHost(run, nsenter(`${NS}/uplink`, nft(open.join("; "))));
         const found = await tryAll(run, "bare");
         // passt itself lets nobody in, whatever the walls say: a port is not forwarded, so no one answers.
         const passts = ["in_by_uplink", "in_by_route"];
@@ -240,7 +236,7 @@ Deno.test("a guest reaches what the policy names and nothing else, and one witho
         "taken",
       );
       assert.match(said, /^devices lo end/mu);
-      await inside(run, `ls ${NS} /run/rayos/cg/rayos/net > /run/left`);
+      await onHost(run, `ls ${NS} /run/rayos/cg/rayos/net > /run/left`);
       const left = new TextDecoder().decode(await fileInside(run, "/run/left"));
       assert.doesNotMatch(left, /^00$/mu);
       assert.match(left, /^01$/mu, "the other guest's stays");

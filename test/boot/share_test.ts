@@ -9,10 +9,10 @@ import type { BootRun } from "../../tools/boot_machine.ts";
 import { inGuest } from "./internet.ts";
 import {
   askInside,
-  fileInside,
   insideOverlay,
   killProgram,
   rayInside,
+  seenOnHost,
   statesOf,
   vmCommand,
 } from "./inside.ts";
@@ -76,13 +76,6 @@ async function sharingDisk(home: Home): Promise<string> {
   const disk = `${home.path}/data.img`;
   makeDataDisk(disk, files, { sizeMiB: 320 });
   return disk;
-}
-
-/** Does it on the machine and gives what it wrote. */
-async function inside(run: BootRun, command: string): Promise<string> {
-  // No tool that misses its argument reads what is typed here next.
-  await askInside(run, `do (${command}) < /dev/null > /run/said 2>&1`, /inside done/u);
-  return new TextDecoder().decode(await fileInside(run, "/run/said")).trim();
 }
 
 /** Each trick by its name, tried in the guest's shell: the names of those that worked. */
@@ -179,18 +172,18 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
         assert.match(said, words);
       }
       assert.deepEqual(await tried(run, WRITES, "written"), []);
-      assert.equal(await inside(run, `/bin/busybox ls ${FOLDER}`), "below\nread-me");
+      assert.equal(await seenOnHost(run, `/bin/busybox ls ${FOLDER}`), "below\nread-me");
     });
 
     await t.step("links that were put there lead nowhere", async () => {
-      await inside(run, `cd ${FOLDER}; /bin/busybox ${PLANTED}`);
+      await seenOnHost(run, `cd ${FOLDER}; /bin/busybox ${PLANTED}`);
       assert.match(
-        await inside(run, `/bin/busybox cat /var/rayos/vm/linux/${OTHER}/secret`),
+        await seenOnHost(run, `/bin/busybox cat /var/rayos/vm/linux/${OTHER}/secret`),
         /secret/u,
       );
       assert.deepEqual(await tried(run, WAYS_OUT, "out"), []);
       // What serves it sees that one folder, and may follow no link in it.
-      const mounts = await inside(
+      const mounts = await seenOnHost(
         run,
         `read -r p < ${CGROUP}/share0/cgroup.procs; /bin/busybox cat /proc/$p/mountinfo`,
       );
@@ -244,7 +237,7 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       );
       const at = "/run/rayos/share/00.1";
       const can = async (command: string) =>
-        /^can$/mu.test(await inside(run, `${command} > /dev/null && echo can`));
+        /^can$/mu.test(await seenOnHost(run, `${command} > /dev/null && echo can`));
       assert.deepEqual(
         {
           // Controls: the link leads there, and the program is one.
@@ -281,7 +274,7 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       assert.deepEqual(await rayShare(run, "detach"), [0, `${GUEST}: shares work`]);
       await run.waitFor(`share_off vm=${GUEST} kind=linux tag=docs reason=asked`, 10_000, from);
       assert.doesNotMatch(
-        await inside(
+        await seenOnHost(
           run,
           `/bin/busybox ls ${CGROUP} /run/rayos/share; /bin/busybox cat /proc/mounts`,
         ),
@@ -303,13 +296,13 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       ignore: !FULL,
       fn: async () => {
         const name = `${FOLDER}/below/second`;
-        await inside(run, `/bin/busybox ln /var/rayos/vm/linux/${OTHER}/secret ${name}`);
+        await seenOnHost(run, `/bin/busybox ln /var/rayos/vm/linux/${OTHER}/secret ${name}`);
         const from = run.lines.length;
         const [code, output] = await rayShare(run, "attach");
         assert.equal(code, 1);
         assert.match(output, /share\.not_given/u);
         await run.waitFor("fault code=share.hardlink", 10_000, from);
-        await inside(run, `/bin/busybox rm ${name}`);
+        await seenOnHost(run, `/bin/busybox rm ${name}`);
         assert.deepEqual(await rayShare(run, "attach"), [0, `${GUEST}: shares work docs`]);
       },
     });
@@ -319,7 +312,7 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
       assert.deepEqual(await rayShare(run, "attach"), [0, `${GUEST}: shares work docs`]);
       assert.match(await inGuest(run, GUEST, MOUNT, `served${signal}`), /^words of the host/mu);
       const from = run.lines.length;
-      await inside(run, `read -r p < ${CGROUP}/share0/cgroup.procs; kill -${signal} $p`);
+      await seenOnHost(run, `read -r p < ${CGROUP}/share0/cgroup.procs; kill -${signal} $p`);
       await run.waitFor(`fault code=${code}`, 30_000, from);
       await run.waitFor(`share_off vm=${GUEST} kind=linux tag=docs reason=died`, 30_000, from);
       assert.match(
@@ -373,7 +366,7 @@ Deno.test("a guest reads a shared folder and nothing beside it, and loses it pro
 
     const savedStopped = async () => {
       const from = run.lines.length;
-      await inside(run, `read -r p < ${CGROUP}/share0/cgroup.procs; kill -STOP $p`);
+      await seenOnHost(run, `read -r p < ${CGROUP}/share0/cgroup.procs; kill -STOP $p`);
       await vmCommand(run, "suspend", GUEST, "suspended");
       await run.waitFor("fault code=share.stopped", 1_000, from);
       await vmCommand(run, "start", GUEST, "running");

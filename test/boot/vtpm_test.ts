@@ -8,12 +8,12 @@ import type { BootRun } from "../../tools/boot_machine.ts";
 import { listDataDisk } from "../../tools/data_disk.ts";
 import { makeDataDisk } from "../../tools/boot_data.ts";
 import {
-  askInside,
   fileInside,
   insideOverlay,
   killProgram,
   linesInside,
   rayInside,
+  seenOnHost,
   statesOf,
   vmCommand,
 } from "./inside.ts";
@@ -106,12 +106,6 @@ async function backUp(run: BootRun): Promise<void> {
   while (await counts() < before + 3) assert.ok(Date.now() < until, "it does not count any more");
 }
 
-/** Does it on the machine and gives what it wrote. */
-async function inside(run: BootRun, command: string): Promise<string> {
-  await askInside(run, `do ${command} > /run/said 2>&1`, /inside done/u);
-  return new TextDecoder().decode(await fileInside(run, "/run/said")).trim();
-}
-
 fullTest(
   "a guest's TPM is its own, lasts from start to start, and its end is the guest's",
   async () => {
@@ -142,8 +136,8 @@ fullTest(
       // The other's socket and state are out of reach, also for one who is out of the jail, with its uid.
       const as = "/usr/bin/setpriv --reuid 61000 --regid 61000 --clear-groups --no-new-privs";
       for (const place of ["/run/rayos/t/01", `/var/rayos/vm/linux/${SECOND}/tpm`]) {
-        assert.match(await inside(run, `${as} /bin/busybox ls ${place}`), /Permission denied/u);
-        assert.notEqual(await inside(run, `/bin/busybox ls ${place}`), "", "root sees it");
+        assert.match(await seenOnHost(run, `${as} /bin/busybox ls ${place}`), /Permission denied/u);
+        assert.notEqual(await seenOnHost(run, `/bin/busybox ls ${place}`), "", "root sees it");
       }
 
       const { code, output } = await rayInside(run, `vm suspend ${FIRST}`);
@@ -162,10 +156,10 @@ fullTest(
       // other one is stopped, with which its TPM ends, and started.
       const from = run.lines.length;
       const processes = (slot: string) => `/run/rayos/cg/rayos/guests/${slot}/tpm/cgroup.procs`;
-      await inside(run, `read -r one < ${processes("01")}; kill -9 $one`);
+      await seenOnHost(run, `read -r one < ${processes("01")}; kill -9 $one`);
       await run.waitFor("fault code=tpm.gone", READY_MS, from);
       await vmCommand(run, "stop", FIRST, "stopped");
-      assert.equal(await inside(run, `/bin/busybox cat ${processes("00")}`), "");
+      assert.equal(await seenOnHost(run, `/bin/busybox cat ${processes("00")}`), "");
       await vmCommand(run, "start", FIRST, "running");
       assert.equal(await kept(run, FIRST, 2), first.replace("made", "found"));
       assert.equal(await kept(run, SECOND, 2), second.replace("made", "found"));
@@ -183,7 +177,7 @@ fullTest(
 
       // One that is stopped is there and says nothing: its guest is ended in the same way.
       const stopped = run.lines.length;
-      await inside(run, `read -r one < ${processes("01")}; kill -STOP $one`);
+      await seenOnHost(run, `read -r one < ${processes("01")}; kill -STOP $one`);
       await run.waitFor("fault code=tpm.stopped", READY_MS, stopped);
       assert.equal(await kept(run, SECOND, 3), second.replace("made", "found"));
       assert.deepEqual(statesOf(run, SECOND, stopped), [

@@ -4,23 +4,12 @@
  */
 import assert from "node:assert/strict";
 import type { BootRun } from "../../../tools/boot_machine.ts";
-import { askInside, fileInside } from "../inside.ts";
+import { fileInside, onHost, seenOnHost } from "../inside.ts";
 import { inGuest, reached } from "../internet.ts";
 
 export const PUBLIC = "public=tcp:93.184.216.34:80";
 export const NS = "/run/rayos/netns";
 export const UPLINK = `$bb nsenter --net=${NS}/uplink`;
-
-/** Has a shell command done on the host. */
-export async function onHost(run: BootRun, command: string): Promise<void> {
-  await askInside(run, `do ${command}`, /inside done/u);
-}
-
-/** What a shell command on the host prints. */
-export async function seenOnHost(run: BootRun, command: string): Promise<string> {
-  await onHost(run, `{ ${command}; } > /run/seen 2>&1`);
-  return new TextDecoder().decode(await fileInside(run, "/run/seen"));
-}
 
 /** Processes of a slot's passt, or of a NIC's DHCP client. */
 export async function processesOf(run: BootRun, place: string): Promise<string[]> {

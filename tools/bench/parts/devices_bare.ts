@@ -1,6 +1,5 @@
 /** The guest of `tools/rayos bench devices` that is started by hand (`devices_bare.sh`), by its console. */
-import { fileInside } from "../../../test/boot/inside.ts";
-import { onHost } from "../../../test/boot/network/state.ts";
+import { fileInside, onHost } from "../../../test/boot/inside.ts";
 import type { BootRun } from "../../boot_machine.ts";
 import type { OverlayFile } from "../../boot_overlay.ts";
 import { bareCommand } from "./vm_guests.ts";

@@ -4,9 +4,8 @@
  * disk.
  */
 import { randomBytes } from "node:crypto";
-import { insideOverlay, rayInside } from "../../../test/boot/inside.ts";
+import { insideOverlay, onHost, rayInside, seenOnHost } from "../../../test/boot/inside.ts";
 import type { Home } from "../../../test/boot/machine.ts";
-import { onHost, seenOnHost } from "../../../test/boot/network/state.ts";
 import { severalGuests, tinyNames } from "../../../test/boot/several.ts";
 import { makeDataDisk } from "../../boot_data.ts";
 import { bootMachine, type BootRun } from "../../boot_machine.ts";

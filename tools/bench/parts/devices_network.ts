@@ -3,10 +3,9 @@
  * connections of a guest behind the program's walls and of one on a bare passt, in turns, to the same far
  * end; and of leases, how long it is to the first packet and to the last one.
  */
-import { askInside, fileInside, rayInside, vmCommand } from "../../../test/boot/inside.ts";
+import { askInside, fileInside, onHost, rayInside, vmCommand } from "../../../test/boot/inside.ts";
 import { inGuest, internetOverlay, networkedDisk, TWO_NICS } from "../../../test/boot/internet.ts";
 import type { Home } from "../../../test/boot/machine.ts";
-import { onHost } from "../../../test/boot/network/state.ts";
 import { POLICY_PATH } from "../../boot_data.ts";
 import type { LogLine } from "../../boot_log.ts";
 import { bootMachine, type BootRun } from "../../boot_machine.ts";
