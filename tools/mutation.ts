@@ -44,6 +44,9 @@ const TESTS = [
   "src/policy/json_schema_test.ts",
   "src/policy/secret_key_test.ts",
   "src/policy/sealed_key_test.ts",
+  "src/policy/minisign_test.ts",
+  "src/policy/ops_test.ts",
+  "src/policy/passphrase_test.ts",
   "src/registry/effective_test.ts",
 ];
 /** Long ones, only for the files that they are about. */

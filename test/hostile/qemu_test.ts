@@ -98,7 +98,7 @@ async function present(hostile: Hostile, mode: string): Promise<string[]> {
 const isLate = ([, code]: typeof PICTURES[number]) => code === "rfb.late";
 
 Deno.test({
-  name: "Screen ends each lie of a hostile QEMU's picture in its own fault, and shows the next one",
+  name: "Screen ends each lie of a hostile QEMU's picture in its own fault",
   ignore,
   fn: async () => {
     await using hostile = await Hostile.start(PROGRAM);
@@ -117,7 +117,8 @@ Deno.test({
         await using hostile = await Hostile.start(PROGRAM);
         const began = performance.now();
         assert.deepEqual(await present(hostile, mode), [code], mode);
-        assert.ok(performance.now() - began < 20_000, mode);
+        const ms = performance.now() - began;
+        assert.ok(ms > 9_000 && ms < 20_000, `${mode}: ${ms} ms`);
       }),
     );
   },
