@@ -19,6 +19,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "data_path.ts",
     "permissions.ts",
     "within.ts",
+    "sha256.ts",
     "escape.ts",
     "folder.ts",
     "free_name.ts",

@@ -10,7 +10,7 @@ import path from "node:path";
 const PROJECT = path.join(import.meta.dirname ?? ".", "..");
 const ENTRY = "tools/policy_package/mod.ts";
 /** The only folders of the program that may be in it. */
-const ALLOWED = /^src\/(policy\/|boot\/cmdline\.ts$|[a-z_]+\.ts$)/;
+const ALLOWED = /^src\/(policy\/|boot\/cmdline\.ts$|[a-z0-9_]+\.ts$)/;
 
 /**
  * Packs the package.

@@ -17,7 +17,6 @@ import {
   FILE,
   FINGERPRINT_CHARACTERS,
   fingerprintOf,
-  hashOf,
   KEY_BYTES,
   link,
   nextEpoch,
@@ -30,6 +29,7 @@ import { decodeKeyState, encodeKeyState, KEY_STATE_BYTES, type KeyState } from "
 import { linesOf } from "./lines_of.ts";
 import { type Content, readRecord } from "./record.ts";
 import { MAX_FILE_BYTES, MAX_FILES } from "./retention.ts";
+import { sha256Hex } from "../sha256.ts";
 
 /** Where an audit log lies, and what is known besides. */
 export interface AuditPlace {
@@ -364,10 +364,10 @@ function ordinalOf(name: string | undefined): number {
 function endOfLine(bytes: Uint8Array, hash: string): number | null {
   let end = bytes.lastIndexOf(10);
   // One that was cut off before its newline alone.
-  if (hashOf(bytes.subarray(end + 1)) === hash) return bytes.length;
+  if (sha256Hex(bytes.subarray(end + 1)) === hash) return bytes.length;
   while (end >= 0) {
     const before = end === 0 ? -1 : bytes.lastIndexOf(10, end - 1);
-    if (hashOf(bytes.subarray(before + 1, end)) === hash) return end + 1;
+    if (sha256Hex(bytes.subarray(before + 1, end)) === hash) return end + 1;
     end = before;
   }
   return null;

@@ -13,6 +13,7 @@
 
 import { createHash, createHmac } from "node:crypto";
 import { type AuditRecord, type Content, sealedText, tidy, unsealedText } from "./record.ts";
+import { sha256Hex } from "../sha256.ts";
 
 export const KEY_BYTES = 32;
 /** What stands for the line before the first. */
@@ -57,11 +58,6 @@ export function fingerprintOf(key: Uint8Array): string {
 /** Whether a text has the form of one. */
 export const isFingerprint = (text: string): boolean => /^[0-9a-f]{32}$/.test(text);
 
-/** SHA-256 in hex. */
-export function hashOf(bytes: Uint8Array | string): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
 /** HMAC-SHA-256 (RFC 2104) of a record's text, in hex. */
 export function macOf(recordKey: Uint8Array, unsealed: string): string {
   return createHmac("sha256", recordKey).update(unsealed).digest("hex");
@@ -91,7 +87,7 @@ export function link(state: ChainState, content: Content): { line: string; next:
     seq: state.seq + 1,
   });
   const line = sealedText(unsealed, macOf(state.recordKey, unsealed));
-  return { line, next: afterRecord(state, hashOf(line)) };
+  return { line, next: afterRecord(state, sha256Hex(line)) };
 }
 
 function afterRecord(state: ChainState, head: string): ChainState {
@@ -195,7 +191,7 @@ export function follow(
   if (keyed && !isSealed(state.recordKey, record)) {
     return { ok: false, rule: "audit.mac", what: "its seal does not fit its text" };
   }
-  const head = hashOf(line);
+  const head = sha256Hex(line);
   if (keyed) return { ok: true, next: afterRecord(state, head) };
   return { ok: true, next: { ...state, index: state.index + 1, seq: record.seq, head } };
 }

@@ -3,19 +3,17 @@
  * it. Where the policy requires that and it fails, no guest starts.
  */
 
-import { createHash } from "node:crypto";
 import type { Head } from "../audit/verify.ts";
 import { asFault, Fault } from "../fault.ts";
 import { PATHS } from "../permissions.ts";
 import { MAX_REGISTRY_BYTES } from "../registry/registry.ts";
 import type { Runtime } from "../runtime.ts";
 import { REGISTRY_FILE } from "./registry.ts";
+import { sha256Hex } from "../sha256.ts";
 
 /** The image's account of itself, which names the build. */
 const RELEASE_FILE = `${PATHS.imageFacts}/build.json`;
 const RELEASE_LIMIT = 256 * 1024;
-
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 export async function phaseMeasure(runtime: Runtime): Promise<void> {
   const { host, inForce, measuring } = runtime;
@@ -25,10 +23,10 @@ export async function phaseMeasure(runtime: Runtime): Promise<void> {
     else await measuring.begin();
     const release = host.read(RELEASE_FILE, RELEASE_LIMIT);
     if (release === null) throw unnamed();
-    await measuring.measure("release", sha256(release));
+    await measuring.measure("release", sha256Hex(release));
     await measuring.measure("policy", inForce.sha256);
     const registry = host.read(REGISTRY_FILE, MAX_REGISTRY_BYTES);
-    return await measuring.measure("registry", sha256(registry ?? new Uint8Array()));
+    return await measuring.measure("registry", sha256Hex(registry ?? new Uint8Array()));
   });
   if (fault !== null) throw fault;
 }

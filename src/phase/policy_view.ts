@@ -3,7 +3,6 @@
  * what the one in force says, and whose signatures count. The hash of a passphrase is shown nowhere.
  */
 
-import { createHash } from "node:crypto";
 import type { Outcome } from "../control/protocol.ts";
 import { dataPath } from "../data_path.ts";
 import { escapeUnsafe } from "../escape.ts";
@@ -16,6 +15,7 @@ import { parsePublicKey } from "../policy/minisign.ts";
 import { MAX_POLICY_BYTES } from "../policy/signature.ts";
 import type { Operation, Runtime } from "../runtime.ts";
 import { loadPolicy, policyFiles } from "./policy_source.ts";
+import { sha256Hex } from "../sha256.ts";
 
 const SMALL = 64 * 1024;
 
@@ -61,7 +61,7 @@ function show(runtime: Runtime): Outcome {
   const { policy } = policyFiles(cmdline.data.by === "tmpfs");
   const bytes = host.read(policy, MAX_POLICY_BYTES);
   const same = bytes !== null &&
-    createHash("sha256").update(bytes).digest("hex") === inForce.sha256;
+    sha256Hex(bytes) === inForce.sha256;
   const text = same && bytes !== null ? new TextDecoder().decode(bytes).split("\n") : null;
   return {
     ok: true,

@@ -4,7 +4,8 @@
  */
 import { type Amount, type Facet, facetsOf } from "./facets.ts";
 import type { Policy } from "./policy.ts";
-import { showPath, type TomlDocument, type TomlPath, type TomlTable } from "./toml.ts";
+import { valueAt } from "./shape.ts";
+import { showPath, type TomlDocument } from "./toml.ts";
 
 /** A policy with the document that it was read from. */
 export interface Explained {
@@ -107,11 +108,4 @@ function statementOf(facet: Facet, toml: TomlDocument): Statement {
     line: path === undefined ? null : toml.valuePlace(path).line,
     text: facet.says,
   };
-}
-
-function valueAt(data: TomlTable, path: TomlPath): unknown {
-  return path.reduce<unknown>(
-    (here, part) => (here as Record<string | number, unknown> | undefined)?.[part],
-    data,
-  );
 }

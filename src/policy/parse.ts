@@ -3,7 +3,6 @@
  * shape and sense together, hosts, serial, in this order. It reads no file and remembers nothing;
  * what the machine remembers is handed in.
  */
-import { createHash } from "node:crypto";
 import { errorsOf, type Issue, issue } from "../issue.ts";
 import type { Accepted } from "./accepted.ts";
 import { checkMeaning } from "./meaning.ts";
@@ -21,6 +20,7 @@ import {
   type TomlPath,
   type TomlValue,
 } from "./toml.ts";
+import { sha256Hex } from "../sha256.ts";
 
 /** Most findings in one report; the rest is counted. */
 export const MAX_ISSUES = 100;
@@ -52,7 +52,7 @@ export type ParsedPolicy =
  */
 export function parsePolicy(verified: VerifiedBytes, facts: PolicyFacts): ParsedPolicy {
   const { bytes } = verified;
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const sha256 = sha256Hex(bytes);
   const read = readPolicy(bytes);
   if (read.policy === null) return { policy: null, issues: capped(read.issues, read.more), sha256 };
   const { policy, toml } = read;

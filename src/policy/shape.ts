@@ -204,7 +204,8 @@ function remove(data: TomlTable, path: TomlPath): void {
   if (isTable(table) && key !== undefined) delete table[key];
 }
 
-function valueAt(data: TomlTable, path: TomlPath): TomlValue | undefined {
+/** What stands at that place; undefined where nothing does. */
+export function valueAt(data: TomlTable, path: TomlPath): TomlValue | undefined {
   let here: TomlValue | undefined = data;
   for (const part of path) {
     if (typeof here !== "object" || !Object.hasOwn(here, part)) return undefined;

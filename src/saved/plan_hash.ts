@@ -4,9 +4,9 @@
  * out. Pure.
  */
 
-import { createHash } from "node:crypto";
 import { canonicalJson, type Json } from "../json.ts";
 import type { LaunchPlan } from "../plan/launch_plan.ts";
+import { sha256Hex } from "../sha256.ts";
 
 /** QEMU waits for `migrate-incoming` and runs nothing. */
 const INCOMING = ["-incoming", "defer"] as const;
@@ -19,7 +19,7 @@ export function incomingPlan(plan: LaunchPlan): LaunchPlan {
 /** SHA-256 in hex of everything the plan says, its waiting for saved state apart. */
 export function planHash(plan: LaunchPlan): string {
   const text = canonicalJson(JSON.parse(JSON.stringify(coldPlan(plan))) as Json);
-  return createHash("sha256").update(text).digest("hex");
+  return sha256Hex(text);
 }
 
 /** The plan, started from its disks. Only the last two words can be that option of QEMU's. */

@@ -4,7 +4,6 @@
  * so that the two can be compared field by field. It reads and changes nothing else.
  */
 
-import { createHash } from "node:crypto";
 import type { QmpClient } from "../guest/qmp.ts";
 import type { Host } from "../host/port.ts";
 import { type Issue, issue } from "../issue.ts";
@@ -15,6 +14,7 @@ import { MACHINE } from "../plan/qemu_argv.ts";
 import { generationOf } from "./generation.ts";
 import { planHash } from "./plan_hash.ts";
 import type { SavedFile, SavedState } from "./trailer.ts";
+import { sha256Hex } from "../sha256.ts";
 
 /** What can be known before QEMU runs. */
 export type Present =
@@ -77,7 +77,7 @@ export function hostCpu(host: Host): string {
   const [first = ""] = text.split("\n\n");
   const lines = first.split("\n").map((line) => line.split(/\s*:\s*/));
   const fields = CPU_FIELDS.map((name) => lines.find(([found]) => found === name)?.[1] ?? "");
-  return sha256(fields.join("\n"));
+  return sha256Hex(fields.join("\n"));
 }
 
 /** Asks a QEMU which one it is and what CPU it gives its guest. */
@@ -94,7 +94,7 @@ export async function qemuFacts(qmp: QmpClient, plan: LaunchPlan): Promise<QemuF
   });
   return {
     qemu: `${qemu.major}.${qemu.minor}.${qemu.micro} ${from}`,
-    cpu: sha256(canonicalJson(expanded.model.props as Json)),
+    cpu: sha256Hex(canonicalJson(expanded.model.props as Json)),
   };
 }
 
@@ -150,8 +150,4 @@ function fieldsOf(value: unknown, path = "", into = new Map<string, string>()) {
     fieldsOf(one, path === "" ? name : `${path}.${name}`, into);
   }
   return into;
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

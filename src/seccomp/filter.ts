@@ -12,8 +12,8 @@
  * seccomp_filter.rst for the order of checks.
  */
 
-import { createHash } from "node:crypto";
 import { syscallNumber } from "./syscall.ts";
+import { sha256Hex } from "../sha256.ts";
 
 /**
  * A test of one argument. Only its low 32 bits are looked at, for these are what the kernel itself
@@ -207,5 +207,5 @@ function encode(program: readonly Instruction[]): Uint8Array<ArrayBuffer> {
 
 /** A filter's SHA-256 in hexadecimal: what a plan names and the launcher compares. */
 export function filterHash(filter: Uint8Array): string {
-  return createHash("sha256").update(filter).digest("hex");
+  return sha256Hex(filter);
 }

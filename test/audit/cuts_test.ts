@@ -12,7 +12,7 @@ import {
   type AuditPlace,
   readFingerprint,
 } from "../../src/audit/audit_log.ts";
-import { hashOf } from "../../src/audit/chain.ts";
+import { sha256Hex } from "../../src/sha256.ts";
 import { decodeKeyState } from "../../src/audit/key_state.ts";
 import { linesOf } from "../../src/audit/lines_of.ts";
 import { type AuditRecord, readRecord } from "../../src/audit/record.ts";
@@ -330,6 +330,6 @@ Deno.test("Audit seals at the end, and nothing is written after it", () => {
   const lines = disk.text(`${FOLDER}/audit-000001.jsonl`).trimEnd().split("\n");
   assert.match(lines.at(-2) ?? "", /RAYOS_SHUTDOWN:poweroff:asked/);
   assert.match(lines.at(-1) ?? "", /audit_seal/);
-  assert.deepEqual(head, { seq: lines.length, hash: hashOf(lines.at(-1) ?? "") });
+  assert.deepEqual(head, { seq: lines.length, hash: sha256Hex(lines.at(-1) ?? "") });
   assert.ok(verify(disk, key).ok);
 });
