@@ -146,8 +146,9 @@ Deno.test(`a jail weaker than planned in one field is named, and its guest never
     disks: [{ path: disk }],
     overlay: await changedLaunchers(TRIED),
     memoryMiB: 3072,
+    // Some thirty starts, one of which after the other is refused.
+    append: `rayos.ready_timeout=${START_LIMIT_MS / 1000}`,
   });
-  // Some thirty starts, one of which after the other is refused.
   await run.waitFor("RAYOS_READY mode=normal", START_LIMIT_MS);
   const { lines } = await finish(run, "RAYOS_READY mode=normal", "RAYOS_LINUX_VM_READY");
   await showingLines(run, async () => {
