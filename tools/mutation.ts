@@ -24,6 +24,7 @@ const TESTS = [
   "src/policy/migrations_test.ts",
   "src/policy/nearest_test.ts",
   "src/policy/authorize_test.ts",
+  "src/policy/authorize_property_test.ts",
   "src/policy/conditions_test.ts",
   "src/policy/explain_test.ts",
   "src/policy/minisign_form_test.ts",
