@@ -22,7 +22,7 @@ export interface Effective {
  */
 export function effective(policy: Policy, record: GuestRecord): Effective {
   const issues: Issue[] = [];
-  const violation = (rule: string, key: string, expected: string, found: string) =>
+  const violation: Violation = (rule, key, expected, found) =>
     issues.push(issue(rule, {
       path: `vms.${record.vmId}.${key}`,
       expected,
@@ -40,13 +40,29 @@ export function effective(policy: Policy, record: GuestRecord): Effective {
     );
     return { guest: null, issues };
   }
-  if (profile.kind !== record.kind) {
-    violation("registry.kind_not_in_policy", "kind", profile.kind, record.kind);
-  }
-  if (profile.vmId !== null && profile.vmId !== record.vmId) {
-    violation("registry.vm_id_not_in_policy", "vm_id", profile.vmId, record.vmId);
-  }
+  checkName(profile, record, violation);
   checkDevices(profile, record, violation);
+  checkDisks(profile, record, violation);
+  const own = ownFiles(profile, record, violation);
+  if (record.disks.length === 0 && own.boot === null) {
+    violation("registry.nothing_to_boot", "storage.disks", "a disk, or a kernel", "neither");
+  }
+  if (profile.boot !== null && record.boot !== null) issues.push(bootNotUsed(profile, record));
+  if (errorsOf(issues).length > 0) return { guest: null, issues };
+  const guest = stricterOf(profile, record, own);
+  checkOwnFiles(guest, violation);
+  return errorsOf(issues).length > 0 ? { guest: null, issues } : { guest, issues };
+}
+
+/** The files besides its disks that a guest has by its profile, each below the guest's own folder. */
+interface OwnFiles {
+  readonly boot: Pick<EffectiveGuest, "kernel" | "initrd" | "cmdline"> | null;
+  readonly shares: EffectiveGuest["shares"];
+  readonly tpmStateDir: DataPath | null;
+  readonly ovmfVars: DataPath | null;
+}
+
+function ownFiles(profile: Profile, record: GuestRecord, violation: Violation): OwnFiles {
   const path = (template: string, key: string): DataPath | null => {
     const filled = fillPath(template, record.vmId);
     const owned = filled.ok ? ownedBy(filled.path, record.kind, record.vmId) : filled;
@@ -54,36 +70,31 @@ export function effective(policy: Policy, record: GuestRecord): Effective {
     violation(owned.rule, `${key} (from ${profile.tomlPath})`, owned.expected, owned.found);
     return null;
   };
-  checkDisks(profile, record, violation);
-  const { windows } = profile.storage;
-  const ovmfVars = windows === null ? null : path(windows.ovmfVars.path, "storage.ovmf_vars");
-  const vtpm = record.vtpm && profile.devices.vtpm;
+  const { windows, shares } = profile.storage;
   // A linux profile has no key for it.
   const vtpmDir = windows?.vtpmStateDir.path ?? `${guestFolder("linux", record.vmId)}/tpm`;
-  const tpmStateDir = vtpm ? path(vtpmDir, "storage.vtpm_state_dir") : null;
-  const shares = profile.storage.shares.flatMap((share) => {
-    const own = path(share.path, "storage.shares");
-    return own === null ? [] : [{ ...share, path: own }];
-  });
-  const boot = profile.boot === null ? record.boot : {
-    kernel: path(profile.boot.kernel, "boot.kernel"),
-    initrd: profile.boot.initrd === null ? null : path(profile.boot.initrd, "boot.initrd"),
-    cmdline: profile.boot.cmdline,
+  return {
+    ovmfVars: windows === null ? null : path(windows.ovmfVars.path, "storage.ovmf_vars"),
+    tpmStateDir: hasTpm(profile, record) ? path(vtpmDir, "storage.vtpm_state_dir") : null,
+    shares: shares.flatMap((share) => {
+      const own = path(share.path, "storage.shares");
+      return own === null ? [] : [{ ...share, path: own }];
+    }),
+    boot: profile.boot === null ? record.boot : {
+      kernel: path(profile.boot.kernel, "boot.kernel"),
+      initrd: profile.boot.initrd === null ? null : path(profile.boot.initrd, "boot.initrd"),
+      cmdline: profile.boot.cmdline,
+    },
   };
-  if (record.disks.length === 0 && boot === null) {
-    violation("registry.nothing_to_boot", "storage.disks", "a disk, or a kernel", "neither");
-  }
-  if (profile.boot !== null && record.boot !== null) {
-    issues.push(issue("registry.boot_not_used", {
-      path: `vms.${record.vmId}.boot`,
-      expected: `nothing, since ${profile.tomlPath}.boot is used`,
-      found: "a boot of its own",
-      hint: "remove it from the record",
-      severity: "warning",
-    }));
-  }
-  if (errorsOf(issues).length > 0) return { guest: null, issues };
-  const guest: EffectiveGuest = {
+}
+
+const hasTpm = (profile: Profile, record: GuestRecord) => record.vtpm && profile.devices.vtpm;
+
+/** Of each thing the less. */
+function stricterOf(profile: Profile, record: GuestRecord, own: OwnFiles): EffectiveGuest {
+  const { windows } = profile.storage;
+  const { boot, shares, tpmStateDir, ovmfVars } = own;
+  return {
     vmId: record.vmId,
     kind: record.kind,
     name: record.name,
@@ -107,14 +118,22 @@ export function effective(policy: Policy, record: GuestRecord): Effective {
     provisioningMinutes: profile.provisioningMinutes,
     input: record.input && profile.devices.input,
     gpu: record.gpu === "virtio" && profile.devices.gpu === "virtio" ? "virtio" : "none",
-    vtpm,
+    vtpm: hasTpm(profile, record),
     tpmStateDir,
     windows: ovmfVars === null || windows === null
       ? null
       : { ovmfVars, secureBoot: windows.secureBoot },
   };
-  checkOwnFiles(guest, violation);
-  return errorsOf(issues).length > 0 ? { guest: null, issues } : { guest, issues };
+}
+
+function bootNotUsed(profile: Profile, record: GuestRecord): Issue {
+  return issue("registry.boot_not_used", {
+    path: `vms.${record.vmId}.boot`,
+    expected: `nothing, since ${profile.tomlPath}.boot is used`,
+    found: "a boot of its own",
+    hint: "remove it from the record",
+    severity: "warning",
+  });
 }
 
 /** All guests of a registry, those that cannot start, and warnings about those that can. */
@@ -187,6 +206,15 @@ function filesOfGuest(guest: EffectiveGuest): DataPath[] {
 }
 
 type Violation = (rule: string, key: string, expected: string, found: string) => void;
+
+function checkName(profile: Profile, record: GuestRecord, violation: Violation): void {
+  if (profile.kind !== record.kind) {
+    violation("registry.kind_not_in_policy", "kind", profile.kind, record.kind);
+  }
+  if (profile.vmId !== null && profile.vmId !== record.vmId) {
+    violation("registry.vm_id_not_in_policy", "vm_id", profile.vmId, record.vmId);
+  }
+}
 
 function checkDevices(profile: Profile, record: GuestRecord, violation: Violation): void {
   const { limits, devices } = profile;
