@@ -191,13 +191,12 @@ function profileFacets(profile: Profile): Facet[] {
   }));
 }
 
-function enabledFacets(
-  profile: Profile,
-  at: (...keys: (string | number)[]) => TomlPath,
-): Said[] {
-  const { boot, devices, limits, storage } = profile;
-  const { windows } = storage;
-  const diskKey = profile.kind === "linux" ? "root_disk" : "disk";
+/** The place of a key of a profile. */
+type At = (...keys: (string | number)[]) => TomlPath;
+/** A path of the policy as the guest has it, where there is one guest. */
+type Path = (text: string) => string;
+
+function enabledFacets(profile: Profile, at: At): Said[] {
   const path = (text: string) =>
     profile.vmId === null ? text : text.replaceAll(VM_ID_SLOT, profile.vmId);
   return [
@@ -244,6 +243,16 @@ function enabledFacets(
         : "It is shut down when the host ends.",
       { none: profile.onShutdown },
     ],
+    ...limitFacets(profile, at),
+    ...storageFacets(profile, at, path),
+    ...shareFacets(profile, at, path),
+    ...bootFacets(profile, at, path),
+    ...deviceFacets(profile, at),
+  ];
+}
+
+function limitFacets({ limits }: Profile, at: At): Said[] {
+  return [
     [
       "limits.cpus",
       [at("limits", "cpus")],
@@ -270,6 +279,13 @@ function enabledFacets(
       `Its console is logged at no more than ${limits.consoleKibS} KiB a second.`,
       level(limits.consoleKibS),
     ],
+  ];
+}
+
+function storageFacets({ kind, storage }: Profile, at: At, path: Path): Said[] {
+  const { windows } = storage;
+  const diskKey = kind === "linux" ? "root_disk" : "disk";
+  return [
     [
       "storage.disk",
       [at("storage", diskKey)],
@@ -295,7 +311,11 @@ function enabledFacets(
       `Its ${what} in ${path(file)}.`,
       only(path(file)),
     ]),
-    ...shareFacets(profile, at, path),
+  ];
+}
+
+function bootFacets({ boot, storage: { windows } }: Profile, at: At, path: Path): Said[] {
+  return [
     [
       "boot",
       [at("boot", "kernel")],
@@ -326,6 +346,11 @@ function enabledFacets(
         only(boot.cmdline),
       ] satisfies Said,
     ],
+  ];
+}
+
+function deviceFacets({ devices }: Profile, at: At): Said[] {
+  return [
     [
       "devices.input",
       [at("devices", "input")],
@@ -349,12 +374,7 @@ function enabledFacets(
   ];
 }
 
-function shareFacets(
-  profile: Profile,
-  at: (...keys: (string | number)[]) => TomlPath,
-  path: (text: string) => string,
-): Said[] {
-  const { shares } = profile.storage;
+function shareFacets({ storage: { shares } }: Profile, at: At, path: Path): Said[] {
   if (shares.length === 0) {
     return [["shares", [at("storage", "shares")], "It sees no folder.", only()]];
   }
