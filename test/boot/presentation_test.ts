@@ -140,16 +140,16 @@ Deno.test("500 keys over 20 switches, a pause and a killed program reach the gue
     await untilStatus(run, font);
     await typeAtKeyboard(run, "abcde");
     assertEndedInOrder(await finish(run));
+    assertClean(disk);
+    assertUntold(disk, run, typing.typed, held);
+    const all = [keysOf(disk, ONE, home), keysOf(disk, OTHER, home)];
+    const first = [...taps(SECRET), "+ctrl", "-ctrl", "+ctrl", "-ctrl", ...taps("p")];
+    const second = [...taps("xyz"), "+ctrl", "-ctrl"];
+    assert.deepEqual(all[0]?.splice(0, first.length), first);
+    assert.deepEqual(all[1]?.splice(0, second.length), second);
+    const rest = [withoutChord(all[0] ?? []), all[1] ?? []];
+    assertTyped(typing.judge(disk, rest), LEAST);
   });
-  assertClean(disk);
-  assertUntold(disk, run, typing.typed, held);
-  const all = [keysOf(disk, ONE, home), keysOf(disk, OTHER, home)];
-  const first = [...taps(SECRET), "+ctrl", "-ctrl", "+ctrl", "-ctrl", ...taps("p")];
-  const second = [...taps("xyz"), "+ctrl", "-ctrl"];
-  assert.deepEqual(all[0]?.splice(0, first.length), first);
-  assert.deepEqual(all[1]?.splice(0, second.length), second);
-  const rest = [withoutChord(all[0] ?? []), all[1] ?? []];
-  assertTyped(typing.judge(disk, rest), LEAST);
 });
 
 /** Nothing that the host wrote has what was typed, in letters, names or codes. */

@@ -111,26 +111,32 @@ export async function severalDisk(
   return disk;
 }
 
+/**
+ * A file of a guest's disk; null where there is none. What a guest that did not unmount it has in the
+ * journal alone is on the disk as well: debugfs(8) would not look there.
+ */
+export function fileOn(image: Uint8Array, name: string, home: Home): Uint8Array | null {
+  const own = `${home.path}/guest-disk.img`;
+  Deno.writeFileSync(own, image);
+  toolRun.status("e2fsck", ["-p", "-E", "journal_only", own]);
+  const found = readDataDisk(own, name);
+  Deno.removeSync(own);
+  return found;
+}
+
 /** The numbers that a guest wrote to its own disk, a second apart on its own clock. */
 export function countsOf(disk: string, id: string, home: Home): number[] {
   return countsIn(readDataDisk(disk, `vm/linux/${id}/rootfs.ext4`) ?? new Uint8Array(), home);
 }
 
-/**
- * The same of a guest's disk that lies somewhere else. What a guest that did not unmount it has in the
- * journal alone is on the disk as well: debugfs(8) would not look there.
- */
+/** The same of a guest's disk that lies somewhere else. */
 export function countsIn(image: Uint8Array, home: Home): number[] {
   return startsIn(image, home).flat();
 }
 
 /** The same, each start of the guest for itself. */
 export function startsIn(image: Uint8Array, home: Home): number[][] {
-  const own = `${home.path}/counted.img`;
-  Deno.writeFileSync(own, image);
-  toolRun.status("e2fsck", ["-p", "-E", "journal_only", own]);
-  const text = new TextDecoder().decode(readDataDisk(own, "count") ?? new Uint8Array());
-  Deno.removeSync(own);
+  const text = new TextDecoder().decode(fileOn(image, "count", home) ?? new Uint8Array());
   return text.split(/^boot [\da-f-]+$/mu).slice(1).map(numbersOf);
 }
 

@@ -16,6 +16,7 @@ import {
 import { askInside } from "./inside.ts";
 import { FULL, type Home } from "./machine.ts";
 import { done, request } from "./request.ts";
+import { fileOn } from "./several.ts";
 
 /** Codes of keys, as the kernel's input-event-codes.h has them. */
 const ROWS: readonly (readonly [first: number, names: string])[] = [
@@ -337,7 +338,6 @@ export function keysOf(disk: string, vm: string, home: Home): string[] {
 
 /** A file of a guest's own disk; nothing where there is none. */
 export function fileOf(disk: string, vm: string, name: string, home: Home): Uint8Array {
-  const image = `${home.path}/guest-disk.img`;
-  Deno.writeFileSync(image, readDataDisk(disk, `vm/linux/${vm}/rootfs.ext4`) ?? new Uint8Array());
-  return readDataDisk(image, name) ?? new Uint8Array();
+  const image = readDataDisk(disk, `vm/linux/${vm}/rootfs.ext4`) ?? new Uint8Array();
+  return fileOn(image, name, home) ?? new Uint8Array();
 }
