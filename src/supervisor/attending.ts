@@ -112,7 +112,8 @@ async function watchQmp(
     try {
       await qmp.command("query-status", WATCH_ANSWER_MS);
     } catch (error) {
-      return wanted() && error instanceof Fault && error.code === "qmp.silent";
+      // An answer of another form is none.
+      return wanted() && !(error instanceof Fault && error.code === "qmp.closed");
     }
   }
 }

@@ -194,16 +194,22 @@ export class Guest extends GuestMachine {
     const { run } = this;
     if (!await this.apply("kill", "killed")) return;
     // Somebody else may have seen to its end first, and what begins after that is not meant.
-    if (run !== this.run || !this.progress.is("stopping")) return;
+    const isOver = () => run !== this.run || !this.progress.is("stopping");
+    if (isOver()) return;
+    this.saveAbort?.abort();
+    // A stop that waited for what was killed finds nothing to end, and then leaves the rest to this.
+    await this.stopping?.catch(() => {});
+    if (isOver()) return;
     await (this.stopping ??= this.#finishKill().finally(() => this.stopping = null));
   }
 
   async #finishKill(): Promise<boolean> {
-    this.saveAbort?.abort();
+    const { run } = this;
     await this.saving;
     // The launcher may have brought up what the first kill was too early for.
     await this.launching.catch(() => {});
     await this.killAll();
+    if (run !== this.run) return false;
     await this.ended("killed");
     return true;
   }
@@ -227,24 +233,48 @@ export class Guest extends GuestMachine {
    * @returns whether there was one; what is found and does not hold is killed
    */
   adopt(): Promise<boolean> {
-    let late: Fault | null = null;
-    let over = false;
     const adopting = this.#adopt().catch(async (error) => {
-      await this.fail(late ?? asFault(error, "launch", "launch.adoption"));
+      await this.fail(asFault(error, "launch", "launch.adoption"));
       return true;
-    }).finally(() => over = true);
-    this.#adopting = adopting;
-    void this.around.host.clock.sleep(ADOPTION_MS).then(async () => {
-      if (over) return;
-      const why = `${this.plan.vm}: its QEMU was not taken up in time; it is killed`;
-      late = new Fault("launch", "launch.adoption", why);
-      await this.killAll();
     });
+    this.#adopting = adopting.catch(() => {});
     return adopting;
   }
 
+  /**
+   * Kills it where that work with it is not over in time.
+   *
+   * @param work may ask whether its time is over, which ends it where it is
+   */
+  async #inTime(work: (goOn: () => void) => Promise<true>): Promise<true> {
+    const { host, onCrash } = this.around;
+    const { vm } = this.plan;
+    let late: Fault | null = null;
+    let over = false;
+    void host.clock.sleep(ADOPTION_MS).then(async () => {
+      if (over) return;
+      const why = `${vm}: its QEMU was not taken up in time; it is killed`;
+      late = new Fault("launch", "launch.adoption", why);
+      this.progress.failed(late, "");
+      await this.killAll();
+    }).catch((error) => this.progress.noticed(asFault(error, "launch", "launch.adoption")));
+    const goOn = () => {
+      if (late !== null) throw late;
+    };
+    try {
+      return await work(goOn);
+    } catch (error) {
+      // Whatever it met: that was said already.
+      if (late === null) throw error;
+      await this.end("launch.adoption", "fault", () => onCrash(vm));
+      return true;
+    } finally {
+      over = true;
+    }
+  }
+
   async #adopt(): Promise<boolean> {
-    const { host, emit } = this.around;
+    const { host } = this.around;
     const there = await settle(host, this.plan.slot);
     if (there.length === 0) {
       await this.given.gone();
@@ -254,6 +284,11 @@ export class Guest extends GuestMachine {
       if (hasSaved(host, this.plan)) await this.apply("found_saved", "saved_state");
       return false;
     }
+    return await this.#inTime((goOn) => this.#adoptFound(there, goOn));
+  }
+
+  async #adoptFound(there: readonly number[], goOn: () => void): Promise<true> {
+    const { host, emit } = this.around;
     const tell = (fault: Fault) => this.progress.noticed(fault);
     const record = believedRecord(host, this.plan, there, tell);
     const { step, ran, ready } = record ?? { step: "running", ran: true, ready: false };
@@ -268,8 +303,10 @@ export class Guest extends GuestMachine {
     const checked = checkFiles(host, this.plan);
     if (checked.issues.length > 0) return await this.deny(checked.issues);
     const { qmp, verdict, process } = await this.confine(checked.files);
+    goOn();
     if (verdict.issues.length > 0) return await this.deny(verdict.issues);
     const status = await qmp.command("query-status");
+    goOn();
     if (status.status === "inmigrate") return await this.#endLoading();
     this.answered = ready;
     this.told = ready;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { startJail } from "../../test/fake_guests.ts";
 import { guestDesk } from "../../test/guest_desk.ts";
-import type { FakeConnection } from "../guest/fake_connection.ts";
+import { Fault } from "../fault.ts";
+import { FakeConnection } from "../guest/fake_connection.ts";
 import { turns, until } from "../../test/turns.ts";
 import { renderPlan } from "../jail/render.ts";
 import { samplePlan } from "../plan/sample_plan.ts";
@@ -161,4 +162,49 @@ Deno.test("a save that QEMU does not let go of when it is cancelled is no guest 
   assert.equal(guest.state, "failed");
   assert.ok(!sent().includes("cont"), sent().join());
   assert.deepEqual(host.processesOf(slot), []);
+});
+
+Deno.test("a QEMU whose last answer comes with the end of its time is killed for that, and no wall of its jail is called weak", async () => {
+  const { host, guest, events, faults, crashed } = left("running");
+  const { sleep } = host.clock;
+  const late = Promise.withResolvers<void>();
+  host.clock.sleep = (ms) => ms === 60_000 ? late.promise : sleep(ms);
+  const { socket } = host;
+  let answer: (() => void) | null = null;
+  host.socket = (file) => {
+    const connection = socket(file);
+    const own = connection.onWrite;
+    connection.onWrite = (text) => {
+      if (JSON.parse(text).execute === "query-name") answer = () => own?.(text);
+      else own?.(text);
+    };
+    return connection;
+  };
+  const adopting = guest.adopt();
+  await until(() => answer !== null);
+  const put = host.put.bind(host);
+  host.put = (path, text) => {
+    if (path.endsWith("cgroup.kill")) answer?.();
+    put(path, text);
+  };
+  late.resolve();
+  assert.equal(await adopting, true);
+  assert.deepEqual([guest.state, faults(), crashed], ["failed", ["launch.adoption"], ["demo"]]);
+  assert.ok(!events.some((event) => event.type === "violation"));
+});
+
+Deno.test("a kill that fails when the time of a QEMU is over is told of, and is not the program's end", async () => {
+  const { host, guest, faults } = left("running");
+  const { sleep } = host.clock;
+  const late = Promise.withResolvers<void>();
+  host.clock.sleep = (ms) => ms === 60_000 ? late.promise : sleep(ms);
+  host.socket = () => new FakeConnection();
+  void guest.adopt();
+  await turns(5);
+  host.put = () => {
+    throw new Fault("guest", "file.unwritable", "cgroup.kill: EIO; look at the kernel's log");
+  };
+  late.resolve();
+  await until(() => faults().length === 2);
+  assert.deepEqual(faults(), ["launch.adoption", "file.unwritable"]);
 });

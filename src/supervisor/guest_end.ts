@@ -81,6 +81,8 @@ export abstract class GuestEnd {
   /** Reports the end of a machine that was being ended. */
   protected async ended(how: string, event: GuestEvent = "exited"): Promise<void> {
     if (isInhabited(this.around.host, this.plan.slot)) return this.#linger(event, how);
+    // Who waited for it looks only from time to time, and is not to come across the next one.
+    this.lingering = null;
     this.qmp?.close();
     await this.#gone();
     await this.apply(event, how);

@@ -305,3 +305,67 @@ Deno.test("a QEMU that holds its vCPUs right after its first cont is asked why, 
   assert.ok(sockets.qmp !== undefined);
   await guest.kill(permit("vm.kill"));
 });
+
+Deno.test("a kill that overtakes a stop, which waited for a save, ends the guest", async () => {
+  const { host, guest, sockets, states } = desk();
+  await guest.start(permit("vm.start"));
+  const saving = Promise.withResolvers<null>();
+  guest.given.endForSave = () => saving.promise;
+  const saved = guest.suspend(permit("vm.suspend"));
+  await until(() => guest.state === "suspending");
+  const stopped = guest.stop(permit("vm.stop"), "asked");
+  await turns(5);
+  const killed = guest.kill(permit("vm.kill"));
+  await turns(20);
+  sockets.qmp?.feed(null);
+  saving.resolve(null);
+  await Promise.all([saved, stopped, killed]);
+  assert.equal(guest.state, "stopped");
+  assert.equal(host.lstat(RECORD), null);
+  assert.equal(states().at(-1), "stopped killed");
+});
+
+Deno.test("the wait for a process that lingered has no part in the start after a second kill", async () => {
+  const { host, guest, states, faults, slowKernel } = desk();
+  let now = 0;
+  const waits: { readonly atMs: number; readonly go: () => void }[] = [];
+  host.clock.monoMs = () => now;
+  host.clock.sleep = (ms) => new Promise((go) => waits.push({ atMs: now + ms, go }));
+  const at = async (ms: number) => {
+    await turns(3);
+    for (;;) {
+      waits.sort((a, b) => a.atMs - b.atMs);
+      if ((waits[0]?.atMs ?? Infinity) > ms) break;
+      const next = waits.shift();
+      now = Math.max(now, next?.atMs ?? now);
+      next?.go();
+      await turns(3);
+    }
+    now = ms;
+  };
+  void guest.start(permit("vm.start"));
+  await at(100);
+  assert.equal(guest.state, "running");
+  const gone = slowKernel();
+  const first = guest.kill(permit("vm.kill"));
+  await at(40_000);
+  const second = guest.kill(permit("vm.kill"));
+  await at(61_000);
+  await first;
+  assert.deepEqual(faults(), ["guest.unkillable"]);
+  await at(80_110);
+  gone();
+  await at(80_200);
+  await second;
+  assert.equal(guest.state, "stopped");
+  const launch = host.launch.bind(host);
+  host.launch = async (name, ...rest) => {
+    // The other wait looks while the launcher has put nothing into the cgroup yet.
+    if (name === "jail") await host.clock.sleep(1_000);
+    return await launch(name, ...rest);
+  };
+  void guest.start(permit("vm.start"));
+  await at(85_000);
+  assert.deepEqual(states().slice(-2), ["starting asked", "running confined"]);
+  assert.notEqual(host.lstat(RECORD), null);
+});
