@@ -92,13 +92,15 @@ const nft = (rules: string) => `/usr/sbin/nft "${rules}"`;
 
 /** Everything from the guest, and then everything towards it. */
 async function tryAll(run: BootRun, mark: string): Promise<Map<string, boolean>> {
-  const out = await inGuest(run, GUEST, `/probe try 20 ${words({ ...OPEN, ...SHUT })}`, mark);
+  // What is open ends when it is reached: on a slow machine it may take its time.
+  const open = await inGuest(run, GUEST, `/probe try 60 ${words(OPEN)}`, `${mark}open`);
+  const shut = await inGuest(run, GUEST, `/probe try 20 ${words(SHUT)}`, mark);
   await onHost(
     run,
     `${nsenter("/run/internet", `/usr/lib/probe try 6 ${words(INWARD)}`)} > /run/inward`,
   );
   const inward = new TextDecoder().decode(await fileInside(run, "/run/inward"));
-  return new Map([...reached(out), ...reached(inward)]);
+  return new Map([open, shut, inward].flatMap((said) => [...reached(said)]));
 }
 
 /** Whom the guest hears at its port while it speaks to the resolver from there. */
