@@ -109,8 +109,9 @@ export class GuestNetwork {
     const isOver = () => this.#qmp !== qmp;
     const isNew = found === null && leftOf(host, slot).length === 0 && !await hasCard(qmp);
     if (isOver()) return;
-    if (isNew || await this.#holds(qmp)) return isOver() ? undefined : this.begin(qmp);
+    const isWhole = isNew || await this.#holds(qmp);
     if (isOver()) return;
+    if (isWhole) return this.begin(qmp);
     const { lease = false, ending = null } = this.#record ?? {};
     if (ending?.keep && !isHeldOff(host, slot)) await this.#next(() => this.#takeWay());
     else await this.end(ending?.reason ?? (lease ? "lease_expired" : "stopped"));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { startJail } from "../../test/fake_guests.ts";
+import type { FakeHost } from "../../test/fake_host.ts";
 import { guestDesk } from "../../test/guest_desk.ts";
 import { Fault } from "../fault.ts";
 import { FakeConnection } from "../guest/fake_connection.ts";
@@ -25,6 +26,14 @@ function left(step: Step, around: Partial<GuestSurroundings> = {}) {
   writeRecord(host, { plan, step, process: { pid, startTicks }, ran: true, ready: true });
   const sent = () => sockets.qmp?.written.map((text) => JSON.parse(text).execute) ?? [];
   return { ...desk, sent };
+}
+
+/** The end of a QEMU's time to be taken up, which comes when the test says so. */
+function deadline(host: FakeHost): PromiseWithResolvers<void> {
+  const { sleep } = host.clock;
+  const late = Promise.withResolvers<void>();
+  host.clock.sleep = (ms) => ms === 60_000 ? late.promise : sleep(ms);
+  return late;
 }
 
 Deno.test("a guest whose save was interrupted is let go only once QEMU has let go of the save", async () => {
@@ -125,9 +134,7 @@ Deno.test("a save that is asked for while the guest is taken up comes after that
 
 Deno.test("a guest whose QEMU draws its taking up out is killed for that, and the next program's boot goes on", async () => {
   const { host, guest, states, faults } = left("running");
-  const { sleep } = host.clock;
-  const late = Promise.withResolvers<void>();
-  host.clock.sleep = (ms) => ms === 60_000 ? late.promise : sleep(ms);
+  const late = deadline(host);
   const { socket } = host;
   let asked = 0;
   let qmp: FakeConnection | null = null;
@@ -166,9 +173,7 @@ Deno.test("a save that QEMU does not let go of when it is cancelled is no guest 
 
 Deno.test("a QEMU whose last answer comes with the end of its time is killed for that, and no wall of its jail is called weak", async () => {
   const { host, guest, events, faults, crashed } = left("running");
-  const { sleep } = host.clock;
-  const late = Promise.withResolvers<void>();
-  host.clock.sleep = (ms) => ms === 60_000 ? late.promise : sleep(ms);
+  const late = deadline(host);
   const { socket } = host;
   let answer: (() => void) | null = null;
   host.socket = (file) => {
@@ -195,9 +200,7 @@ Deno.test("a QEMU whose last answer comes with the end of its time is killed for
 
 Deno.test("a kill that fails when the time of a QEMU is over is told of, and is not the program's end", async () => {
   const { host, guest, faults } = left("running");
-  const { sleep } = host.clock;
-  const late = Promise.withResolvers<void>();
-  host.clock.sleep = (ms) => ms === 60_000 ? late.promise : sleep(ms);
+  const late = deadline(host);
   host.socket = () => new FakeConnection();
   void guest.adopt();
   await turns(5);

@@ -29,6 +29,7 @@ import {
   TRIED,
   TWIN,
 } from "./race_places.ts";
+import { QUIET as NOBODY } from "../quiet_surroundings.ts";
 
 const FILES = { disk0: "rootfs.ext4", kernel: "vmlinuz", initrd: "initrd.img" } as const;
 const MIB = 1024 * 1024;
@@ -167,13 +168,8 @@ async function end(guest: Guest): Promise<void> {
 
 /** Nobody reads what a guest says, and whoever was killed is not begun again. */
 const ALONE = {
+  ...NOBODY,
   takeConsole: (_: LaunchPlan, connection: Connection) => connection.close(),
-  onCrash: () => {},
-  onMove: () => {},
-  mayRun: () => true,
-  keeping: { key: () => new Uint8Array(32), cpu: () => "", wall: () => null },
-  networkOf: () => ({ grant: () => null, permit: () => null, onProvisioned: () => {} }),
-  sharesOf: () => ({ gives: () => false, permit: () => null }),
 };
 
 /** Waits until the attacker is at it; within a phase it need not. */
@@ -253,7 +249,7 @@ async function phase({ place, attacked, launches, blind }: PhaseOptions): Promis
     }
     const begin = performance.now();
     const watch = new StartWatch(plan, own);
-    const guest = new Guest(plan, { host, emit: watch.emit, ...ALONE });
+    const guest = new Guest(plan, { ...ALONE, host, emit: watch.emit });
     await guest.start(permit);
     await end(guest);
     const { swapsInWindow, found, why } = watch;
@@ -299,7 +295,7 @@ async function lateSwap(name: "disk0" | "initrd", blind: boolean): Promise<LateR
   const emit = (event: HostEvent) => {
     if (event.type === "vm_confined") reached = foreignIn(plan, own);
   };
-  const guest = new Guest(plan, { host, emit, ...ALONE });
+  const guest = new Guest(plan, { ...ALONE, host, emit });
   await guest.start(permitFor(plan));
   await end(guest);
   Deno.renameSync(`${at}.own`, at);
